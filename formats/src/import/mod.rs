@@ -1,0 +1,3 @@
+//! Captures → bundle.
+
+pub mod chunk;
