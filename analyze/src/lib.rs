@@ -2,5 +2,7 @@
 //! clock, starts no thread outside `pipeline`.
 
 pub mod call;
+pub mod dissect;
 pub mod issue;
+pub mod pair;
 pub mod protocol;
