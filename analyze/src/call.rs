@@ -97,6 +97,8 @@ pub enum OrderBasis {
     Direction,
     /// TTL or hop limit differs from the neighbour's.
     Ttl,
+    /// One of the two is the own interface of the client or of the server, by the address that all its traffic shares.
+    Address,
     /// Majority of the time order over the flow, mirrored by the return direction, one clock.
     Time,
     /// The forwarding process's two connections.

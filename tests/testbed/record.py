@@ -22,6 +22,7 @@ import truth
 
 LOCK = os.path.join(tempfile.gettempdir(), "ap-testbed.lock")
 SETTLE_SECONDS = 0.3
+PARAMETERS = ("requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")
 
 
 @contextlib.contextmanager
@@ -122,7 +123,7 @@ def record(given: argparse.Namespace) -> None:
     folder = make_folder(given.out)
     with exclusive():
         facts = measure(given, folder)
-    facts |= {name: getattr(given, name) for name in ("requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")}
+    facts |= {name: getattr(given, name) for name in PARAMETERS}
     with open(os.path.join(folder, "import-args"), "w") as file:
         file.write(capture.import_arguments(given.capture))
     made = truth.build(folder, facts)

@@ -80,7 +80,8 @@ def files() -> None:
         talk.say(get(b"/long.txt"))
         talk.say(get(b"/missing.txt?query=1"))
         talk.say(get(b"/index.txt", method=b"DELETE"))
-        talk.say(get(b"/index.txt", method=b"HEAD") + get(b"/index.txt") + get(b"/missing") + get(b"/index.txt", b"Connection: close"))
+        last = get(b"/index.txt", b"Connection: close")
+        talk.say(get(b"/index.txt", method=b"HEAD") + get(b"/index.txt") + get(b"/missing") + last)
     with Talk(NGINX) as talk:
         talk.say(b"GARBAGE\r\n\r\n")
     with Talk(NGINX) as talk:
