@@ -1,3 +1,10 @@
 //! Captures → bundle.
 
 pub mod chunk;
+pub mod counts;
+pub mod options;
+mod pcap;
+mod pcapng;
+pub mod reader;
+pub mod source;
+pub mod ticks;
