@@ -4,8 +4,11 @@
 use std::any::Any;
 
 pub mod cursor;
+#[cfg(test)]
+pub(crate) mod laws;
 pub mod message;
 pub mod stretch;
+pub mod text;
 
 pub use message::{ExplicitId, Message, Outcome, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
