@@ -10,4 +10,5 @@ pub mod issue;
 pub mod join;
 pub mod link;
 pub mod pair;
+pub mod pipeline;
 pub mod protocol;

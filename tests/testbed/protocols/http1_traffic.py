@@ -99,7 +99,8 @@ def bodies() -> None:
         talk.say(get(b"/post", length, b"Expect: 100-continue", method=b"POST"), b"hello world")
         talk.say(get(b"/hints"))
         talk.say(get(b"/empty"))
-        talk.say(get(b"/a") + get(b"/post", length, method=b"POST") + b"hello world" + get(b"/chunked") + get(b"/b", method=b"HEAD"))
+        posted = get(b"/post", length, method=b"POST") + b"hello world"
+        talk.say(get(b"/a") + posted + get(b"/chunked") + get(b"/b", method=b"HEAD"))
         talk.say(get(b"http://shop.test/absolute", b"X-Long: " + b"x" * 3000))
 
 
@@ -127,7 +128,8 @@ def websocket() -> None:
     """An upgrade, then what HTTP no longer is."""
     key = base64.b64encode(b"0123456789abcdef")
     with Talk() as talk:
-        talk.say(get(b"/socket", b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
+        talk.say(get(b"/socket", b"Connection: Upgrade", b"Upgrade: websocket",
+                     b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
         talk.say(frame(1, b"hello"))
         talk.say(frame(9, b"ping"))
         talk.say(frame(8, b"\x03\xe8"))

@@ -69,7 +69,8 @@ def resp2() -> None:
     talk = Talk()
     for command in (("SET", "name", "ash"), ("GET", "name"), ("GET", "nothing"), ("INCR", "count"), ("MGET", "name", "nothing"),
                     ("RPUSH", "list", "a", "b", "c"), ("LRANGE", "list", 0, -1), ("LRANGE", "nothing", 0, -1),
-                    ("INCR", "name"), ("LPUSH", "name", "x"), ("NOSUCH", "command"), ("GET",), ("SET", "empty", ""), ("GET", "empty")):
+                    ("INCR", "name"), ("LPUSH", "name", "x"), ("NOSUCH", "command"), ("GET",),
+                    ("SET", "empty", ""), ("GET", "empty")):
         talk.say(command)
     talk.say(*[("INCR", f"pipe:{n % 3}") for n in range(8)], ("GET", "name"), ("NOSUCH",), ("PING",))
     talk.raw(b"*3\r\n$3\r\nSET\r\n$5\r\nsplit\r\n$10\r\n01234", b"56789\r\n")
@@ -86,7 +87,8 @@ def resp3() -> None:
     talk, other = Talk(), Talk()
     talk.say(("HELLO", 3))
     talk.say(("HSET", "hash", "a", 1, "b", 2), ("HGETALL", "hash"))
-    talk.say(("SADD", "set", "x", "y"), ("SMEMBERS", "set"), ("ZADD", "sorted", 1.5, "m"), ("ZSCORE", "sorted", "m"), ("GET", "nothing"))
+    talk.say(("SADD", "set", "x", "y"), ("SMEMBERS", "set"), ("ZADD", "sorted", 1.5, "m"), ("ZSCORE", "sorted", "m"),
+             ("GET", "nothing"))
     for kind in PROTOCOL_KINDS:
         talk.say(("DEBUG", "PROTOCOL", kind))
     talk.say(("CLIENT", "TRACKING", "ON"), ("GET", "name"))
