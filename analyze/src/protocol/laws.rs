@@ -6,7 +6,7 @@ use super::{
 };
 
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
-const SAMPLES: &[(&str, fn() -> Dialog)] = &[];
+const SAMPLES: &[(&str, fn() -> Dialog)] = &[("http1", super::http1::tests::sample)];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.
 #[derive(Debug, Clone)]
