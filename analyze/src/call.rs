@@ -284,10 +284,10 @@ impl Call {
         &self.spans[0].times
     }
 
-    /// Whether it went wrong: an error status, or no answer.
+    /// Whether it went wrong: an error status, or no answer (an answer that the capture missed is none of its faults).
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
-            || self.state == CallState::Open
+            || (self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing))
     }
 }
 

@@ -3,8 +3,8 @@
 //! Never compares times across clock domains.
 
 use super::connections::Seen;
-use super::homes::Homes;
-use crate::call::OrderBasis;
+use super::homes::{End, Homes};
+use crate::call::{Flow, OrderBasis};
 use afterpath_formats::frame::Direction as Passing;
 use std::cmp::Ordering;
 
@@ -30,7 +30,7 @@ pub(super) fn path_order(
     if let [only] = flows {
         return vec![Placed { flow: *only, basis: OrderBasis::Single }];
     }
-    let judge = Judge { seen, homes, calls: &calls[..calls.len().min(MAX_VOTES)] };
+    let judge = Judge { seen, homes, flows, calls: &calls[..calls.len().min(MAX_VOTES)] };
     let mut ranked: Vec<(usize, u32)> = flows
         .iter()
         .map(|&flow| {
@@ -51,6 +51,7 @@ pub(super) fn path_order(
 struct Judge<'a> {
     seen: &'a Seen<'a>,
     homes: &'a Homes,
+    flows: &'a [u32],
     calls: &'a [Vec<u32>],
 }
 
@@ -63,9 +64,9 @@ impl Judge<'_> {
         }
         let (f, g) = (&self.seen.flows[a as usize], &self.seen.flows[b as usize]);
         if f.client == g.client && f.server == g.server {
-            let side = |flow| self.homes.side(flow);
-            if side(f) != side(g) {
-                return (side(f).cmp(&side(g)), OrderBasis::Address);
+            let (side_a, side_b) = (self.side(a), self.side(b));
+            if side_a != side_b {
+                return (side_a.cmp(&side_b), OrderBasis::Address);
             }
         }
         let place = |point: u32| &self.seen.points[point as usize];
@@ -82,6 +83,25 @@ impl Judge<'_> {
             }
         }
         if p.domain == q.domain { self.by_time(a, b) } else { (a.cmp(&b), OrderBasis::Undecided) }
+    }
+
+    /// How near a point is to the ends, from 0, the client's own interface, to 4, the server's own. A bridge port towards an
+    /// end bears the same address as the end itself, but its namespace sees the connection twice: in and out.
+    fn side(&self, flow: u32) -> u8 {
+        let passes = |flow: u32| {
+            let here = &self.seen.flows[flow as usize];
+            let place = |f: &Flow| {
+                let point = &self.seen.points[f.point as usize];
+                (&point.host, &point.netns, f.client, f.server)
+            };
+            let all = self.flows.iter().map(|&f| place(&self.seen.flows[f as usize]));
+            all.filter(|other| *other == place(here)).count() > 1
+        };
+        match self.homes.end_at(&self.seen.flows[flow as usize]) {
+            Some(End::Client) => u8::from(passes(flow)),
+            Some(End::Server) => 4 - u8::from(passes(flow)),
+            None => 2,
+        }
     }
 
     /// The majority of who saw requests first, if responses mirror it.

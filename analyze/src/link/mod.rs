@@ -22,7 +22,7 @@ const PROXY_SHARE: f64 = 0.9;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
-    let windows: Vec<Window> = calls.iter().map(|c| Window::of(c, points, flows)).collect();
+    let windows = Window::of_all(calls, points, flows);
     let candidates = candidates::candidates(calls, &windows);
     let mut linker = Linker { calls, windows: &windows, busy: vec![(i64::MIN, 0); windows.len()] };
     let (relays, others): (Vec<_>, Vec<_>) =
