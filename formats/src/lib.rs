@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod export;
 pub mod frame;
 pub mod import;
 pub mod packet;
