@@ -41,7 +41,8 @@ fn check(bundles: &Bundles, frames: &[Frame]) {
                 let packet = batch.packet(row);
                 let frame = &frames[packet.source_row as usize];
                 assert_eq!(batch.frame(row), frame.bytes);
-                let headers = frame::decode(LinkType::Ethernet, &frame.bytes, frame.original_length);
+                let headers =
+                    frame::decode(LinkType::Ethernet, &frame.bytes, frame.original_length);
                 assert_eq!(packet.headers, headers);
                 assert_eq!(packet.flow_hash, flow_hash(&headers));
                 assert_eq!(packet.time_ns, frame.time_ns);
@@ -60,7 +61,9 @@ fn neither_runs_nor_threads_change_a_byte() {
     let scratch = Scratch::new();
     let file = scratch.write("a.pcap", &pcap(&frames(30_000, 3)));
     let mut seen = Vec::new();
-    for (n_threads, run_bytes) in [(1, usize::MAX), (2, usize::MAX), (1, 300_000), (2, 100_000), (2, 5_000)] {
+    for (n_threads, run_bytes) in
+        [(1, usize::MAX), (2, usize::MAX), (1, 300_000), (2, 100_000), (2, 5_000)]
+    {
         let output = scratch.path(&format!("{n_threads}-{run_bytes}.afterpath"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
         let limits = Limits { run_bytes, chunk_bytes: 20_000 };

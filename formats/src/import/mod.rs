@@ -9,7 +9,7 @@ mod hosts;
 mod merge;
 pub mod options;
 mod pcap;
-mod pcapng;
+pub(crate) mod pcapng;
 pub mod plan;
 mod points;
 pub mod reader;

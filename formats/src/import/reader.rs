@@ -150,6 +150,8 @@ impl CaptureReader {
     fn read_chunk(&mut self, target: usize) -> Chunk {
         let mut chunk = Chunk { bytes: std::mem::take(&mut self.pending), ..Chunk::default() };
         let mut want = target;
+        // At once, or growing would copy what was read; pages not filled cost nothing.
+        chunk.bytes.reserve_exact(target.saturating_sub(chunk.bytes.len()));
         loop {
             let read = fill(&mut self.source, &mut chunk.bytes, want);
             let at_end = read.is_err() || chunk.bytes.len() < want;

@@ -57,7 +57,8 @@ pub(crate) fn frames(count: usize, seed: u64) -> Vec<Frame> {
 
 /// A classic little-endian microsecond pcap.
 pub(crate) fn pcap(frames: &[Frame]) -> Vec<u8> {
-    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    let mut bytes =
+        vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
     for frame in frames {
         let (seconds, rest) = (frame.time_ns / 1_000_000_000, frame.time_ns % 1_000_000_000 / 1000);
         for word in [seconds as u32, rest as u32, frame.bytes.len() as u32, frame.original_length] {
@@ -71,7 +72,8 @@ pub(crate) fn pcap(frames: &[Frame]) -> Vec<u8> {
 fn ip(random: &mut Random, protocol: u8) -> Vec<u8> {
     let payload: Vec<u8> = (0..random.below(200)).map(|_| random.below(256) as u8).collect();
     let mut transport = Vec::new();
-    let (mut ports, mut addresses) = ([40_000 + random.below(20) as u16, 80], [[10, 0, 0, 1], [10, 0, 0, 2]]);
+    let (mut ports, mut addresses) =
+        ([40_000 + random.below(20) as u16, 80], [[10, 0, 0, 1], [10, 0, 0, 2]]);
     if random.below(2) == 0 {
         ports.swap(0, 1);
         addresses.swap(0, 1);
