@@ -136,7 +136,7 @@ impl Pcapng {
             })?;
         }
         let length = u32_of([head[4], head[5], head[6], head[7]], big_endian);
-        if length < 12 || length % 4 != 0 || length > LARGEST_BLOCK {
+        if length < 12 || !length.is_multiple_of(4) || length > LARGEST_BLOCK {
             return Err(Stop::Malformed(format!("a block of {length} bytes")));
         }
         let Some(block) = rest.get(..length as usize) else {
