@@ -4,6 +4,7 @@
 use std::any::Any;
 
 pub mod cursor;
+pub mod dns;
 pub mod http1;
 #[cfg(test)]
 pub(crate) mod laws;
@@ -82,4 +83,4 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &redis::Redis];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &dns::Dns, &redis::Redis];
