@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod counts;
+pub(crate) mod interface_block;
 pub mod options;
 mod pcap;
 pub(crate) mod pcapng;
