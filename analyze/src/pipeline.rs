@@ -135,9 +135,8 @@ fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
         // From the last partition down: each takes what is not before its first flow.
         for i in (0..parts.len()).rev() {
             let first = if i == 0 { None } else { first_hash(file, &parts[i].rows) };
-            let from = first.map_or(0, |hash| {
-                reassembled.partition_point(|r| flow_hash(&r.headers) < hash)
-            });
+            let from = first
+                .map_or(0, |hash| reassembled.partition_point(|r| flow_hash(&r.headers) < hash));
             parts[i].reassembled = reassembled.split_off(from);
         }
     }

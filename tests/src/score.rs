@@ -103,7 +103,8 @@ fn pair<'a>(logged: &[(i64, u32, &'a TrueCall)], found: &[(i64, usize)]) -> Vec<
     }
     let (mut pairs, mut n) = (Vec::new(), 0);
     for &(begin, index) in found {
-        let distance = |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
+        let distance =
+            |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
         while n + 1 < logged.len() && distance(n + 1) <= distance(n) {
             n += 1;
         }
@@ -139,7 +140,8 @@ fn score_call(
     let found = matching.of(&truth.call_id);
     score.found.count(found.is_some());
     let Some(index) = found else {
-        score.miss(format!("not found: {} {} {}", truth.protocol, truth.request_type, truth.client));
+        score
+            .miss(format!("not found: {} {} {}", truth.protocol, truth.request_type, truth.client));
         score.paths.count(false);
         return false;
     };
@@ -212,9 +214,8 @@ impl fmt::Display for Score {
 
 /// Forward times between two named points, per call: (call index, nanoseconds).
 pub fn forward_times(analysis: &Analysis, from: &str, to: &str) -> Vec<(usize, i64)> {
-    let label = |call: &Call, i: u16| {
-        analysis.points[call.spans[usize::from(i)].point as usize].label()
-    };
+    let label =
+        |call: &Call, i: u16| analysis.points[call.spans[usize::from(i)].point as usize].label();
     let mut times = Vec::new();
     for (index, call) in analysis.calls.iter().enumerate() {
         for hop in call.hops.iter().filter(|h| matches!(h.part, Part::Wire | Part::Gateway)) {

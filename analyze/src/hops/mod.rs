@@ -37,8 +37,7 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks) -> Vec<Hop> {
         let (a, b) = (domain(&call.spans[from]), domain(span));
         let forward = clocks.between((a, before.request_last), (b, here.request_last));
         let back = clocks.between((b, here.response_first), (a, before.response_first));
-        let gateway = (from + 1..=to)
-            .any(|i| call.spans[i].order_basis == OrderBasis::Forwarding);
+        let gateway = (from + 1..=to).any(|i| call.spans[i].order_basis == OrderBasis::Forwarding);
         hops.push(Hop {
             part: if gateway { Part::Gateway } else { Part::Wire },
             from: from as u16,
@@ -50,7 +49,11 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks) -> Vec<Hop> {
         });
         (from, before) = (to, here);
     }
-    hops.push(Hop { from: from as u16, to: from as u16, ..transfer(Part::Server, before.latency()) });
+    hops.push(Hop {
+        from: from as u16,
+        to: from as u16,
+        ..transfer(Part::Server, before.latency())
+    });
     hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
     hops
 }
@@ -82,15 +85,7 @@ impl Whole {
 
 /// A part measured at one point, by one clock: no error but the clock's own.
 fn transfer(part: Part, total_ns: i64) -> Hop {
-    Hop {
-        part,
-        from: 0,
-        to: 0,
-        forward_ns: None,
-        return_ns: None,
-        total_ns,
-        bound_ns: Some(0),
-    }
+    Hop { part, from: 0, to: 0, forward_ns: None, return_ns: None, total_ns, bound_ns: Some(0) }
 }
 
 /// The server part less the time that child calls cover (each seen at its own client side, on the same clock).
@@ -123,7 +118,8 @@ mod tests {
 
     fn check(times: [i64; 4], expected: Option<(i64, i64, i64)>) {
         let [a, b, c, d] = times.map(Some);
-        let times = Times { request_first: a, request_last: b, response_first: c, response_last: d };
+        let times =
+            Times { request_first: a, request_last: b, response_first: c, response_last: d };
         let whole = Whole::of(&times);
         let parts = whole.map(|w| (w.request_transfer, w.latency(), w.response_transfer));
         assert_eq!(parts, expected);

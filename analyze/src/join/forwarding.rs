@@ -44,12 +44,7 @@ pub(super) fn merge(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &
     connections.retain(|c| !c.path.is_empty());
 }
 
-fn story(
-    index: usize,
-    connection: &Connection,
-    seen: &Seen<'_>,
-    homes: &Homes,
-) -> Option<Story> {
+fn story(index: usize, connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Option<Story> {
     let (first, last) = (connection.path.first()?, connection.path.last()?);
     let flow = |placed: &Placed| -> &Flow { &seen.flows[placed.flow as usize] };
     let (head, tail) = (flow(first), flow(last));

@@ -1,9 +1,7 @@
 //! The same request at several points → one call, its spans in path order. Pass 1 uses no time across domains; pass 2
 //! (`forwarding`) pairs the two connections of a process that forwards the same bytes. Never links calls.
 
-use crate::call::{
-    Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt,
-};
+use crate::call::{Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt};
 use crate::issue::Issue;
 use crate::pair::{Facts, Span};
 use std::collections::BTreeMap;
@@ -62,12 +60,7 @@ fn spans_by_flow(seen: &Seen<'_>) -> Vec<Vec<u32>> {
     by_flow
 }
 
-fn connection(
-    flows: &[u32],
-    spans_of: &[Vec<u32>],
-    seen: &Seen<'_>,
-    homes: &Homes,
-) -> Connection {
+fn connection(flows: &[u32], spans_of: &[Vec<u32>], seen: &Seen<'_>, homes: &Homes) -> Connection {
     let mut calls = joint_calls(flows, spans_of, seen);
     let path = order::path_order(flows, &calls, seen, homes);
     let place: BTreeMap<u32, usize> = path.iter().enumerate().map(|(i, p)| (p.flow, i)).collect();
@@ -84,9 +77,8 @@ type Name = (u8, u64, u64, u32);
 fn joint_calls(flows: &[u32], spans_of: &[Vec<u32>], seen: &Seen<'_>) -> Vec<Vec<u32>> {
     let all = || flows.iter().flat_map(|&f| spans_of[f as usize].iter().copied());
     let span = |i: u32| &seen.spans[i as usize];
-    let request_of: BTreeMap<u32, u32> = all()
-        .filter_map(|i| span(i).response_sequence.zip(span(i).request_sequence))
-        .collect();
+    let request_of: BTreeMap<u32, u32> =
+        all().filter_map(|i| span(i).response_sequence.zip(span(i).request_sequence)).collect();
     let mut repeats: BTreeMap<(u32, (u8, u64, u64)), u32> = BTreeMap::new();
     let mut calls: BTreeMap<Name, Vec<u32>> = BTreeMap::new();
     for i in all() {
@@ -120,8 +112,9 @@ fn call(
     let flow = |i: &u32| &seen.flows[span(i).flow as usize];
     let (first, last) = (&spans[0], &spans[spans.len() - 1]);
     let best = best_span(spans, seen);
-    let Facts { request_type, resource, authority, version, status, outcome, ids, attributes, .. } =
-        best.facts.as_ref().clone();
+    let Facts {
+        request_type, resource, authority, version, status, outcome, ids, attributes, ..
+    } = best.facts.as_ref().clone();
     let spans_at = spans_at(connection, spans, seen);
     Call {
         id: call_id(span(first), flow(first), seen),

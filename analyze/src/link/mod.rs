@@ -81,8 +81,7 @@ impl Linker<'_> {
         let mut parents = candidates.parents;
         let mut reasons = Vec::new();
         self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
-        let is_service =
-            |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
+        let is_service = |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
         if parents.iter().any(is_service) {
             parents.retain(is_service);
         }
@@ -160,6 +159,9 @@ impl Linker<'_> {
                 count.1 += u64::from(self.busy[i].1 > 0);
             }
         }
-        counts.into_iter().map(|(l, (all, on))| (l, on as f64 >= PROXY_SHARE * all as f64)).collect()
+        counts
+            .into_iter()
+            .map(|(l, (all, on))| (l, on as f64 >= PROXY_SHARE * all as f64))
+            .collect()
     }
 }
