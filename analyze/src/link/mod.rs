@@ -24,6 +24,9 @@ const PROXY_SHARE: f64 = 0.9;
 pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
     let windows = Window::of_all(calls, points, flows);
     let candidates = candidates::candidates(calls, &windows);
+    if candidates.is_empty() {
+        return;
+    }
     let mut linker = Linker { calls, windows: &windows, busy: vec![(i64::MIN, 0); windows.len()] };
     let (relays, others): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|c| linker.could_be_relay(c));
