@@ -8,7 +8,8 @@ use super::{
 type Sample = (&'static str, fn() -> Dialog);
 
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
-const SAMPLES: &[Sample] = &[("redis", super::redis::sample)];
+const SAMPLES: &[Sample] =
+    &[("redis", super::redis::sample), ("postgres", super::postgres::sample)];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.
 #[derive(Debug, Clone)]

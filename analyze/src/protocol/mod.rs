@@ -7,6 +7,7 @@ pub mod cursor;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod postgres;
 pub mod redis;
 pub mod stretch;
 pub mod text;
@@ -81,4 +82,4 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&redis::Redis];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&redis::Redis, &postgres::Postgres];
