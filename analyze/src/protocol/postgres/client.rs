@@ -354,7 +354,9 @@ fn startup_parameters(cursor: &mut Cursor<'_>, message: &mut Message) {
     if message.host.is_empty() {
         message.host.clone_from(&user);
     }
-    message.attributes.push(("user", user));
+    if !user.is_empty() {
+        message.attributes.push(("user", user));
+    }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {

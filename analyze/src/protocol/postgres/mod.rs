@@ -10,6 +10,7 @@
 //!   alone are a request `CLOSE`, but those behind an Execute before its Sync belong to nothing.
 //! * Requests behind a failed one up to its Sync get a response of status `skipped` and no outcome, at ReadyForQuery.
 //! * COPY FROM: the data belong to the request; the response begins behind them. COPY TO: the data are the response.
+//! * A notice before a response's first message is interim; later ones are part of the response.
 //! * `SSLRequest`, `GSSENCRequest` with status `S`, `G` or `N`; `FunctionCall`. One-way: `CancelRequest`, `Terminate`,
 //!   the server's `NOTIFY`.
 //!

@@ -95,6 +95,11 @@ impl Server {
         match frame.kind {
             ANSWER => return self.answer(frame, out),
             b'A' => self.notification(frame, out),
+            b'N' if self.open.is_none() && self.held.is_none() => {
+                let mut message = message(frame, Role::Interim);
+                message.correlation = self.place.number(self.place.index());
+                out.push(message);
+            }
             b'N' | b'S' | b'K' | b'v' => self.lengthen(frame),
             b'R' if self.asks(frame) => {
                 let mut message = message(frame, Role::Interim);

@@ -143,13 +143,14 @@ fn a_simple_query_is_one_request() {
         &[
             error("42601"),
             ready(),
+            m(b'N', b"x\0"),
             m(b'I', b""),
             m(b'A', b"\0\0\0\x01chan\0x\0"),
             ready(),
             m(b'A', b"\0\0\0\x01c\0x\0"),
         ],
         &["?1.0 SELEC SELEC", "?2.0"],
-        &["=1.0 42601 (client)", "=2.0 OK", "!- NOTIFY chan", "!- NOTIFY c"],
+        &["=1.0 42601 (client)", "~2.0", "=2.0 OK", "!- NOTIFY chan", "!- NOTIFY c"],
     );
     check(
         &[m(b'Q', b"SELECT pg_sleep(9)\0")],
