@@ -5,12 +5,14 @@ use super::{
     Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Switch, Transport,
 };
 
-/// One beginning of a conversation per protocol, with the protocol's name: one line each.
-const SAMPLES: &[Sample] =
-    &[("http1", super::http1::tests::sample), ("dns", super::dns::tests::sample)];
-
-/// A protocol's name and a conversation in it.
 type Sample = (&'static str, fn() -> Dialog);
+
+/// One beginning of a conversation per protocol, with the protocol's name: one line each.
+const SAMPLES: &[Sample] = &[
+    ("http1", super::http1::tests::sample),
+    ("dns", super::dns::tests::sample),
+    ("redis", super::redis::sample),
+];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.
 #[derive(Debug, Clone)]
