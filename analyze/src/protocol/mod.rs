@@ -4,6 +4,8 @@
 use std::any::Any;
 
 pub mod cursor;
+pub mod dns;
+pub mod http1;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
@@ -82,4 +84,5 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&redis::Redis, &postgres::Postgres];
+pub const PROTOCOLS: &[&dyn Protocol] =
+    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres];

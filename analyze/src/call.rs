@@ -1,0 +1,409 @@
+//! The analyzer's result model: calls with their spans at every observation point, links, hops, flows and traces.
+//! Plain data; never computes anything but what a field's name promises.
+
+use crate::issue::Issue;
+use crate::protocol::{ExplicitId, Outcome};
+use serde::{Deserialize, Serialize};
+
+/// Index of an observation point in [`Analysis::points`].
+pub type PointIndex = u32;
+/// Index of a call in [`Analysis::calls`].
+pub type CallIndex = u32;
+/// Index of a flow in [`Analysis::flows`].
+pub type FlowIndex = u32;
+
+/// An observation point: an interface in a namespace of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Host's name.
+    pub host: String,
+    /// Network namespace, empty when the capture named none.
+    pub netns: String,
+    /// Interface name.
+    pub interface: String,
+    /// Clock domain: instants of two points compare only when this is equal.
+    pub domain: u32,
+}
+
+impl Point {
+    /// `podA/eth0`, `gw7/eth0`, `host/if3`: the shortest name that a reader recognises.
+    pub fn label(&self) -> String {
+        let place = if self.netns.is_empty() { &self.host } else { &self.netns };
+        if self.interface.is_empty() {
+            place.clone()
+        } else {
+            format!("{place}/{}", self.interface)
+        }
+    }
+}
+
+/// One end of a call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Host it was located on, empty when no point near this end was recorded.
+    pub host: String,
+    /// Namespace it was located in, may be empty.
+    pub netns: String,
+    /// Address as seen at the point nearest to this end.
+    pub address: std::net::IpAddr,
+    /// Port as seen there.
+    pub port: u16,
+}
+
+/// The four times of a span, nanoseconds of its point's clock domain. Absent: not seen at this point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Times {
+    /// First byte of the request.
+    pub request_first: Option<i64>,
+    /// Last byte of the request.
+    pub request_last: Option<i64>,
+    /// First byte of the response.
+    pub response_first: Option<i64>,
+    /// Last byte of the response.
+    pub response_last: Option<i64>,
+}
+
+impl Times {
+    /// response_first − request_last.
+    pub fn latency_ns(&self) -> Option<i64> {
+        Some(self.response_first? - self.request_last?)
+    }
+
+    /// response_last − request_first.
+    pub fn duration_ns(&self) -> Option<i64> {
+        Some(self.response_last? - self.request_first?)
+    }
+
+    /// The earliest time known.
+    pub fn first(&self) -> Option<i64> {
+        [self.request_first, self.request_last, self.response_first, self.response_last]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The latest time known.
+    pub fn last(&self) -> Option<i64> {
+        [self.request_first, self.request_last, self.response_first, self.response_last]
+            .into_iter()
+            .flatten()
+            .max()
+    }
+}
+
+/// How the place of a span in its call's path is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderBasis {
+    /// The only point.
+    Single,
+    /// The direction in which the frame passed the interface, as the capture says.
+    Direction,
+    /// TTL or hop limit differs from the neighbour's.
+    Ttl,
+    /// One of the two is the own interface of the client or of the server, by the address that all its traffic shares.
+    Address,
+    /// Majority of the time order over the flow, mirrored by the return direction, one clock.
+    Time,
+    /// The forwarding process's two connections.
+    Forwarding,
+    /// Undecided: the neighbours may stand in either order.
+    Undecided,
+}
+
+/// A call's span at one observation point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanAt {
+    /// Where.
+    pub point: PointIndex,
+    /// The flow it was part of there.
+    pub flow: FlowIndex,
+    /// When.
+    pub times: Times,
+    /// Why it stands at this place in the path (towards the point before it).
+    pub order_basis: OrderBasis,
+    /// Retransmitted segments seen here inside the request and the response.
+    pub retransmissions: u32,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallState {
+    /// Request and response were seen.
+    Complete,
+    /// No response was seen until the capture or the connection ended; its true duration is longer than what was seen.
+    Open,
+    /// Only the response was seen.
+    ResponseOnly,
+    /// Needs no response.
+    OneWay,
+}
+
+/// What kind of causation a link states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkKind {
+    /// A proxy parsed the parent and issued it again.
+    Relay,
+    /// A service made the call while working on the parent.
+    Work,
+}
+
+/// Why a call has the parent it has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The call that caused it.
+    pub parent: CallIndex,
+    /// Kind of causation.
+    pub kind: LinkKind,
+    /// Probability that this parent is the right one, 0 to 1.
+    pub confidence: f64,
+    /// How many parents were possible, this one included.
+    pub candidates: u32,
+    /// Printable reasons: `traceparent 4bf9…`, `contained, 1 candidate`.
+    pub evidence: Vec<String>,
+}
+
+/// A part of a call's duration. Where only packets were recorded, what a process and its kernel did is one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// First to last byte of the request at the first point.
+    RequestTransfer,
+    /// Between two neighbouring points.
+    Wire,
+    /// Inside a process that forwards the same bytes (gateway_in, gateway_process and gateway_out merged).
+    Gateway,
+    /// Behind the last point: the server's kernel, queue and application, and the way to them if the last point is not the
+    /// server's own.
+    Server,
+    /// First to last byte of the response at the first point.
+    ResponseTransfer,
+    /// What no pair of points covers.
+    Unattributed,
+}
+
+impl Part {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::RequestTransfer => "request_transfer",
+            Part::Wire => "wire",
+            Part::Gateway => "gateway",
+            Part::Server => "server",
+            Part::ResponseTransfer => "response_transfer",
+            Part::Unattributed => "unattributed",
+        }
+    }
+}
+
+/// How a flow ended at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Close {
+    /// Still open when the capture ended, or UDP.
+    Open,
+    /// The client sent the first FIN.
+    ClientFin,
+    /// The server sent the first FIN.
+    ServerFin,
+    /// The client reset it.
+    ClientReset,
+    /// The server reset it.
+    ServerReset,
+}
+
+/// One part of a call's duration, placed. The parts of a call sum to its duration exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Which part.
+    pub part: Part,
+    /// Index into [`Call::spans`] where it begins.
+    pub from: u16,
+    /// Index into [`Call::spans`] where it ends (equal to `from` for the server part and transfers).
+    pub to: u16,
+    /// Time with the request's direction.
+    pub forward_ns: Option<i64>,
+    /// Time with the response's direction.
+    pub return_ns: Option<i64>,
+    /// Both together; known even across clocks, where the two one-way times are not.
+    pub total_ns: i64,
+    /// Guaranteed bound of the one-way times' error; `None`: one-way unknown (clocks).
+    pub bound_ns: Option<i64>,
+}
+
+/// One request along one path, from the process that issued it to the process that parsed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Stable id: hash of the first span's place in the bundle.
+    pub id: u64,
+    /// Protocol name: `http1`, `redis`, `tcp` (a connect attempt), `opaque`.
+    pub protocol: String,
+    /// See [`crate::protocol::Message::request_type`].
+    pub request_type: String,
+    /// See [`crate::protocol::Message::resource`].
+    pub resource: String,
+    /// Authority asked.
+    pub authority: String,
+    /// Protocol version.
+    pub version: String,
+    /// Status as the protocol writes it; empty when none was seen.
+    pub status: String,
+    /// What the status means.
+    pub outcome: Option<Outcome>,
+    /// What became of it.
+    pub state: CallState,
+    /// The asking end.
+    pub client: Endpoint,
+    /// The answering end.
+    pub server: Endpoint,
+    /// Spans in path order, the client's side first. Never empty.
+    pub spans: Vec<SpanAt>,
+    /// Request and response bytes on the wire.
+    pub request_bytes: u64,
+    /// See `request_bytes`.
+    pub response_bytes: u64,
+    /// Time of the TCP handshake at the first point, when this is its connection's first call.
+    pub connect_ns: Option<i64>,
+    /// Planted ids seen.
+    pub ids: Vec<(String, String)>,
+    /// Further facts from request and response.
+    pub attributes: Vec<(String, String)>,
+    /// Parent, if one was found.
+    pub link: Option<Link>,
+    /// Parts of the duration.
+    pub hops: Vec<Hop>,
+    /// Time in the server part that no child call covers.
+    pub self_ns: Option<i64>,
+    /// The trace it belongs to: index into [`Analysis::traces`].
+    pub trace: u32,
+    /// What is doubtful.
+    pub issues: Vec<Issue>,
+}
+
+impl Call {
+    /// Times at the point nearest to the client.
+    pub fn times(&self) -> &Times {
+        &self.spans[0].times
+    }
+
+    /// Whether it went wrong: an error status, or no answer (an answer that the capture missed is none of its faults).
+    pub fn failed(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
+            || (self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing))
+    }
+}
+
+/// A tree of calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Stable id: the root call's id.
+    pub id: u64,
+    /// The call without a parent.
+    pub root: CallIndex,
+    /// All calls, depth first, children by start time.
+    pub calls: Vec<CallIndex>,
+}
+
+/// Per-direction counters of a flow: index 0 from the client, 1 from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DirectionCounters {
+    /// Captured packets, capture duplicates left out.
+    pub packets: u64,
+    /// Payload bytes on the wire, retransmissions included.
+    pub payload_bytes: u64,
+    /// Segments whose bytes had been seen before (RFC 9293; not keep-alive probes).
+    pub retransmissions: u64,
+    /// Segments that arrived after later ones without having been seen before.
+    pub out_of_order: u64,
+    /// Segments advertising a zero window.
+    pub zero_windows: u64,
+    /// SYN or SYN-ACK retransmissions.
+    pub syn_retransmissions: u64,
+    /// The same transmission captured twice at one point.
+    pub capture_duplicates: u64,
+    /// Stream bytes acknowledged or skipped that were never captured.
+    pub missing_bytes: u64,
+    /// RST segments.
+    pub resets: u64,
+}
+
+/// An L4 conversation at one observation point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Where.
+    pub point: PointIndex,
+    /// 6 or 17.
+    pub ip_protocol: u8,
+    /// L7 protocol found; `opaque` otherwise.
+    pub protocol: String,
+    /// Client address and port at this point.
+    pub client: std::net::SocketAddr,
+    /// Server address and port at this point.
+    pub server: std::net::SocketAddr,
+    /// First and last packet.
+    pub first_ns: i64,
+    /// See `first_ns`.
+    pub last_ns: i64,
+    /// First SYN, first SYN-ACK, final ACK of the handshake.
+    pub handshake_ns: [Option<i64>; 3],
+    /// Counters from client and from server.
+    pub counters: [DirectionCounters; 2],
+    /// How it ended.
+    pub close: Close,
+    /// What is doubtful.
+    pub issues: Vec<Issue>,
+}
+
+impl Flow {
+    /// final ACK − SYN-ACK: the client's side of the round trip.
+    pub fn rtt_client_ns(&self) -> Option<i64> {
+        Some(self.handshake_ns[2]? - self.handshake_ns[1]?)
+    }
+
+    /// SYN-ACK − SYN: the server's side of the round trip.
+    pub fn rtt_server_ns(&self) -> Option<i64> {
+        Some(self.handshake_ns[1]? - self.handshake_ns[0]?)
+    }
+
+    /// final ACK − SYN: the whole round trip.
+    pub fn rtt_ns(&self) -> Option<i64> {
+        Some(self.handshake_ns[2]? - self.handshake_ns[0]?)
+    }
+}
+
+/// Something that could not be used, counted by its cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Loss {
+    /// Where: a host, a file or a stage.
+    pub place: String,
+    /// Stable cause name.
+    pub cause: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Everything reconstructed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Observation points.
+    pub points: Vec<Point>,
+    /// Names of the clock domains.
+    pub domains: Vec<String>,
+    /// Flows in (point, client, server, first_ns) order.
+    pub flows: Vec<Flow>,
+    /// Calls ordered by first time, then id.
+    pub calls: Vec<Call>,
+    /// Traces ordered by their root's first time.
+    pub traces: Vec<Trace>,
+    /// Packets read.
+    pub n_packets: u64,
+    /// What could not be used.
+    pub losses: Vec<Loss>,
+}
+
+/// The identifiers of a message as the result keeps them.
+pub fn owned_ids(ids: &[ExplicitId]) -> Vec<(String, String)> {
+    ids.iter().map(|id| (id.field.to_string(), id.value.clone())).collect()
+}

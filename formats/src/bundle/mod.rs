@@ -1,0 +1,20 @@
+//! The bundle as files: its manifest, its names, opening, verifying and packing it. Never decodes a frame.
+
+mod blob;
+mod fragment_rows;
+pub mod manifest;
+mod map;
+pub mod names;
+pub mod open;
+pub mod pack;
+pub mod packet_file;
+mod source;
+mod table_file;
+mod tar_index;
+pub mod verify;
+pub mod write;
+
+pub use open::{Bundles, Domain, Host, Interface, Loss};
+pub use pack::pack;
+pub use packet_file::{PacketFile, PacketReader};
+pub use verify::{Verification, verify};
