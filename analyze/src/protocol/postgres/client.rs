@@ -10,10 +10,9 @@ use crate::protocol::cursor::Cursor;
 use crate::protocol::text::bounded;
 use crate::protocol::{Message, Role, Side};
 
-use super::Place;
+use super::epochs::{Epochs, Place};
 use super::frame::{CANCEL_REQUEST, Frame, GSS_REQUEST, OPENING, SSL_REQUEST};
 use super::normalise::{self, Statement};
-use super::places::{Epochs, negotiation};
 
 const NAMES_MAX: usize = 1000;
 
@@ -21,7 +20,6 @@ const NAMES_MAX: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Client {
     place: Place,
-    n_negotiations: u64,
     /// Statements and portals are known from their beginning on.
     names_missed: bool,
     statements: BTreeMap<Vec<u8>, Arc<Statement>>,
@@ -62,7 +60,7 @@ impl Client {
         self.names_missed = true;
     }
 
-    /// The first number that may have been counted wrongly.
+    /// The first epoch that may have been counted wrongly.
     pub(super) fn doubtful_from(&self) -> Option<u64> {
         self.place.doubtful_from()
     }
@@ -104,11 +102,7 @@ impl Client {
             b'C' => self.forget(frame),
             b'E' => return self.execute(frame),
             b'S' => self.sync(frame, epochs, out),
-            b'p' if self.place.in_startup() => {
-                let mut message = self.message(frame, Role::Interim);
-                message.correlation = self.place.startup();
-                out.push(message);
-            }
+            b'p' => out.push(self.message(frame, Role::Interim)),
             b'X' => {
                 let mut message = self.message(frame, Role::OneWay);
                 message.request_type = "Terminate".to_string();
@@ -171,8 +165,6 @@ impl Client {
             SSL_REQUEST | GSS_REQUEST => {
                 let name = if code == SSL_REQUEST { "SSLRequest" } else { "GSSENCRequest" };
                 message.request_type = name.to_string();
-                message.correlation = Some(negotiation(self.n_negotiations));
-                self.n_negotiations += 1;
             }
             _ => {
                 message.version = format!("{}.{}", code >> 16, code & 0xffff);
@@ -194,7 +186,7 @@ impl Client {
     ) {
         message.issues.clone_from(&frame.issues);
         message.request_type = name.to_string();
-        message.correlation = self.place.next();
+        self.place.count_one();
         self.place.end_epoch(epochs);
         out.push(message);
     }
@@ -204,7 +196,7 @@ impl Client {
         let statement = normalise::statement(until_nul(&frame.head));
         let mut message = self.message(frame, Role::Request);
         describe(&mut message, &statement);
-        message.correlation = self.place.next();
+        self.place.count_one();
         self.place.end_epoch(epochs);
         let copies_in = statement.copies_in;
         if copies_in {
@@ -273,7 +265,7 @@ impl Client {
         let mut message = self.message(frame, Role::Request);
         message.begin = self.group.take().map_or(frame.begin, |group| group.begin);
         self.told_of(&mut message, &statement);
-        message.correlation = self.place.next();
+        self.place.count_one();
         let copies_in = statement.copies_in;
         self.held = Some(Held { message, copies_in, extended: true, synced: false });
         replicates(&statement)
@@ -281,7 +273,7 @@ impl Client {
 
     fn sync(&mut self, frame: &Frame, epochs: &mut Epochs, out: &mut Vec<Message>) {
         if let Some(group) = self.group.take()
-            && (group.prepares || self.place.is_at_epochs_start())
+            && (group.prepares || self.place.count() == 0)
         {
             out.push(self.prepare(group, frame.end));
         }
@@ -294,7 +286,7 @@ impl Client {
             self.told_of(&mut message, statement);
         }
         message.request_type = if group.prepares { "PREPARE" } else { "CLOSE" }.to_string();
-        message.correlation = self.place.next();
+        self.place.count_one();
         message
     }
 

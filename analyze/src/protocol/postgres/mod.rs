@@ -16,20 +16,21 @@
 //!
 //! A request's type is its first keyword, its resource the text with `?` for literals. Status is `OK` or the SQLSTATE.
 //! Attributes: `user`, `application_name` (Startup); `statements` (more than one); `rows`, `tag` (responses).
-//! Messages are correlated (see `places`) while both halves could be counted; else by order.
+//! Nothing is correlated: as skipped requests are answered too, requests and responses have one order, and order heals
+//! behind losses, which numbers counted on each side would not.
 
 use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport};
 use crate::issue::Issue;
 
 mod client;
+mod epochs;
 mod frame;
 mod normalise;
-mod places;
 mod probe;
 mod server;
 
+use epochs::Epochs;
 use frame::{Event, Reader};
-use places::{Epochs, Place};
 use server::Turn;
 
 /// Client bytes that wait for an answer of the server's; beyond this the answer was lost.

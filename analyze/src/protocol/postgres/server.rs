@@ -8,9 +8,8 @@ use crate::protocol::cursor::Cursor;
 use crate::protocol::text::bounded;
 use crate::protocol::{Message, Outcome, Role, Side};
 
-use super::Place;
+use super::epochs::{Epochs, Place};
 use super::frame::{ANSWER, Frame};
-use super::places::{Epochs, negotiation};
 
 const LATER_MAX: usize = 1024;
 
@@ -18,7 +17,6 @@ const LATER_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Server {
     place: Place,
-    n_negotiations: u64,
     /// The extended protocol is spoken in this epoch.
     extended: bool,
     /// The response that is coming.
@@ -54,10 +52,10 @@ pub(super) enum Turn {
 }
 
 impl Server {
-    /// The client's requests from this number on could not be counted.
-    pub(super) fn doubt(&mut self, number: Option<u64>) {
-        if let Some(number) = number {
-            self.place.doubt(number);
+    /// The client's requests from this epoch on could not be counted.
+    pub(super) fn doubt(&mut self, epoch: Option<u64>) {
+        if let Some(epoch) = epoch {
+            self.place.doubt(epoch);
         }
     }
 
@@ -96,16 +94,10 @@ impl Server {
             ANSWER => return self.answer(frame, out),
             b'A' => self.notification(frame, out),
             b'N' if self.open.is_none() && self.held.is_none() => {
-                let mut message = message(frame, Role::Interim);
-                message.correlation = self.place.number(self.place.index());
-                out.push(message);
+                out.push(message(frame, Role::Interim));
             }
             b'N' | b'S' | b'K' | b'v' => self.lengthen(frame),
-            b'R' if self.asks(frame) => {
-                let mut message = message(frame, Role::Interim);
-                message.correlation = self.place.startup();
-                out.push(message);
-            }
+            b'R' if self.asks(frame) => out.push(message(frame, Role::Interim)),
             b'Z' => self.ready(frame, epochs, out),
             b'E' if self.fails_at_sync(epochs) => {
                 if let Some(held) = &mut self.held {
@@ -131,8 +123,6 @@ impl Server {
         let mut message = message(frame, Role::Response);
         message.status = bounded(&frame.head, 1);
         message.outcome = Some(Outcome::Ok);
-        message.correlation = Some(negotiation(self.n_negotiations));
-        self.n_negotiations += 1;
         out.push(message);
         match frame.head.first() {
             Some(b'S') => Turn::Tls,
@@ -223,7 +213,7 @@ impl Server {
 
     fn complete(&mut self, open: Open) -> Message {
         let mut message = open.message;
-        message.correlation = self.place.next();
+        self.place.count_one();
         if message.status.is_empty() && message.issues.is_empty() {
             (message.status, message.outcome) = ("OK".to_string(), Some(Outcome::Ok));
         }
@@ -236,13 +226,13 @@ impl Server {
 
     /// Everything before a Sync was answered, and then the Sync itself failed: its commit, that is.
     fn fails_at_sync(&mut self, epochs: &mut Epochs) -> bool {
-        let all = epochs.n_requests(&self.place) == Some(self.place.index());
+        let all = epochs.n_requests(&self.place) == Some(self.place.count());
         self.held.is_some() && self.open.is_none() && self.extended && all
     }
 
     fn ready(&mut self, frame: &Frame, epochs: &mut Epochs, out: &mut Vec<Message>) {
         let folded =
-            self.open.as_ref().is_some_and(|open| open.only_closes && self.place.index() > 0);
+            self.open.as_ref().is_some_and(|open| open.only_closes && self.place.count() > 0);
         if folded {
             self.open = None;
         }
@@ -262,10 +252,9 @@ impl Server {
 
     /// What the client had sent behind a failed request was not executed.
     fn skipped(&mut self, frame: &Frame, epochs: &mut Epochs, out: &mut Vec<Message>) {
-        for index in self.place.index()..epochs.n_requests(&self.place).unwrap_or_default() {
+        for _ in self.place.count()..epochs.n_requests(&self.place).unwrap_or_default() {
             let mut message = message(frame, Role::Response);
             message.status = "skipped".to_string();
-            message.correlation = self.place.number(index);
             out.push(message);
         }
     }
