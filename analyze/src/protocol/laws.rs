@@ -12,6 +12,7 @@ const SAMPLES: &[Sample] = &[
     ("http1", super::http1::tests::sample),
     ("dns", super::dns::tests::sample),
     ("redis", super::redis::sample),
+    ("postgres", super::postgres::sample),
 ];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.

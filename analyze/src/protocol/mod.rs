@@ -9,6 +9,7 @@ pub mod http1;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod postgres;
 pub mod redis;
 pub mod stretch;
 pub mod text;
@@ -83,4 +84,5 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &dns::Dns, &redis::Redis];
+pub const PROTOCOLS: &[&dyn Protocol] =
+    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres];
