@@ -12,6 +12,7 @@ pub mod message;
 pub mod redis;
 pub mod stretch;
 pub mod text;
+pub mod tls;
 
 pub use message::{ExplicitId, Message, Outcome, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
@@ -83,4 +84,4 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &dns::Dns, &redis::Redis];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &tls::Tls, &dns::Dns, &redis::Redis];
