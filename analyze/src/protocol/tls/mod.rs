@@ -122,7 +122,7 @@ impl Handshake {
             return None;
         }
         let over = self.told && self.client.is_over() && self.server.is_over();
-        over.then(|| Switch {
+        over.then_some(Switch {
             client_at: self.client.position,
             server_at: self.server.position,
             to: None,
