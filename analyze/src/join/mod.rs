@@ -113,8 +113,9 @@ fn call(
     let best = best_span(spans, connection);
     let best = &mut connection.spans[best];
     let facts = std::mem::take(best.facts.as_mut());
-    let Facts { request_type, resource, authority, version, status, outcome, ids, attributes, .. } =
-        facts;
+    let Facts {
+        request_type, resource, authority, version, status, outcome, ids, attributes, ..
+    } = facts;
     Call {
         id,
         protocol: best.protocol.to_string(),

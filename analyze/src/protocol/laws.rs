@@ -10,6 +10,7 @@ type Sample = (&'static str, fn() -> Dialog);
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
 const SAMPLES: &[Sample] = &[
     ("http1", super::http1::tests::sample),
+    ("tls", super::tls::tests::sample),
     ("dns", super::dns::tests::sample),
     ("redis", super::redis::sample),
     ("postgres", super::postgres::sample),

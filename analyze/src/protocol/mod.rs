@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod redis;
 pub mod stretch;
 pub mod text;
+pub mod tls;
 
 pub use message::{ExplicitId, Message, Outcome, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
@@ -85,4 +86,4 @@ pub trait Protocol: Sync {
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
 pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres];
+    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres, &tls::Tls];

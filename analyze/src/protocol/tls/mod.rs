@@ -42,7 +42,8 @@ impl Protocol for Tls {
             return Match::No;
         }
         const CLIENT_HELLO: &[(u8, u8)] = &[(kind::HANDSHAKE, hello::CLIENT_HELLO)];
-        const SERVER_HELLO: &[(u8, u8)] = &[(kind::HANDSHAKE, hello::SERVER_HELLO), (kind::ALERT, 2)];
+        const SERVER_HELLO: &[(u8, u8)] =
+            &[(kind::HANDSHAKE, hello::SERVER_HELLO), (kind::ALERT, 2)];
         let client = begins(&stretch.client, CLIENT_HELLO);
         let server = begins(&stretch.server, SERVER_HELLO);
         match (client, server) {
@@ -108,7 +109,9 @@ impl Handshake {
             messages.extend(self.server.read(&stretch.server, self.client.hello.as_ref()));
             self.read_client(stretch, messages);
         }
-        if !self.told && let Some(verdict) = self.verdict(stretch) {
+        if !self.told
+            && let Some(verdict) = self.verdict(stretch)
+        {
             self.told = true;
             self.failed = matches!(verdict, Verdict::Alert(..));
             messages.extend(self.response(verdict));
@@ -119,7 +122,7 @@ impl Handshake {
             return None;
         }
         let over = self.told && self.client.is_over() && self.server.is_over();
-        over.then(|| Switch {
+        over.then_some(Switch {
             client_at: self.client.position,
             server_at: self.server.position,
             to: None,
