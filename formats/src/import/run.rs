@@ -11,14 +11,14 @@ use std::ops::Range;
 
 /// A row on its way to the packets table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row<'a> {
-    pub(super) flow_hash: i64,
-    pub(super) source_row: i64,
+pub(crate) struct Row<'a> {
+    pub(crate) flow_hash: i64,
+    pub(crate) source_row: i64,
     /// The host's capture file.
-    pub(super) file: u32,
-    pub(super) link: LinkType,
+    pub(crate) file: u32,
+    pub(crate) link: LinkType,
     /// Its `interface` counts within the file.
-    pub(super) record: Record<'a>,
+    pub(crate) record: Record<'a>,
 }
 
 /// Rows in table order.

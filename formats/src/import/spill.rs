@@ -1,4 +1,4 @@
-//! Sorted runs on disk, while a bundle is being written. Never outlives the import, never read by anything else.
+//! Sorted runs on disk, while a bundle is written or exported. Never outlives that, never read by anything else.
 
 use super::run::{Row, Rows, Run};
 use crate::error::{Error, Result};
@@ -106,7 +106,8 @@ impl Rows for Gathered {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
+/// Appends a row.
+pub(crate) fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
     let record = &row.record;
     let length = HEAD_BYTES + record.options.len() + record.frame.len();
     let (high, low) = record.raw_stamp.unwrap_or_default();
@@ -126,7 +127,8 @@ fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
     bytes.extend_from_slice(record.frame);
 }
 
-fn parse(bytes: &[u8]) -> Row<'_> {
+/// The row that `bytes` begins with.
+pub(crate) fn parse(bytes: &[u8]) -> Row<'_> {
     let length = u32_at(bytes, 0) as usize;
     let options = HEAD_BYTES + u32_at(bytes, 48) as usize;
     let flags = bytes[57];
