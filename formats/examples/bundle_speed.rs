@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let begin = Instant::now();
-    let bundles = Bundles::open(&[output.clone()])?;
+    let bundles = Bundles::open(std::slice::from_ref(&output))?;
     println!("open     {:8.2} ms", begin.elapsed().as_secs_f64() * 1e3);
     let file = &bundles.packet_files[0];
     let begin = Instant::now();
