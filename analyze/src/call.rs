@@ -29,7 +29,11 @@ impl Point {
     /// `podA/eth0`, `gw7/eth0`, `host/if3`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
         let place = if self.netns.is_empty() { &self.host } else { &self.netns };
-        if self.interface.is_empty() { place.clone() } else { format!("{place}/{}", self.interface) }
+        if self.interface.is_empty() {
+            place.clone()
+        } else {
+            format!("{place}/{}", self.interface)
+        }
     }
 }
 

@@ -4,3 +4,4 @@
 pub mod call;
 pub mod issue;
 pub mod protocol;
+pub mod report;
