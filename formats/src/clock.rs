@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct ClockDomain(pub u32);
 
 /// A span of time in nanoseconds; negative when the later instant was given first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct DurationNs(pub i64);
 
 /// An instant in one clock domain, in nanoseconds of that domain's clock (Unix time for REALTIME).

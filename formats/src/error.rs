@@ -56,6 +56,8 @@ pub enum Kind {
     OutputExists,
     /// The arguments contradict each other.
     BadArguments(String),
+    /// Nothing is wrong, but the user should know.
+    Note(String),
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             Kind::BadManifest(_) => "bad-manifest",
             Kind::OutputExists => "output-exists",
             Kind::BadArguments(_) => "bad-arguments",
+            Kind::Note(_) => "note",
         }
     }
 }
@@ -102,7 +105,7 @@ impl fmt::Display for Kind {
             Kind::BadSchema(why) => write!(f, "wrong columns: {why}"),
             Kind::BadManifest(why) => write!(f, "unreadable manifest: {why}"),
             Kind::OutputExists => write!(f, "exists already; give --force to replace it"),
-            Kind::BadArguments(why) => write!(f, "{why}"),
+            Kind::BadArguments(why) | Kind::Note(why) => write!(f, "{why}"),
         }
     }
 }

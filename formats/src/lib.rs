@@ -1,11 +1,14 @@
 //! The Afterpath bundle: what a recording is on disk, how captures become one, how packets leave it.
 //! Knows no L7 protocol, no eBPF and no latency; the specification is `formats/README.md`.
 
+pub mod bundle;
 pub mod clock;
 pub mod error;
+pub mod export;
 pub mod frame;
 pub mod import;
 pub mod packet;
 pub mod record;
+pub mod table;
 
 pub use error::{Error, Kind, Result};

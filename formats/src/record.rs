@@ -13,7 +13,12 @@ pub struct Record<'a> {
     pub original_length: u32,
     /// Which block type carried it: see [`BlockKind`].
     pub kind: BlockKind,
-    /// Raw bytes of the block's options, end-of-options included; empty when the block had none.
+    /// Whether the block's section is big-endian, and so the numbers in `options`.
+    pub big_endian: bool,
+    /// Packets lost before this one, as an obsolete packet block counts them; 0xffff there means unknown. 0 for other kinds.
+    pub drops: u16,
+    /// Raw bytes between the padded frame and the block's end: its options, end-of-options included; empty when the
+    /// block had none. A simple packet block has no options; what some writers leave behind its frame stands here too.
     pub options: &'a [u8],
     /// The frame's captured bytes.
     pub frame: &'a [u8],

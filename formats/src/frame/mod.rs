@@ -1,6 +1,75 @@
 //! Frames → headers: the innermost addresses, ports and sequence numbers of one captured frame, whatever it is wrapped in.
 //! The one place where L2–L4 is decoded. Never allocates, never fails: what can't be read is absent.
 
+mod link;
+mod network;
+mod transport;
+mod tunnel;
+
+/// Wrappers peeled at most; deeper nesting is not decoded.
+pub const MAX_WRAPPERS: usize = 4;
+
+/// Reads the headers of one captured frame of `link` type.
+///
+/// `original_length` is the frame's length on the wire in bytes; it matters only where the IP header holds no length
+/// (segmentation offload, BIG TCP). A frame cut by the snap length gives every header that was captured whole enough:
+/// IPv4 and IPv6 their fixed part, TCP up to its window, UDP its ports.
+pub fn decode(link: LinkType, frame: &[u8], original_length: u32) -> Headers {
+    let mut walk = Walk { frame, headers: Headers::NONE, n_wrappers: 0 };
+    let wire_end = wire_end(frame, original_length);
+    link::link(&mut walk, link, wire_end);
+    walk.headers
+}
+
+/// Where the frame ends on the wire. The kernel never builds more than 512 KiB (`GSO_MAX_SIZE`): a length past twice
+/// that is no length, and the captured bytes have to do.
+fn wire_end(frame: &[u8], original_length: u32) -> usize {
+    const LARGEST: u32 = 1 << 20;
+    let claimed = if original_length > LARGEST { 0 } else { original_length as usize };
+    claimed.max(frame.len().min(u32::MAX as usize))
+}
+
+/// A frame being decoded. Every layer takes the offset it begins at and the offset at which its carrier ends on the wire.
+struct Walk<'a> {
+    frame: &'a [u8],
+    headers: Headers,
+    n_wrappers: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// The `N` bytes at `at`, if all were captured.
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, at: usize) -> Option<&'a [u8; N]> {
+        self.frame.get(at..)?.first_chunk()
+    }
+
+    #[inline(always)]
+    fn u16_at(&self, at: usize) -> Option<u16> {
+        self.bytes(at).map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    /// Notes a peeled wrapper; false when there is no room for it and decoding has to stop.
+    fn wrap(&mut self, wrapper: Wrapper) -> bool {
+        let Some(slot) = self.headers.wrappers.get_mut(self.n_wrappers) else { return false };
+        *slot = Some(wrapper);
+        self.n_wrappers += 1;
+        true
+    }
+
+    /// Takes back all wrappers but the first `n`: what they wrapped holds no IP header.
+    fn unwrap_to(&mut self, n: usize) {
+        self.headers.wrappers[n..].fill(None);
+        self.n_wrappers = n;
+    }
+
+    /// The payload of the innermost header understood so far lies from `at` to `wire_end`.
+    #[inline(always)]
+    fn payload(&mut self, at: usize, wire_end: usize) {
+        self.headers.payload_offset = at.min(self.frame.len()) as u32;
+        self.headers.payload_length = wire_end.saturating_sub(at) as u32;
+    }
+}
+
 /// The link types understood, by their number in capture files (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LinkType {
@@ -18,6 +87,34 @@ pub enum LinkType {
     LinuxSll2,
     /// Any other; frames are kept but not decoded.
     Other(u16),
+}
+
+impl LinkType {
+    /// The link type of a number found in a capture file (the low 16 bits of a pcap header's field).
+    pub fn from_number(number: u16) -> Self {
+        match number {
+            0 => LinkType::Null,
+            1 => LinkType::Ethernet,
+            12 | 14 | 101 | 228 | 229 => LinkType::RawIp,
+            108 => LinkType::Loop,
+            113 => LinkType::LinuxSll,
+            276 => LinkType::LinuxSll2,
+            other => LinkType::Other(other),
+        }
+    }
+
+    /// The number to write into a capture file; the first one of the type where it has several.
+    pub fn number(self) -> u16 {
+        match self {
+            LinkType::Null => 0,
+            LinkType::Ethernet => 1,
+            LinkType::RawIp => 101,
+            LinkType::Loop => 108,
+            LinkType::LinuxSll => 113,
+            LinkType::LinuxSll2 => 276,
+            LinkType::Other(other) => other,
+        }
+    }
 }
 
 /// Which way a frame passed its observation point, where the capture says so.
@@ -121,12 +218,50 @@ pub struct Headers {
     pub network: Option<Network>,
     /// Innermost transport header.
     pub transport: Option<Transport>,
-    /// Where the transport payload begins in the frame (for a later fragment: the fragment's data).
+    /// Where the transport payload begins in the frame (for a later fragment: the fragment's data; without a known
+    /// transport: what follows the IP headers; without IP: 0). Never past the captured bytes.
     pub payload_offset: u32,
-    /// Payload length on the wire, from the IP lengths, whatever was captured of it.
+    /// Payload length on the wire, from the IP and UDP lengths, whatever was captured of it. 0 without IP.
     pub payload_length: u32,
     /// From Linux cooked headers' packet type.
     pub direction: Option<Direction>,
     /// The interface index a Linux cooked v2 header names.
     pub interface_index: Option<u32>,
+}
+
+impl Headers {
+    /// The headers of a frame nothing could be read of.
+    pub const NONE: Headers = Headers {
+        wrappers: [None; MAX_WRAPPERS],
+        network: None,
+        transport: None,
+        payload_offset: 0,
+        payload_length: 0,
+        direction: None,
+        interface_index: None,
+    };
+
+    /// The captured part of the payload, without link-layer padding. `frame` is the frame these headers were read of.
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let rest = frame.get(self.payload_offset as usize..).unwrap_or_default();
+        &rest[..rest.len().min(self.payload_length as usize)]
+    }
+
+    /// The TCP header, if the innermost transport is TCP.
+    pub fn tcp(&self) -> Option<&Tcp> {
+        match &self.transport {
+            Some(Transport::Tcp(tcp)) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    /// Source and destination port of the innermost transport header.
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        match self.transport? {
+            Transport::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
+            Transport::Udp { source_port, destination_port } => {
+                Some((source_port, destination_port))
+            }
+        }
+    }
 }

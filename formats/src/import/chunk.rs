@@ -18,6 +18,10 @@ pub struct RecordAt {
     pub original_length: u32,
     /// Block type.
     pub kind: BlockKind,
+    /// See [`Record::big_endian`].
+    pub big_endian: bool,
+    /// See [`Record::drops`].
+    pub drops: u16,
     /// Place among all records and blocks of the file, from 0.
     pub ordinal: u64,
     /// The options' bytes in the chunk.
@@ -41,7 +45,8 @@ pub struct CaptureInterface {
     pub link_type_number: u16,
     /// Snap length, 0: no limit.
     pub snap_length: u32,
-    /// Ticks per second of its stamps.
+    /// Ticks per second of its stamps; `u64::MAX` where a finer resolution is declared than 64 bits hold (its stamps
+    /// are kept raw).
     pub ticks_per_second: u64,
     /// `if_tsoffset`, seconds.
     pub offset_seconds: i64,
@@ -88,6 +93,8 @@ impl Chunk {
             interface: at.interface,
             original_length: at.original_length,
             kind: at.kind,
+            big_endian: at.big_endian,
+            drops: at.drops,
             options: slice(&at.options),
             frame: slice(&at.frame),
         }

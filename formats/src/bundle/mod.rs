@@ -1,0 +1,19 @@
+//! The bundle as files: its manifest, its names, opening, verifying and packing it. Never decodes a frame.
+
+mod blob;
+pub mod manifest;
+mod map;
+pub mod names;
+pub mod open;
+pub mod pack;
+pub mod packet_file;
+mod source;
+pub(crate) mod table_file;
+mod tar_index;
+pub mod verify;
+pub(crate) mod write;
+
+pub use open::{Bundles, Domain, Host, Interface, Loss};
+pub use pack::pack;
+pub use packet_file::{PacketFile, PacketReader};
+pub use verify::{Verification, verify};

@@ -1,0 +1,65 @@
+//! File and folder names inside a bundle. Never touches the file system.
+
+/// The manifest's name.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The folder name of a host: `<name>-<id>`, with every character escaped (`%2F`) that is not a letter, a digit or one of `._-`
+/// so that it is one path element and one Hive partition value everywhere.
+pub fn host_folder(name: &str, id: &str) -> String {
+    let mut folder = String::new();
+    for byte in name.bytes().take(120) {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => folder.push(byte as char),
+            b'.' if !folder.is_empty() => folder.push('.'),
+            _ => folder.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("{folder}-{id}")
+}
+
+/// The host id of `bytes` (a name, or a stem and the beginning of a file): 8 hexadecimal digits.
+pub fn host_id(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..8].to_string()
+}
+
+/// Where part `part` of a host's table stands in the bundle.
+pub fn table_file(table: &str, host_folder: &str, part: usize) -> String {
+    format!("{table}/host={host_folder}/part-{part:05}.parquet")
+}
+
+/// Whether `path` may name a file of a bundle: relative, `/`-separated, no empty, `.` or `..` element, no back-slash, colon or NUL.
+pub fn is_safe(path: &str) -> bool {
+    !path.is_empty()
+        && path.len() <= 4096
+        && !path.contains(['\\', ':', '\0'])
+        && path.split('/').all(|element| !matches!(element, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, folder: &str) {
+        assert_eq!(host_folder(name, "00000000"), format!("{folder}-00000000"));
+        assert!(is_safe(&table_file("packets", &host_folder(name, "00000000"), 0)));
+    }
+
+    #[test]
+    fn host_folders_are_one_path_element() {
+        check("gw7", "gw7");
+        check("a/b", "a%2Fb");
+        check("../x", "%2E.%2Fx");
+        check("node.example", "node.example");
+        check("k=v %", "k%3Dv%20%25");
+        check("é", "%C3%A9");
+    }
+
+    #[test]
+    fn unsafe_paths_are_known() {
+        for path in ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/", "C:x", "a\\b", "a\0"]
+        {
+            assert!(!is_safe(path), "{path:?}");
+        }
+        assert!(is_safe("packets/host=a-1/part-00000.parquet"));
+    }
+}

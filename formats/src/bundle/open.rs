@@ -1,0 +1,343 @@
+//! Opening bundles: one or several become one value with ids that hold across all of them. Never reads packets.
+
+use super::manifest::{FileEntry, MAX_BYTES, Manifest, Reduction, Seal};
+use super::names::MANIFEST;
+use super::packet_file::PacketFile;
+use super::source::Source;
+use super::table_file::TableFile;
+use crate::clock::ClockDomain;
+use crate::error::{At, Error, Kind, Result};
+use crate::table::interfaces::InterfaceRow;
+use crate::table::losses::LossRow;
+use crate::table::packet_batch::Point;
+use crate::table::{self, Table};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Opened bundles.
+#[derive(Debug, Clone)]
+pub struct Bundles {
+    /// All hosts, in the order of the bundles and their manifests.
+    pub hosts: Vec<Host>,
+    /// All clock domains; a [`ClockDomain`] is an index into this list.
+    pub domains: Vec<Domain>,
+    /// All observation points; `Packet::interface` is an index into this list.
+    pub interfaces: Vec<Interface>,
+    /// All files of packets.
+    pub packet_files: Vec<PacketFile>,
+    /// All known losses.
+    pub losses: Vec<Loss>,
+    /// All declared reductions, with the host they are about (`None`: a whole bundle).
+    pub reductions: Vec<(Option<u32>, Reduction)>,
+    /// What could not be used, and why. The rest is usable.
+    pub warnings: Vec<Error>,
+    /// BLAKE3 over all manifests, 64 hexadecimal digits: the identity of the input.
+    pub hash: String,
+    /// What export needs of each host, in the order of `hosts`.
+    pub(crate) captured: Vec<Captured>,
+}
+
+/// What a host's captures held besides packets.
+#[derive(Debug, Clone)]
+pub(crate) struct Captured {
+    /// All declarations; a packet's `interface_id` is an index.
+    pub(crate) interfaces: Vec<InterfaceRow>,
+    /// Files of the capture_blocks table.
+    pub(crate) blocks: Vec<TableFile>,
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Shown name.
+    pub name: String,
+    /// 8 hexadecimal digits; the same host in two bundles has the same id.
+    pub id: String,
+    /// Which of the opened bundles it came from.
+    pub bundle: u32,
+    /// The value of its `host=` folders.
+    pub folder: String,
+}
+
+/// A clock domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// Shown name.
+    pub name: String,
+}
+
+/// An observation point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Index into the hosts.
+    pub host: u32,
+    /// The clock its packets are stamped with.
+    pub domain: ClockDomain,
+    /// Network namespace, where told.
+    pub netns: Option<String>,
+    /// Name; `if3` where only a number is known.
+    pub name: String,
+    /// The kernel's interface number.
+    pub ifindex: Option<u32>,
+    /// `capture`, `cooked`, or the kernel's link kind.
+    pub kind: String,
+    /// LINKTYPE_ number.
+    pub link_type: u16,
+    /// Bytes kept of a frame; 0: no limit.
+    pub snap_length: u32,
+    /// Packets seen there (all declarations of the point together).
+    pub n_packets: i64,
+    /// Packets the capture says it lost there.
+    pub dropped: Option<i64>,
+    /// First and last packet, nanoseconds of `domain`.
+    pub time_range_ns: Option<(i64, i64)>,
+    /// `if_description`.
+    pub description: Option<String>,
+}
+
+/// A known loss of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Index into the hosts.
+    pub host: u32,
+    /// Index into the interfaces, where one is concerned.
+    pub interface: Option<u32>,
+    /// The row; its `interface_id` counts within the host, use `interface`.
+    pub row: LossRow,
+}
+
+impl Bundles {
+    /// Opens bundles: directories, `.tar`, `.tar.zst`. A path that is no bundle, or one too new, is an error; damage inside
+    /// a bundle is a warning.
+    pub fn open(paths: &[PathBuf]) -> Result<Bundles> {
+        let mut bundles = Bundles {
+            hosts: Vec::new(),
+            domains: Vec::new(),
+            interfaces: Vec::new(),
+            packet_files: Vec::new(),
+            losses: Vec::new(),
+            reductions: Vec::new(),
+            warnings: Vec::new(),
+            hash: String::new(),
+            captured: Vec::new(),
+        };
+        let mut hasher = blake3::Hasher::new();
+        for (number, path) in paths.iter().enumerate() {
+            let (source, manifest, bytes) = read_manifest(path, &mut bundles.warnings)?;
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
+            bundles.add(number as u32, &source, &manifest);
+        }
+        bundles.hash = hasher.finalize().to_hex().to_string();
+        Ok(bundles)
+    }
+
+    fn add(&mut self, number: u32, source: &Source, manifest: &Manifest) {
+        let first_domain = self.domains.len() as u32;
+        self.domains.extend(manifest.domains.iter().map(|d| Domain { name: d.name.clone() }));
+        if manifest.seal == Seal::Unsealed {
+            let why = "unsealed: its recorder was interrupted".to_string();
+            self.warnings.push(Error::new(&source.path, At::File, Kind::Note(why)));
+        }
+        let first_host = self.hosts.len() as u32;
+        for entry in &manifest.hosts {
+            let host = self.hosts.len() as u32;
+            self.hosts.push(Host {
+                name: entry.name.clone(),
+                id: entry.id.clone(),
+                bundle: number,
+                folder: entry.folder.clone(),
+            });
+            self.add_host(host, first_domain, source, manifest);
+        }
+        for reduction in &manifest.reductions {
+            let is_it =
+                |entry: &super::manifest::HostEntry| Some(&entry.folder) == reduction.host.as_ref();
+            let host = manifest.hosts.iter().position(is_it).map(|at| first_host + at as u32);
+            self.reductions.push((host, reduction.clone()));
+        }
+        for file in manifest.files.iter().filter(|file| table::find(&file.table).is_none()) {
+            let why = format!("the table `{}` is unknown to this version and ignored", file.table);
+            self.warnings.push(Error::new(source.shown(&file.path), At::File, Kind::Note(why)));
+        }
+    }
+
+    fn add_host(&mut self, host: u32, first_domain: u32, source: &Source, manifest: &Manifest) {
+        let folder = self.hosts[host as usize].folder.clone();
+        let files = |table: &'static Table| {
+            manifest
+                .files
+                .iter()
+                .filter(move |f| f.table == table.name)
+                .filter(|f| f.host == folder)
+        };
+        let mut rows = Vec::new();
+        for file in files(&table::interfaces::TABLE) {
+            let read = read_small(source, file, &table::interfaces::TABLE, &mut self.warnings);
+            rows.extend(read.iter().flat_map(table::interfaces::rows));
+        }
+        let packets: Vec<TableFile> = files(&table::packets::TABLE)
+            .filter_map(|file| {
+                keep(&mut self.warnings, open_file(source, file, &table::packets::TABLE))
+            })
+            .collect();
+        complete(&mut rows, &packets);
+        let points = self.add_interfaces(host, first_domain, &rows);
+        for file in files(&table::losses::TABLE) {
+            for batch in read_small(source, file, &table::losses::TABLE, &mut self.warnings) {
+                self.losses.extend(table::losses::rows(&batch).into_iter().map(|row| {
+                    let point = row.interface_id.and_then(|id| points.get(id as usize));
+                    Loss { host, interface: point.map(|point| point.interface), row }
+                }));
+            }
+        }
+        let blocks = files(&table::capture_blocks::TABLE)
+            .filter_map(|file| {
+                keep(&mut self.warnings, open_file(source, file, &table::capture_blocks::TABLE))
+            })
+            .collect();
+        self.captured.push(Captured { interfaces: rows, blocks });
+        for table in packets {
+            note_unknown(&mut self.warnings, &table);
+            self.packet_files.push(PacketFile::new(host, table, points.clone()));
+        }
+    }
+
+    /// Adds a host's observation points; the result maps its `interface_id`s to them.
+    fn add_interfaces(
+        &mut self,
+        host: u32,
+        first_domain: u32,
+        rows: &[InterfaceRow],
+    ) -> Arc<[Point]> {
+        let mut points: Vec<Point> = Vec::with_capacity(rows.len());
+        for (id, row) in rows.iter().enumerate() {
+            let cooked_index = row.parent.and(row.ifindex);
+            let interface = match points.get(row.point as usize) {
+                Some(first) if (row.point as usize) < id => {
+                    self.interfaces[first.interface as usize].join(row);
+                    first.interface
+                }
+                _ => {
+                    let last = self.domains.len().saturating_sub(1) as u32;
+                    let domain = first_domain.saturating_add(row.domain_id).min(last);
+                    self.interfaces.push(Interface::new(host, ClockDomain(domain), row));
+                    self.interfaces.len() as u32 - 1
+                }
+            };
+            points.push(Point { interface, cooked_index });
+        }
+        points.into()
+    }
+}
+
+impl Interface {
+    fn new(host: u32, domain: ClockDomain, row: &InterfaceRow) -> Interface {
+        Interface {
+            host,
+            domain,
+            netns: row.netns.clone(),
+            name: row.name.clone(),
+            ifindex: row.ifindex,
+            kind: row.kind.clone(),
+            link_type: row.link_type,
+            snap_length: row.snap_length,
+            n_packets: row.n_packets,
+            dropped: row.dropped,
+            time_range_ns: row.valid_from_ns.zip(row.valid_to_ns),
+            description: row.description.clone(),
+        }
+    }
+
+    /// One more declaration of the same point.
+    fn join(&mut self, row: &InterfaceRow) {
+        self.n_packets += row.n_packets;
+        self.dropped = match (self.dropped, row.dropped) {
+            (Some(here), Some(there)) => Some(here.saturating_add(there)),
+            (here, there) => here.or(there),
+        };
+        let other = row.valid_from_ns.zip(row.valid_to_ns);
+        self.time_range_ns = match (self.time_range_ns, other) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (here, there) => here.or(there),
+        };
+    }
+}
+
+/// Opens a bundle as far as its manifest; also gives the manifest's bytes.
+pub(super) fn read_manifest(
+    path: &std::path::Path,
+    warnings: &mut Vec<Error>,
+) -> Result<(Source, Manifest, bytes::Bytes)> {
+    let mut source = Source::open(path)?;
+    warnings.append(&mut source.warnings);
+    let shown = source.shown(MANIFEST);
+    let blob = source.blob(MANIFEST).map_err(|error| match error.kind {
+        Kind::MissingFile => {
+            Error::new(path, At::File, Kind::NotABundle(format!("it has no {MANIFEST}")))
+        }
+        _ => error,
+    })?;
+    if blob.length() > MAX_BYTES {
+        return Err(Error::new(&shown, At::File, Kind::BadManifest("it is too large".to_string())));
+    }
+    let bytes = blob.read_all().map_err(|error| Error::io(&shown, &error))?;
+    let (manifest, more) = Manifest::parse(&shown, &bytes)?;
+    warnings.extend(more);
+    Ok((source, manifest, bytes))
+}
+
+/// Opens a listed file, comparing what can be compared without reading it all.
+pub(super) fn open_file(source: &Source, entry: &FileEntry, table: &Table) -> Result<TableFile> {
+    let shown = source.shown(&entry.path);
+    let blob = source.blob(&entry.path)?;
+    let altered = |what: &str, found: u64, listed: u64| {
+        let how = format!("{found} {what}, {listed} listed");
+        Error::new(&shown, At::File, Kind::AlteredFile(how))
+    };
+    if blob.length() != entry.bytes {
+        return Err(altered("bytes", blob.length(), entry.bytes));
+    }
+    let file = TableFile::open(&shown, blob, table)?;
+    if file.n_rows() != entry.n_rows {
+        return Err(altered("rows", file.n_rows(), entry.n_rows));
+    }
+    Ok(file)
+}
+
+fn read_small(
+    source: &Source,
+    entry: &FileEntry,
+    table: &Table,
+    warnings: &mut Vec<Error>,
+) -> Vec<arrow::array::RecordBatch> {
+    let Some(file) = keep(warnings, open_file(source, entry, table)) else { return Vec::new() };
+    note_unknown(warnings, &file);
+    file.read_all(warnings)
+}
+
+fn keep<T>(warnings: &mut Vec<Error>, result: Result<T>) -> Option<T> {
+    result.map_err(|error| warnings.push(error)).ok()
+}
+
+fn note_unknown(warnings: &mut Vec<Error>, file: &TableFile) {
+    if !file.unknown_columns.is_empty() {
+        let why = format!("unknown columns are ignored: {}", file.unknown_columns.join(", "));
+        warnings.push(Error::new(&file.path, At::File, Kind::Note(why)));
+    }
+}
+
+/// Where the interfaces table was lost, packets still say which number they came from: such points get a bare number.
+fn complete(rows: &mut Vec<InterfaceRow>, packets: &[TableFile]) {
+    let name = "interface_id";
+    let highest = packets.iter().filter_map(|file| file.highest_u32(name)).max();
+    let wanted = highest.map_or(0, |highest| highest.saturating_add(1).min(1 << 20));
+    for id in rows.len() as u32..wanted {
+        rows.push(InterfaceRow {
+            interface_id: id,
+            point: id,
+            name: format!("unknown{id}"),
+            kind: "unknown".to_string(),
+            ..InterfaceRow::default()
+        });
+    }
+}

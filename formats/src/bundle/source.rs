@@ -1,0 +1,139 @@
+//! Where a bundle's files come from: a directory, a packed tar, a compressed tar. Never changes any of them.
+
+use super::blob::Blob;
+use super::names;
+use super::{map, tar_index};
+use crate::error::{At, Error, Kind, Result};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// A bundle's files.
+pub(super) struct Source {
+    /// What the user named.
+    pub(super) path: PathBuf,
+    /// What was odd about it.
+    pub(super) warnings: Vec<Error>,
+    place: Place,
+}
+
+enum Place {
+    Directory,
+    Tar { blob: Blob, files: BTreeMap<String, (u64, u64)> },
+}
+
+impl Source {
+    /// Opens the bundle at `path`; looks only at what is needed to find its files.
+    pub(super) fn open(path: &Path) -> Result<Source> {
+        let io = |error: io::Error| Error::io(path, &error);
+        if std::fs::metadata(path).map_err(io)?.is_dir() {
+            return Ok(Source { path: path.into(), warnings: Vec::new(), place: Place::Directory });
+        }
+        let mut file = File::open(path).map_err(io)?;
+        let mut warnings = Vec::new();
+        if starts_with_zstd(&mut file).map_err(io)? {
+            file = spool(path, file)?;
+            let why = "compressed: it was unpacked to a temporary file first; an uncompressed .tar opens at once";
+            warnings.push(Error::new(path, At::File, Kind::Note(why.to_string())));
+        }
+        Source::open_tar(path, file, warnings)
+    }
+
+    fn open_tar(path: &Path, file: File, mut warnings: Vec<Error>) -> Result<Source> {
+        let io = |error: io::Error| Error::io(path, &error);
+        let length = file.metadata().map_err(io)?.len();
+        let spare = file.try_clone().map_err(io)?;
+        let blob = Blob::whole(file).map_err(io)?;
+        let index = tar_index::index(path, &blob)?;
+        warnings.extend(index.warnings);
+        if !index.files.contains_key(names::MANIFEST) {
+            let why = format!("it holds no {}", names::MANIFEST);
+            return Err(Error::new(path, At::File, Kind::NotABundle(why)));
+        }
+        // A file still being written or cut may lose mapped pages (SIGBUS): such a file is read.
+        let whole = index.complete && spare.metadata().map_err(io)?.len() == length;
+        if !index.complete {
+            let why = "the tar has no end marker: it is cut short or still being written";
+            warnings.push(Error::new(path, At::Byte(length), Kind::NotABundle(why.to_string())));
+        }
+        let blob = if whole { map::map(&spare).map(Blob::Memory).unwrap_or(blob) } else { blob };
+        Ok(Source { path: path.into(), warnings, place: Place::Tar { blob, files: index.files } })
+    }
+
+    /// The path shown for one of its files.
+    pub(super) fn shown(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The bytes of one of its files.
+    pub(super) fn blob(&self, name: &str) -> Result<Blob> {
+        let missing = || Error::new(self.shown(name), At::File, Kind::MissingFile);
+        match &self.place {
+            Place::Directory => {
+                let path = self.shown(name);
+                // A link inside a bundle may point anywhere: it is not followed.
+                let kind =
+                    std::fs::symlink_metadata(&path).map_err(|error| match error.kind() {
+                        io::ErrorKind::NotFound => missing(),
+                        _ => Error::io(&path, &error),
+                    })?;
+                if !kind.is_file() {
+                    return Err(Error::new(
+                        &path,
+                        At::File,
+                        Kind::NotABundle("no plain file".into()),
+                    ));
+                }
+                File::open(&path).and_then(Blob::whole).map_err(|error| Error::io(&path, &error))
+            }
+            Place::Tar { blob, files } => {
+                let (start, length) = *files.get(name).ok_or_else(missing)?;
+                blob.slice(start, length).ok_or_else(missing)
+            }
+        }
+    }
+
+    /// The names of all files found, sorted; folders that are links are not entered.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        match &self.place {
+            Place::Tar { files, .. } => Ok(files.keys().cloned().collect()),
+            Place::Directory => {
+                let mut names = Vec::new();
+                list(&self.path, "", &mut names).map_err(|error| Error::io(&self.path, &error))?;
+                names.sort_unstable();
+                Ok(names)
+            }
+        }
+    }
+}
+
+fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            list(&entry.path(), &format!("{name}/"), names)?;
+        } else if kind.is_file() {
+            names.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn starts_with_zstd(file: &mut File) -> io::Result<bool> {
+    let mut magic = Vec::new();
+    file.take(4).read_to_end(&mut magic)?;
+    file.rewind()?;
+    Ok(magic == [0x28, 0xb5, 0x2f, 0xfd])
+}
+
+fn spool(path: &Path, file: File) -> Result<File> {
+    let damaged =
+        |error: io::Error| Error::new(path, At::File, Kind::BadCompression(error.to_string()));
+    let mut plain = tempfile::tempfile().map_err(|error| Error::io(path, &error))?;
+    let mut decoder = zstd::stream::read::Decoder::new(file).map_err(damaged)?;
+    io::copy(&mut decoder, &mut plain).map_err(damaged)?;
+    Ok(plain)
+}

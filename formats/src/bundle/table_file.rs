@@ -1,0 +1,104 @@
+//! One Parquet file of a bundle, opened: its footer read and its columns checked. Never reads rows on opening.
+
+use super::blob::Blob;
+use crate::error::{At, Error, Kind, Result};
+use crate::table::Table;
+use arrow::array::RecordBatch;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
+use parquet::file::statistics::Statistics;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// A Parquet file whose footer could be read and whose columns are those of its table.
+#[derive(Debug, Clone)]
+pub(crate) struct TableFile {
+    pub(super) path: PathBuf,
+    pub(super) blob: Blob,
+    pub(super) metadata: ArrowReaderMetadata,
+    /// Columns this version does not know.
+    pub(super) unknown_columns: Vec<String>,
+}
+
+impl TableFile {
+    /// Reads the footer and page index of `blob`, shown as `path`.
+    pub(super) fn open(path: &Path, blob: Blob, table: &Table) -> Result<TableFile> {
+        let options = ArrowReaderOptions::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_skip_arrow_metadata(true);
+        let metadata = guarded(|| ArrowReaderMetadata::load(&blob, options))
+            .map_err(|why| Error::new(path, At::File, Kind::BadParquet(why)))?;
+        // The Arrow types are those Parquet's own annotations give; 16-byte binaries and text need no hint.
+        let unknown_columns = table
+            .check(metadata.schema())
+            .map_err(|why| Error::new(path, At::File, Kind::BadSchema(why)))?;
+        Ok(TableFile { path: path.into(), blob, metadata, unknown_columns })
+    }
+
+    /// Rows, as the footer says.
+    pub(super) fn n_rows(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups();
+        groups.iter().map(|group| group.num_rows().max(0) as u64).sum()
+    }
+
+    /// The highest value of an unsigned 32-bit column, from the statistics.
+    pub(super) fn highest_u32(&self, column: &str) -> Option<u32> {
+        let groups = self.metadata.metadata().row_groups();
+        let chunks = groups.iter().flat_map(|group| group.columns());
+        let of_column = chunks.filter(|chunk| chunk.column_path().string() == column);
+        let highest = |chunk: &ColumnChunkMetaData| match chunk.statistics()? {
+            Statistics::Int32(values) => values.max_opt().map(|value| *value as u32),
+            _ => None,
+        };
+        of_column.filter_map(highest).max()
+    }
+
+    /// All rows of a small table, row group by row group; what can't be read is named in `warnings`.
+    pub(super) fn read_all(&self, warnings: &mut Vec<Error>) -> Vec<RecordBatch> {
+        let mut batches = Vec::new();
+        for group in self.groups() {
+            match group {
+                Ok(more) => batches.extend(more),
+                Err(error) => warnings.push(error),
+            }
+        }
+        batches
+    }
+
+    /// The row groups one by one, each whole.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Result<Vec<RecordBatch>>> {
+        (0..self.metadata.metadata().num_row_groups()).map(|group| self.read_group(group))
+    }
+
+    /// An error about row group `group`.
+    pub(super) fn damaged(&self, group: usize, why: String) -> Error {
+        Error::new(&self.path, At::RowGroup(group), Kind::BadParquet(why))
+    }
+
+    fn read_group(&self, group: usize) -> Result<Vec<RecordBatch>> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.blob.clone(),
+            self.metadata.clone(),
+        );
+        let read = || {
+            builder
+                .with_row_groups(vec![group])
+                .build()?
+                .collect::<std::result::Result<Vec<_>, _>>()
+        };
+        guarded(|| read().map_err(parquet::errors::ParquetError::from))
+            .map_err(|why| self.damaged(group, why))
+    }
+}
+
+/// Runs a piece of Parquet decoding. The decoder may panic on damaged bytes; to us that is one more kind of damage.
+pub(super) fn guarded<T>(
+    decode: impl FnOnce() -> std::result::Result<T, parquet::errors::ParquetError>,
+) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the decoder gave up on these bytes".to_string()),
+    }
+}

@@ -1,0 +1,258 @@
+//! Capture files → chunks of records, in file order and bounded memory. Never maps the file, never looks into a frame.
+
+use super::chunk::{CaptureInterface, Chunk};
+use super::counts::Counts;
+use super::pcap::{self, Pcap};
+use super::pcapng::{self, Pcapng};
+use super::source::Source;
+use crate::error::{At, Error, Kind, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes asked of the source at once.
+const READ_BYTES: usize = 1 << 20;
+/// A chunk's bytes are addressed by 32 bits, the last record included.
+const LARGEST_TARGET: usize = 1 << 30;
+
+/// Reads one capture file: classic pcap or pcapng, plain, gzip or zstd.
+pub struct CaptureReader {
+    source: Source,
+    format: Format,
+    seen: Seen,
+    /// Bytes read but not yet handed out: the start of a record.
+    pending: Vec<u8>,
+    /// Where `pending` begins in the decompressed file.
+    position: u64,
+    state: State,
+    /// A classic capture's file header, byte for byte.
+    pcap_header: Option<[u8; pcap::FILE_HEADER_BYTES]>,
+}
+
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+enum State {
+    Reading,
+    /// What is wrong behind the chunk just given.
+    Failed(Error),
+    Ended,
+}
+
+/// What scanning has learnt of the file so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) interfaces: Vec<CaptureInterface>,
+    pub(super) counts: Counts,
+    ordinal: u64,
+}
+
+/// How far a scan came: `end` is where the first record begins that it did not take.
+pub(super) struct Scan {
+    pub(super) end: usize,
+    pub(super) stop: Stop,
+}
+
+/// Why a scan stopped.
+pub(super) enum Stop {
+    /// The next record has at least this many bytes, more than there are.
+    Need(usize),
+    /// The next record contradicts itself.
+    Malformed(String),
+}
+
+impl CaptureReader {
+    /// Opens the capture at `path`, `-` for standard input, and reads its first header.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        CaptureReader::new(Source::open(path)?)
+    }
+
+    /// Reads the capture that `source` gives.
+    pub fn new(mut source: Source) -> Result<Self> {
+        let mut pending = Vec::new();
+        let read = fill(&mut source, &mut pending, pcap::FILE_HEADER_BYTES);
+        let (format, position) = match format(&pending) {
+            Ok(found) => found,
+            // A damaged compressed stream says more than the bytes it failed to give.
+            Err(kind) => {
+                let kind = read.err().map_or(kind, |error| source.error_kind(&error));
+                return Err(Error::new(source.path(), At::Byte(0), kind));
+            }
+        };
+        let mut seen = Seen::default();
+        if let Format::Pcap(pcap) = &format {
+            seen.interfaces.push(pcap.interface());
+        }
+        let pcap_header = pending.first_chunk().filter(|_| position > 0).copied();
+        pending.drain(..position);
+        let state = match read {
+            Ok(()) => State::Reading,
+            Err(error) => State::Failed(Error::new(
+                source.path(),
+                At::Byte((position + pending.len()) as u64),
+                source.error_kind(&error),
+            )),
+        };
+        Ok(CaptureReader {
+            source,
+            format,
+            seen,
+            pending,
+            position: position as u64,
+            state,
+            pcap_header,
+        })
+    }
+
+    /// The file's interfaces declared so far; more may come with every chunk of a pcapng.
+    pub fn interfaces(&self) -> &[CaptureInterface] {
+        &self.seen.interfaces
+    }
+
+    /// A classic capture's file header, byte for byte; `None` for pcapng.
+    pub fn pcap_header(&self) -> Option<[u8; 24]> {
+        self.pcap_header
+    }
+
+    /// Oddities met so far.
+    pub fn counts(&self) -> &Counts {
+        &self.seen.counts
+    }
+
+    /// Bytes of the decompressed file handed out so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next whole records and blocks: about `target_bytes` of them, at least one. None at the file's end.
+    ///
+    /// Whatever precedes damage is given first; the call after that returns the error, and later ones none.
+    /// Memory is bounded by `target_bytes` and one record.
+    pub fn next_chunk(&mut self, target_bytes: usize) -> Result<Option<Chunk>> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => Ok(None),
+            State::Failed(error) => Err(error),
+            State::Reading => {
+                let chunk = self.read_chunk(target_bytes.clamp(1, LARGEST_TARGET));
+                if chunk.records.is_empty() && chunk.others.is_empty() {
+                    return match std::mem::replace(&mut self.state, State::Ended) {
+                        State::Failed(error) => Err(error),
+                        _ => Ok(None),
+                    };
+                }
+                Ok(Some(chunk))
+            }
+        }
+    }
+
+    /// Fills and scans until there is a record or the file ends, and sets the state for the call after.
+    fn read_chunk(&mut self, target: usize) -> Chunk {
+        let mut chunk = Chunk { bytes: std::mem::take(&mut self.pending), ..Chunk::default() };
+        let mut want = target;
+        // At once, or growing would copy what was read; pages not filled cost nothing.
+        chunk.bytes.reserve_exact(target.saturating_sub(chunk.bytes.len()));
+        loop {
+            let read = fill(&mut self.source, &mut chunk.bytes, want);
+            let at_end = read.is_err() || chunk.bytes.len() < want;
+            let scan = self.scan(&mut chunk);
+            let nothing_yet = scan.end == 0;
+            match scan.stop {
+                Stop::Need(needed) if nothing_yet && !at_end => {
+                    // Less than the target can't be missing: all of that was there.
+                    want = needed.max(chunk.bytes.len() + 1);
+                    continue;
+                }
+                stop => {
+                    self.state = self.state_after(scan.end, stop, read, at_end, chunk.bytes.len());
+                    self.pending = chunk.bytes.split_off(scan.end);
+                    self.position += scan.end as u64;
+                    return chunk;
+                }
+            }
+        }
+    }
+
+    fn scan(&mut self, chunk: &mut Chunk) -> Scan {
+        let Chunk { bytes, records, others } = chunk;
+        match &mut self.format {
+            Format::Pcap(pcap) => pcap.scan(bytes, self.position, &mut self.seen, records),
+            Format::Pcapng(pcapng) => {
+                pcapng.scan(bytes, self.position, &mut self.seen, records, others)
+            }
+        }
+    }
+
+    /// What follows a scan that took `end` of `length` bytes.
+    fn state_after(
+        &self,
+        end: usize,
+        stop: Stop,
+        read: std::io::Result<()>,
+        at_end: bool,
+        length: usize,
+    ) -> State {
+        let record_at = At::Byte(self.position + end as u64);
+        let (at, kind) = match (stop, read) {
+            (Stop::Malformed(why), _) => (record_at, Kind::MalformedCapture(why)),
+            (Stop::Need(_), Err(error)) => {
+                (At::Byte(self.position + length as u64), self.source.error_kind(&error))
+            }
+            (Stop::Need(_), Ok(())) if at_end && end < length => {
+                (record_at, Kind::TruncatedCapture)
+            }
+            (Stop::Need(_), Ok(())) if at_end => return State::Ended,
+            (Stop::Need(_), Ok(())) => return State::Reading,
+        };
+        State::Failed(Error::new(self.source.path(), at, kind))
+    }
+}
+
+impl Seen {
+    /// The next record's or block's place in the file.
+    #[inline(always)]
+    pub(super) fn next_ordinal(&mut self) -> u64 {
+        self.ordinal += 1;
+        self.ordinal - 1
+    }
+
+    /// Counts odd lengths of the record at `offset`.
+    #[inline(always)]
+    pub(super) fn note_lengths(&mut self, captured: u32, original: u32, snap: u32, offset: u64) {
+        if captured == 0 {
+            self.counts.zero_length.add(offset);
+        }
+        if captured > original || (snap > 0 && captured > snap) {
+            self.counts.over_long.add(offset);
+        }
+    }
+}
+
+/// What the file's first bytes are, and how many of them are spent.
+fn format(start: &[u8]) -> std::result::Result<(Format, usize), Kind> {
+    let magic = *start.first_chunk::<4>().ok_or(Kind::NotACapture)?;
+    if Pcap::is_magic(magic) {
+        let header = start.first_chunk().ok_or(Kind::TruncatedCapture)?;
+        let pcap = Pcap::parse(header).ok_or(Kind::NotACapture)?;
+        return Ok((Format::Pcap(pcap), pcap::FILE_HEADER_BYTES));
+    }
+    if pcapng::is_start(start) {
+        return Ok((Format::Pcapng(Pcapng::default()), 0));
+    }
+    Err(Kind::NotACapture)
+}
+
+/// Reads until `bytes` holds `want` bytes or the source ends. Grows step by step: a length found in the file costs no
+/// memory before its bytes are there.
+fn fill(source: &mut Source, bytes: &mut Vec<u8>, want: usize) -> std::io::Result<()> {
+    while bytes.len() < want {
+        let had = bytes.len();
+        bytes.resize(want.min(had + READ_BYTES), 0);
+        let got = source.read(&mut bytes[had..]);
+        bytes.truncate(had + *got.as_ref().unwrap_or(&0));
+        if got? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

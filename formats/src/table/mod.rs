@@ -1,0 +1,241 @@
+//! The bundle's tables as data: names, columns, types, units and meanings, one file per table that is written today.
+//! Never opens a file; `bundle/` does.
+
+pub mod capture_blocks;
+mod cells;
+pub mod clock;
+pub mod hosts;
+pub mod interfaces;
+pub mod later;
+pub mod losses;
+pub mod packet_batch;
+pub mod packet_rows;
+pub mod packets;
+
+pub(crate) use cells::Cells;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use std::sync::Arc;
+
+/// Rows of a full row group.
+pub const ROW_GROUP_ROWS: usize = 256 * 1024;
+
+/// Every table of the format: those written today, then those specified in [`later`].
+pub const TABLES: &[&Table] = &[
+    &hosts::TABLE,
+    &clock::TABLE,
+    &interfaces::TABLE,
+    &packets::TABLE,
+    &losses::TABLE,
+    &capture_blocks::TABLE,
+    &later::PROCESSES,
+    &later::SOCKETS,
+    &later::SOCKET_EVENTS,
+    &later::PLAINTEXT,
+    &later::TASKS,
+    &later::WAKEUPS,
+    &later::NAT,
+    &later::COUNTERS,
+    &later::KERNEL_PATH,
+    &later::SPANS,
+];
+
+/// The table called `name`.
+pub fn find(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name).copied()
+}
+
+/// One table of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Its folder.
+    pub name: &'static str,
+    /// One row is …
+    pub about: &'static str,
+    /// The columns its rows are sorted by.
+    pub order: &'static [&'static str],
+    /// Its columns, in file order.
+    pub columns: &'static [Column],
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name, units last.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Type,
+    /// Whether values may be absent.
+    pub nullable: bool,
+    /// How it is encoded in Parquet.
+    pub layout: Layout,
+    /// What it means, with its unit.
+    pub about: &'static str,
+}
+
+/// Column types. No unsigned 64-bit and no timestamp type: Spark refuses both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Signed 64-bit; all times and large counts.
+    Int64,
+    /// Unsigned 32-bit.
+    UInt32,
+    /// Unsigned 16-bit.
+    UInt16,
+    /// Unsigned 8-bit.
+    UInt8,
+    /// True or false.
+    Boolean,
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+    /// 16 bytes; an IPv4 address stands in the first four, the rest zero.
+    Address,
+}
+
+/// How a column is laid out in Parquet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Dictionary, falling back to plain when it grows too large.
+    Dictionary,
+    /// DELTA_BINARY_PACKED.
+    Delta,
+    /// Plain.
+    Plain,
+    /// Plain, without statistics: large bytes that nobody searches by range.
+    Payload,
+}
+
+impl Column {
+    pub(crate) const fn new(name: &'static str, kind: Type, about: &'static str) -> Column {
+        Column { name, kind, nullable: false, layout: Layout::Dictionary, about }
+    }
+
+    pub(crate) const fn nullable(self) -> Column {
+        Column { nullable: true, ..self }
+    }
+
+    pub(crate) const fn layout(self, layout: Layout) -> Column {
+        Column { layout, ..self }
+    }
+}
+
+impl Type {
+    /// The Arrow type of a column.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Type::Int64 => DataType::Int64,
+            Type::UInt32 => DataType::UInt32,
+            Type::UInt16 => DataType::UInt16,
+            Type::UInt8 => DataType::UInt8,
+            Type::Boolean => DataType::Boolean,
+            Type::Text => DataType::Utf8,
+            Type::Binary => DataType::Binary,
+            Type::Address => DataType::FixedSizeBinary(16),
+        }
+    }
+
+    /// The name used in the specification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Int64 => "INT64",
+            Type::UInt32 => "UINT32",
+            Type::UInt16 => "UINT16",
+            Type::UInt8 => "UINT8",
+            Type::Boolean => "BOOLEAN",
+            Type::Text => "UTF8",
+            Type::Binary => "BINARY",
+            Type::Address => "BINARY(16)",
+        }
+    }
+}
+
+impl Table {
+    /// The Arrow schema.
+    pub fn schema(&self) -> SchemaRef {
+        let field = |column: &Column| Field::new(column.name, column.kind.arrow(), column.nullable);
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// Parquet writer settings; the reasons are measurements written down in `formats/README.md`.
+    pub fn properties(&self) -> WriterProperties {
+        let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
+        let mut builder = WriterProperties::builder()
+            .set_writer_version(WriterVersion::PARQUET_2_0)
+            .set_compression(Compression::ZSTD(level))
+            .set_created_by(concat!("afterpath-formats ", env!("CARGO_PKG_VERSION")).into())
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_write_batch_size(8192)
+            .set_statistics_enabled(EnabledStatistics::Page);
+        for column in self.columns {
+            let path = ColumnPath::from(column.name);
+            builder = match column.layout {
+                Layout::Dictionary => builder,
+                Layout::Delta => builder
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+                Layout::Plain => builder
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::PLAIN),
+                Layout::Payload => builder
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path.clone(), Encoding::PLAIN)
+                    .set_column_statistics_enabled(path, EnabledStatistics::None),
+            };
+        }
+        builder.build()
+    }
+
+    /// What is wrong with a file's schema for this table (`Err`), or the columns it has that this version does not know.
+    pub fn check(&self, found: &Schema) -> Result<Vec<String>, String> {
+        for column in self.columns {
+            let Ok(field) = found.field_with_name(column.name) else {
+                return Err(format!("{} has no column `{}`", self.name, column.name));
+            };
+            if *field.data_type() != column.kind.arrow() {
+                return Err(format!(
+                    "{}.{} is {}, not {}",
+                    self.name,
+                    column.name,
+                    field.data_type(),
+                    column.kind.arrow()
+                ));
+            }
+        }
+        let known = |name: &str| self.columns.iter().any(|column| column.name == name);
+        let unknown = found.fields().iter().filter(|field| !known(field.name()));
+        Ok(unknown.map(|field| field.name().clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn table_and_column_names_are_unique() {
+        let names: HashSet<_> = TABLES.iter().map(|table| table.name).collect();
+        assert_eq!(names.len(), TABLES.len());
+        for table in TABLES {
+            let columns: HashSet<_> = table.columns.iter().map(|column| column.name).collect();
+            assert_eq!(columns.len(), table.columns.len(), "{}", table.name);
+            assert!(table.order.iter().all(|name| columns.contains(name)), "{}", table.name);
+        }
+    }
+
+    #[test]
+    fn a_schema_is_checked_and_newer_columns_are_named() {
+        let table = &losses::TABLE;
+        assert_eq!(table.check(&table.schema()), Ok(vec![]));
+        let mut fields: Vec<_> = table.schema().fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new("novelty", DataType::Int64, true)));
+        assert_eq!(table.check(&Schema::new(fields.clone())), Ok(vec!["novelty".to_string()]));
+        fields.remove(0);
+        assert!(table.check(&Schema::new(fields)).is_err());
+    }
+}
