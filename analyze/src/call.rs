@@ -101,6 +101,8 @@ pub enum OrderBasis {
     Direction,
     /// TTL or hop limit differs from the neighbour's.
     Ttl,
+    /// One of the two is the own interface of the client or of the server, by the address that all its traffic shares.
+    Address,
     /// Majority of the time order over the flow, mirrored by the return direction, one clock.
     Time,
     /// The forwarding process's two connections.
@@ -286,10 +288,10 @@ impl Call {
         &self.spans[0].times
     }
 
-    /// Whether it went wrong: an error status, or no answer.
+    /// Whether it went wrong: an error status, or no answer (an answer that the capture missed is none of its faults).
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
-            || self.state == CallState::Open
+            || (self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing))
     }
 }
 

@@ -91,9 +91,16 @@ def down() -> None:
     for name in existing():
         run("ip", "netns", "delete", name)
     # `ip netns add` turns its directory into a mount point: with no namespace left it is of no use to anyone.
-    if os.path.ismount(NETNS_DIRECTORY) and not os.listdir(NETNS_DIRECTORY):
-        run("umount", NETNS_DIRECTORY)
+    if os.path.isdir(NETNS_DIRECTORY) and not os.listdir(NETNS_DIRECTORY):
+        if mounted(NETNS_DIRECTORY):
+            run("umount", NETNS_DIRECTORY)
         os.rmdir(NETNS_DIRECTORY)
+
+
+def mounted(directory: str) -> bool:
+    """Whether a folder is a mount point, also one bound to itself (os.path.ismount does not see those)."""
+    with open("/proc/self/mountinfo") as file:
+        return any(line.split()[4] == directory for line in file)
 
 
 def interfaces(netns: str) -> dict:

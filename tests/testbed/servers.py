@@ -30,11 +30,11 @@ def fill(name: str, **values: str) -> str:
     return path
 
 
-def start_redis(netns: str = "stores", endpoint: tuple = topology.REDIS) -> None:
+def start_redis(netns: str = "stores", endpoint: tuple = topology.REDIS, *more: str) -> None:
     """A redis without persistence."""
     process = processes.start("redis", netns, [
         "redis-server", "--bind", endpoint[0], "--port", str(endpoint[1]), "--protected-mode", "no",
-        "--save", "", "--appendonly", "no", "--dir", processes.STATE, "--daemonize", "no"])
+        "--save", "", "--appendonly", "no", "--dir", processes.STATE, "--daemonize", "no", *more])
     processes.await_listener(process, "redis", netns, endpoint[1])
 
 
@@ -104,7 +104,7 @@ def start_gateway(truth: str) -> None:
 def start_sidecar(truth: str) -> None:
     """haproxy, podA's sidecar."""
     path = fill("haproxy.cfg", SIDECAR=dotted(topology.SIDECAR), SERVICE_A=dotted(topology.SERVICE_A))
-    process = processes.start("haproxy", "podA", ["haproxy", "-db", "-q", "-f", path],
+    process = processes.start("haproxy", "podA", ["haproxy", "-db", "-f", path],
                               output=os.path.join(truth, "haproxy.jsonl"), stop=signal.SIGINT)
     processes.await_listener(process, "haproxy", "podA", topology.SIDECAR[1])
 

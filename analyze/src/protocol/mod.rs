@@ -4,8 +4,14 @@
 use std::any::Any;
 
 pub mod cursor;
+pub mod dns;
+pub mod http1;
+#[cfg(test)]
+pub(crate) mod laws;
 pub mod message;
+pub mod redis;
 pub mod stretch;
+pub mod text;
 
 pub use message::{ExplicitId, Message, Outcome, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
@@ -77,4 +83,4 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &dns::Dns, &redis::Redis];

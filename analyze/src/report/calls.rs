@@ -77,6 +77,7 @@ pub fn order_basis(basis: OrderBasis) -> &'static str {
         OrderBasis::Single => "single",
         OrderBasis::Direction => "direction",
         OrderBasis::Ttl => "ttl",
+        OrderBasis::Address => "address",
         OrderBasis::Time => "time",
         OrderBasis::Forwarding => "forwarding",
         OrderBasis::Undecided => "undecided",

@@ -71,7 +71,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         let key = (names.client(analysis, call), names.server(&call.server), call.protocol.clone());
         let edge = edges.entry(key).or_default();
         edge.n_calls += 1;
-        edge.n_open += usize::from(call.state == CallState::Open);
+        edge.n_open += usize::from(measure::is_open(call));
         edge.n_without_hops += usize::from(call.hops.is_empty());
         edge.durations.push(measure::duration(analysis, call));
         for (i, hop) in call.hops.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! was. Never compares instants of two clock domains.
 
 use crate::call::{Analysis, Call, CallIndex, CallState, Part, Trace};
+use crate::issue::Issue;
 use std::collections::BTreeMap;
 
 /// A duration, exact or a lower bound.
@@ -16,6 +17,11 @@ pub struct Seen {
 /// How long a call took at the point nearest to its client; for an open one the time until its flow's last packet.
 pub fn duration(analysis: &Analysis, call: &Call) -> Seen {
     span_duration(analysis, call, 0)
+}
+
+/// Whether a request really got no answer before its connection or the recording ended, as far as the capture can tell.
+pub fn is_open(call: &Call) -> bool {
+    call.state == CallState::Open && !call.issues.contains(&Issue::ResponseMissing)
 }
 
 /// The same at the point nearest to its server.
@@ -35,7 +41,8 @@ fn span_duration(analysis: &Analysis, call: &Call, index: usize) -> Seen {
     }
     let first = span.times.first().unwrap_or(0);
     let seen_until = match call.state {
-        CallState::Open => analysis.flows.get(span.flow as usize).map(|f| f.last_ns),
+        // Where the capture missed the answer, it may have come at any time after the last thing seen.
+        CallState::Open if is_open(call) => analysis.flows.get(span.flow as usize).map(|f| f.last_ns),
         _ => None,
     };
     let last = span.times.last().into_iter().chain(seen_until).max().unwrap_or(first);
@@ -169,7 +176,8 @@ fn begins_with(text: &str, word: &str) -> bool {
 /// The status, or the state of a call that has none. Not yet harmless.
 pub fn status(call: &Call) -> String {
     match (call.status.as_str(), call.state) {
-        ("", CallState::Open) => "open".to_owned(),
+        ("", CallState::Open) if is_open(call) => "open".to_owned(),
+        ("", CallState::Open) => "unseen".to_owned(),
         ("", CallState::ResponseOnly) => "no request".to_owned(),
         ("", CallState::OneWay) => "one-way".to_owned(),
         ("", CallState::Complete) => "-".to_owned(),

@@ -63,7 +63,7 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
             (services.entry(service).or_default(), at_server),
             (edges.entry(edge).or_default(), at_client),
         ] {
-            let open = call.state == CallState::Open;
+            let open = measure::is_open(call);
             tally.n += 1;
             tally.n_open += u64::from(open);
             tally.n_failed += u64::from(call.failed() && !open);

@@ -1,6 +1,7 @@
 //! The bundle as files: its manifest, its names, opening, verifying and packing it. Never decodes a frame.
 
 mod blob;
+mod fragment_rows;
 pub mod manifest;
 mod map;
 pub mod names;

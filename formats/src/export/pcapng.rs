@@ -4,8 +4,9 @@
 pub use crate::import::options::PacketOptions;
 
 use crate::import::chunk::CaptureInterface;
+use crate::import::interface_block;
 use crate::import::options::swap_byte_order;
-use crate::import::pcapng::{byte_order, interface_description};
+use crate::import::pcapng::byte_order;
 use crate::import::ticks::Ticks;
 use crate::record::{BlockKind, Record};
 use std::io::{self, Write};
@@ -54,7 +55,8 @@ impl<W: Write> PcapngWriter<W> {
                 .ok_or_else(|| invalid("a section header without byte-order magic"))?;
             self.interfaces.clear();
         } else if kind == self.u32(INTERFACE_DESCRIPTION)
-            && let Some(found) = interface_description(&block[8..block.len() - 4], self.big_endian)
+            && let Some(found) =
+                interface_block::description(&block[8..block.len() - 4], self.big_endian)
         {
             self.interfaces.push(Written {
                 ticks: Ticks::new(found.ticks_per_second, found.offset_seconds),

@@ -6,6 +6,7 @@ mod encode;
 mod feed;
 mod host;
 mod hosts;
+pub(crate) mod interface_block;
 pub(crate) mod merge;
 pub mod options;
 mod pcap;

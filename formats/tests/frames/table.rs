@@ -1,5 +1,6 @@
-//! One frame per layer and combination, with what is in it. TShark 4.0.17 agreed on every line (addresses, ports,
-//! protocol, sequence, TCP length, wrapper ids); where it shows less or more, a comment says so.
+//! One frame per layer and combination, with what is in it. TShark 4.0.17 agreed on every line (innermost addresses,
+//! ports, protocol, TTL, sequence, flags, options, fragments, payload bytes, wrapper ids, directions); where it shows
+//! less or more, a comment says so.
 
 use crate::build::*;
 use afterpath_formats::frame::{Headers, LinkType, Transport, Wrapper, decode};
@@ -177,6 +178,7 @@ fn extension_headers() {
     ] {
         check_ethernet(IPV6, &ipv6(first, &content), &format!("{V6_TCP} payload {offset}+3"));
     }
+    // TShark does not look behind a mobility header (RFC 6275, 6.1.1 leaves that to the future).
     check_ethernet(IPV6, &ipv6(135, &extension(6, 0, &segment)), &format!("{V6_TCP} payload 82+3"));
     let v4 = ipv4(51, &authentication(6, &segment));
     check_ethernet(IPV4, &v4, &format!("{V4_TCP} payload 78+3"));
@@ -224,14 +226,14 @@ fn nested() {
     let frame = vlan(100, IPV4, &overlay);
     let expected = format!("vlan 100 | vxlan 42 | vlan 5 | {V4_TCP} payload 112+3");
     check_ethernet(0x8100, &frame, &expected);
-    // Four wrappers are peeled; the fifth stays, and what is outside it is shown.
+    // Four wrappers are peeled; the fifth stays, and what is outside it is shown. TShark goes on.
     let deep = (0..4).fold(v4_tcp(b"abc"), |packet, _| ipv4(4, &packet));
     check_ethernet(IPV4, &deep, &format!("ip | ip | ip | ip | {V4_TCP} payload 134+3"));
     let deeper = ipv4(4, &deep);
     let expected = "ip | ip | ip | ip | \
         10.0.0.1 > 10.0.0.2 proto 4 ttl 64 id 0x1234 payload 114+43";
     check_ethernet(IPV4, &deeper, expected);
-    // A tunnel without IP inside is left as it is.
+    // A tunnel without IP inside is left as it is. TShark shows its identifier.
     let arp = ipv4(17, &udp(4789, &vxlan(42, &ethernet(0x0806, &[0; 46]))));
     let expected = "10.0.0.1 > 10.0.0.2 proto 17 ttl 64 id 0x1234 udp 40001 > 4789 payload 42+68";
     check_ethernet(IPV4, &arp, expected);

@@ -15,11 +15,13 @@ from services.redis_client import RedisConnection
 from services.spans import Span
 
 CACHE_MILLISECONDS = 600
-SLOWNESS = (0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # what a slow query may take, in seconds
-FIND_ITEM = "SELECT name, stock, description FROM items WHERE id = %s"
-FIND_STOCK = "SELECT stock, pg_sleep(%s) FROM items WHERE id = %s"
+SLOWNESS = (0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # what a query may take more, in seconds
+OFTEN = (5, 3, 3, 4, 4, 4, 3, 2)
+EASY_CONCURRENCY = 8
+FIND_ITEM = "SELECT name, stock, description FROM items, pg_sleep(%s) WHERE id = %s"
+FIND_STOCK = "SELECT stock FROM items, pg_sleep(%s) WHERE id = %s"
 ADD_ORDER = "INSERT INTO orders (item, quantity) VALUES (%s, %s)"
-FIND_POPULAR = "SELECT id, name, description, pg_sleep(%s) FROM items ORDER BY id LIMIT 40"
+FIND_POPULAR = "SELECT id, name, description FROM items, pg_sleep(%s) ORDER BY id LIMIT 40"
 
 
 def read_password() -> str:
@@ -35,6 +37,7 @@ class Back(Service):
 
     def __init__(self, options):
         super().__init__(options)
+        self.stretch = max(1, options.concurrency / EASY_CONCURRENCY)
         password, half = read_password(), (options.concurrency + 1) // 2
         self.redis = Pool(lambda: RedisConnection(topology.REDIS), half, prefill=True)
         self.postgres = Pool(lambda: PostgresConnection(topology.POSTGRES, password), half, prefill=True)
@@ -65,21 +68,21 @@ class Back(Service):
             return connection.run(span, statement, *values)
 
     def slowness(self) -> float:
-        """How slow the next query is: mostly quick, sometimes very slow."""
-        return self.chance.choices(SLOWNESS, (6, 6, 5, 4, 3, 2, 1))[0]
+        """How slow the next query is. More workers get slower queries, not more processor time: the same share is busy."""
+        return self.chance.choices(SLOWNESS, OFTEN)[0] * self.stretch
 
     def item(self, span: Span, item: int) -> dict:
         """From redis, or from postgres and then kept in redis."""
         kept = self.ask_redis(span, ("GET", f"item:{item}"))[0]
         if kept:
             return json.loads(kept)
-        name, stock, description = self.ask_postgres(span, FIND_ITEM, item)[0]
+        name, stock, description = self.ask_postgres(span, FIND_ITEM, self.slowness(), item)[0]
         found = {"name": name, "stock": stock, "description": description}
         self.ask_redis(span, ("SET", f"item:{item}", json.dumps(found), "PX", CACHE_MILLISECONDS))
         return found
 
     def stock(self, span: Span, item: int) -> dict:
-        """A pipeline of two, and a slow query in two of five."""
+        """A pipeline of two, and a query in two of five."""
         kept, _ = self.ask_redis(span, ("GET", f"stock:{item}"), ("INCR", f"views:{item}"))
         if kept is None or self.chance.random() < 0.4:
             kept = self.ask_postgres(span, FIND_STOCK, self.slowness(), item)[0][0]

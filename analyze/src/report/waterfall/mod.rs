@@ -338,7 +338,7 @@ impl<'a> View<'a> {
                 &issues.join(", "),
             )?;
         }
-        if call.state == CallState::Open {
+        if measure::is_open(call) {
             let text = "no response was seen until its connection or the recording ended";
             ink.wrapped(&format!("{indent}  open   "), &format!("{indent}         "), text)?;
         }

@@ -1,0 +1,290 @@
+//! Frames → flows, and what is said in them → spans at each observation point. The packets of one partition come in
+//! (flow, time) order; nothing of one flow is needed for another. Never looks at two points together: that is `join`.
+
+use crate::call::Flow;
+use crate::pair::Span;
+use afterpath_formats::frame::{Direction as Passing, Transport};
+use afterpath_formats::packet::Packet;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+mod bursts;
+mod conversation;
+mod datagrams;
+mod direction;
+pub mod fragments;
+mod speech;
+
+use conversation::Conversation;
+use datagrams::Exchange;
+
+/// Stamps beyond this (73 years from 1970) are damaged; clamped so that no difference can overflow.
+const MAX_TIME_NS: i64 = 1 << 61;
+
+/// What `join` needs of a flow beyond its public description. Index 0: client's packets, 1: server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FlowFacts {
+    /// Sequence numbers of SYN and SYN-ACK.
+    pub initial_sequence: [Option<u32>; 2],
+    /// TTL or hop limit of the first packet.
+    pub ttl: [Option<u8>; 2],
+    /// Which way packets passed this point.
+    pub passing: [Option<Passing>; 2],
+}
+
+/// What comes out of one partition.
+#[derive(Debug, Default)]
+pub struct Dissected {
+    /// Flows, in the order they ended.
+    pub flows: Vec<Flow>,
+    /// One per flow.
+    pub facts: Vec<FlowFacts>,
+    /// Spans; `flow` indexes `flows`.
+    pub spans: Vec<Span>,
+    /// Packets taken.
+    pub n_packets: u64,
+    /// Packets that could not be used, by cause.
+    pub unused: BTreeMap<&'static str, u64>,
+}
+
+/// An L4 conversation's ends at one point, the lower address and port first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FlowKey {
+    point: u32,
+    family: u8,
+    low: ([u8; 16], u16),
+    high: ([u8; 16], u16),
+    udp: bool,
+}
+
+impl FlowKey {
+    fn socket(&self, end: ([u8; 16], u16)) -> SocketAddr {
+        SocketAddr::new(ip_address(self.family, end.0), end.1)
+    }
+}
+
+/// An address as the packets table keeps it.
+pub fn ip_address(family: u8, bytes: [u8; 16]) -> IpAddr {
+    match family {
+        4 => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+        _ => IpAddr::from(bytes),
+    }
+}
+
+enum Open {
+    Tcp(Box<Conversation>),
+    Udp(Box<Exchange>),
+}
+
+/// Dissects the packets of one partition, pushed in (flow, time) order.
+#[derive(Default)]
+pub struct Dissector {
+    hash: Option<i64>,
+    open: Vec<(FlowKey, Open)>,
+    last: usize,
+    out: Dissected,
+}
+
+impl Dissector {
+    /// Takes the next packet.
+    pub fn push(&mut self, packet: &Packet<'_>) {
+        let time_ns = packet.time_ns.clamp(-MAX_TIME_NS, MAX_TIME_NS);
+        let packet = &Packet { time_ns, ..*packet };
+        self.out.n_packets += 1;
+        if self.hash != Some(packet.flow_hash) {
+            self.finish_flows();
+            self.hash = Some(packet.flow_hash);
+        }
+        let Some(network) = packet.headers.network else { return self.unused("no-ip-header") };
+        if network.fragment.is_some() {
+            return; // reassembled beforehand, see `fragments`
+        }
+        let (source_port, destination_port, udp) = match packet.headers.transport {
+            Some(Transport::Tcp(tcp)) => (tcp.source_port, tcp.destination_port, false),
+            Some(Transport::Udp { source_port, destination_port }) => {
+                (source_port, destination_port, true)
+            }
+            None => return self.unused("no-transport-header"),
+        };
+        let source = (network.source, source_port);
+        let destination = (network.destination, destination_port);
+        let (low, high) = (source.min(destination), source.max(destination));
+        let from = usize::from(source != low);
+        let key = FlowKey { point: packet.interface, family: network.family, low, high, udp };
+        self.deliver(key, packet, from);
+    }
+
+    fn unused(&mut self, cause: &'static str) {
+        *self.out.unused.entry(cause).or_default() += 1;
+    }
+
+    fn deliver(&mut self, key: FlowKey, packet: &Packet<'_>, from: usize) {
+        let index = self.index_of(key, packet.time_ns);
+        match (&mut self.open[index].1, packet.headers.transport) {
+            (Open::Tcp(conversation), Some(Transport::Tcp(tcp))) => {
+                if conversation.ends_before(from, &tcp) {
+                    let next = Box::new(Conversation::new(key, packet.time_ns));
+                    std::mem::replace(conversation, next).finish(&mut self.out);
+                }
+                conversation.push(packet, &tcp, from);
+            }
+            (Open::Udp(exchange), _) => exchange.push(packet, from),
+            (Open::Tcp(_), _) => {}
+        }
+    }
+
+    /// Which open conversation has this key; the one of the last packet is tried first.
+    fn index_of(&mut self, key: FlowKey, now_ns: i64) -> usize {
+        let found = match self.open.get(self.last) {
+            Some((open, _)) if *open == key => Some(self.last),
+            _ => self.open.iter().position(|(open, _)| *open == key),
+        };
+        self.last = found.unwrap_or(self.open.len());
+        if found.is_none() {
+            let open = match key.udp {
+                true => Open::Udp(Box::new(Exchange::new(key, now_ns))),
+                false => Open::Tcp(Box::new(Conversation::new(key, now_ns))),
+            };
+            self.open.push((key, open));
+        }
+        self.last
+    }
+
+    fn finish_flows(&mut self) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            match open {
+                Open::Tcp(conversation) => conversation.finish(&mut self.out),
+                Open::Udp(exchange) => exchange.finish(&mut self.out),
+            }
+        }
+    }
+
+    /// The partition is over.
+    pub fn finish(mut self) -> Dissected {
+        self.finish_flows();
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod talk;
+
+#[cfg(test)]
+mod tests {
+    use super::talk::{Frame, Talk, dissect};
+    use super::*;
+    use crate::call::CallState;
+    use proptest::prelude::*;
+
+    /// (request type, resource, status, request_first, response_last) of the spans.
+    fn check(frames: &[Frame], expected: &[(&str, &str, &str, Option<i64>, Option<i64>)]) {
+        let spans = dissect(frames).spans;
+        let found: Vec<_> = spans
+            .iter()
+            .map(|s| {
+                let f = &s.facts;
+                let (first, last) = (s.times.request_first, s.times.response_last);
+                (&*f.request_type, &*f.resource, &*f.status, first, last)
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+
+    fn two_requests() -> Talk {
+        let mut talk = Talk::open();
+        talk.say(0, GET).say(1, &OK[..20]).say(1, &OK[20..]).say(0, b"");
+        talk.say(0, &GET[..5]).say(0, &GET[5..]).say(1, OK).close(0).close(1);
+        talk
+    }
+
+    const TWO: [(&str, &str, &str, Option<i64>, Option<i64>); 2] = [
+        ("GET", "/a", "200", Some(4_000), Some(6_000)),
+        ("GET", "/a", "200", Some(8_000), Some(10_000)),
+    ];
+
+    #[test]
+    fn requests_and_responses_over_several_segments() {
+        check(&two_requests().frames, &TWO);
+    }
+
+    #[test]
+    fn frames_captured_twice_change_nothing() {
+        let frames = two_requests().frames;
+        let twice: Vec<Frame> = frames.iter().flat_map(|f| [f.clone(), f.clone()]).collect();
+        check(&twice, &TWO);
+        let counters = dissect(&twice).flows[0].counters;
+        assert_eq!(counters[0].capture_duplicates + counters[1].capture_duplicates, 12);
+        assert_eq!(counters[0].retransmissions + counters[1].retransmissions, 0);
+    }
+
+    #[test]
+    fn without_the_handshake_the_protocol_names_the_client() {
+        let mut talk = Talk::joined_late();
+        talk.say(1, OK).say(0, GET).say(1, OK);
+        let spans = dissect(&talk.frames).spans;
+        let states: Vec<_> = spans.iter().map(|s| s.state).collect();
+        assert_eq!(states, [CallState::ResponseOnly, CallState::Complete]);
+    }
+
+    #[test]
+    fn an_unanswered_request_stays_open() {
+        let mut talk = Talk::open();
+        talk.say(0, GET);
+        check(&talk.frames, &[("GET", "/a", "", Some(4_000), None)]);
+    }
+
+    #[test]
+    fn a_refused_connect_is_a_span() {
+        let mut frames = Talk::open().frames;
+        frames.truncate(2);
+        if let Some(Transport::Tcp(tcp)) = &mut frames[1].headers.transport {
+            tcp.flags = 4 | 16;
+        }
+        check(&frames, &[("CONNECT", "", "refused", Some(1_000), Some(2_000))]);
+    }
+
+    #[test]
+    fn an_unknown_alternating_dialog_is_opaque_spans() {
+        let mut talk = Talk::open();
+        for _ in 0..3 {
+            talk.say(0, b"\x01\x02\x03\x04?").say(1, b"\x05\x06").say(1, b"\x07\x08");
+        }
+        let spans = dissect(&talk.frames).spans;
+        let times: Vec<_> = spans.iter().map(|s| (s.protocol, s.times.duration_ns())).collect();
+        assert_eq!(times, [("opaque", Some(2_000)); 3]);
+    }
+
+    #[test]
+    fn a_response_lost_in_a_gap_does_not_shift_the_next() {
+        let mut frames = two_requests().frames;
+        frames.drain(4..6); // the first response
+        let spans = dissect(&frames).spans;
+        let states: Vec<_> = spans.iter().map(|s| (s.state, s.times.request_first)).collect();
+        assert_eq!(states, [(CallState::Open, Some(4_000)), (CallState::Complete, Some(8_000))]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_loss_repetition_and_order_is_survived(picks in prop::collection::vec(0usize..12, 0..60)) {
+            let frames = two_requests().frames;
+            let chosen: Vec<Frame> = picks.iter().filter_map(|&i| frames.get(i).cloned()).collect();
+            let dissected = dissect(&chosen);
+            prop_assert_eq!(dissected.n_packets as usize, chosen.len());
+        }
+
+        #[test]
+        fn any_order_of_arrival_gives_the_same_requests(seed in prop::collection::vec(any::<u32>(), 12)) {
+            let mut frames = two_requests().frames;
+            let tail = frames.split_off(3); // the handshake comes first
+            let mut order: Vec<usize> = (0..tail.len()).collect();
+            order.sort_by_key(|&i| seed[i]);
+            frames.extend(order.iter().map(|&i| tail[i].clone()));
+            let statuses = dissect(&frames).spans.iter().filter(|s| s.state == CallState::Complete).count();
+            let orphans = dissect(&frames).spans.len();
+            prop_assert!(statuses <= 2 && (1..=4).contains(&orphans));
+        }
+    }
+}

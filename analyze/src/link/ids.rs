@@ -1,0 +1,52 @@
+//! Planted ids: what in them names the trace. W3C Trace Context, B3, Jaeger, SkyWalking, and request ids that proxies pass
+//! on. Never trusts an id further than to narrow the possible parents.
+
+/// The parts of planted ids that name a trace: (field, value).
+pub(super) fn trace_ids(ids: &[(String, String)]) -> Vec<(&str, &str)> {
+    ids.iter()
+        .filter_map(|(field, value)| Some((field.as_str(), trace_part(field, value)?)))
+        .filter(|(_, value)| value.bytes().any(|b| b != b'0'))
+        .collect()
+}
+
+/// The printable reason if `others` bear one of `own`.
+pub(super) fn shared(own: &[(&str, &str)], others: &[(String, String)]) -> Option<String> {
+    let others = trace_ids(others);
+    let id = own.iter().find(|id| others.contains(id))?;
+    Some(format!("{} {}", id.0, id.1))
+}
+
+fn trace_part<'a>(field: &str, value: &'a str) -> Option<&'a str> {
+    let part = match field {
+        "traceparent" => value.split('-').nth(1)?,
+        "b3" => value.split('-').next()?,
+        "uber-trace-id" => value.split(':').next()?,
+        "sw8" | "sw6" => value.split('-').nth(1)?,
+        "x-b3-spanid" | "x-b3-parentspanid" | "tracestate" => return None,
+        "x-amzn-trace-id" => {
+            value.split(';').find_map(|kv| kv.trim().strip_prefix("Root=")).unwrap_or(value)
+        }
+        "x-cloud-trace-context" => value.split('/').next()?,
+        _ => value,
+    };
+    (part.len() >= 8).then_some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(field: &str, value: &str, expected: Option<&str>) {
+        assert_eq!(trace_part(field, value), expected);
+    }
+
+    #[test]
+    fn the_trace_is_named_by_one_part() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        check("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"), Some(trace));
+        check("b3", &format!("{trace}-e457b5a2e4d86bd1-1"), Some(trace));
+        check("uber-trace-id", &format!("{trace}:1:0:1"), Some(trace));
+        check("x-request-id", "short", None);
+        check("x-b3-spanid", "e457b5a2e4d86bd1", None);
+    }
+}

@@ -1,0 +1,167 @@
+//! Which call caused which, inside one process: candidates by place and containment, narrowed by planted ids, by what a
+//! proxy passes on unchanged, and by who already waits for another call. Every link says how many parents were possible.
+//! Never looks at times of two clocks.
+
+use crate::call::{Call, CallIndex, CallState, Flow, Link, LinkKind, Point};
+use std::collections::BTreeMap;
+
+mod candidates;
+mod ids;
+
+use candidates::{Candidates, Window};
+
+/// What may be used for linking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// Leave planted ids out, to measure the rest.
+    pub ignore_ids: bool,
+}
+
+/// Share of an endpoint's requests that were passed on unchanged for it to count as a proxy.
+const PROXY_SHARE: f64 = 0.9;
+
+/// Gives every call its parent, where one is possible. `calls` are sorted by first time.
+pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
+    let windows = Window::of_all(calls, points, flows);
+    let candidates = candidates::candidates(calls, &windows);
+    let mut linker = Linker { calls, windows: &windows, busy: vec![(i64::MIN, 0); windows.len()] };
+    let (relays, others): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|c| linker.could_be_relay(c));
+    for child in relays {
+        linker.relay(child, evidence);
+    }
+    let proxies = linker.proxies();
+    for child in others {
+        linker.work(child, &proxies, evidence);
+    }
+}
+
+struct Linker<'a> {
+    calls: &'a mut [Call],
+    windows: &'a [Window],
+    /// Per parent: until when its children so far keep it waiting, and how many it has.
+    busy: Vec<(i64, u32)>,
+}
+
+/// A server's address and port in its place: one listening process.
+type Listener = (String, String, std::net::IpAddr, u16);
+
+impl Linker<'_> {
+    fn could_be_relay(&self, candidates: &Candidates) -> bool {
+        candidates.parents.iter().any(|&p| self.same_request(p, candidates.child))
+    }
+
+    fn same_request(&self, parent: CallIndex, child: CallIndex) -> bool {
+        let (p, c) = (&self.calls[parent as usize], &self.calls[child as usize]);
+        p.protocol == c.protocol && p.request_type == c.request_type && p.resource == c.resource
+    }
+
+    /// A proxy passes the request on: the parent says the same and has not been passed on yet.
+    fn relay(&mut self, candidates: Candidates, evidence: &Evidence) {
+        let child = candidates.child;
+        let mut parents = candidates.parents;
+        parents.retain(|&p| self.same_request(p, child));
+        let fresh = |p: &CallIndex| self.busy[*p as usize].1 == 0;
+        if parents.iter().any(fresh) {
+            parents.retain(fresh);
+        }
+        let mut reasons = vec!["same request passed on".to_string()];
+        self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
+        self.settle(child, parents, LinkKind::Relay, reasons);
+    }
+
+    /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
+    fn work(
+        &mut self,
+        candidates: Candidates,
+        proxies: &BTreeMap<Listener, bool>,
+        evidence: &Evidence,
+    ) {
+        let child = candidates.child;
+        let mut parents = candidates.parents;
+        let mut reasons = Vec::new();
+        self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
+        let is_service = |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
+        if parents.iter().any(is_service) {
+            parents.retain(is_service);
+        }
+        self.drop_ancestors(&mut parents);
+        self.settle(child, parents, LinkKind::Work, reasons);
+    }
+
+    fn narrow_by_ids(
+        &self,
+        child: CallIndex,
+        parents: &mut Vec<CallIndex>,
+        reasons: &mut Vec<String>,
+        evidence: &Evidence,
+    ) {
+        if evidence.ignore_ids {
+            return;
+        }
+        let own = ids::trace_ids(&self.calls[child as usize].ids);
+        let shared = |p: &CallIndex| ids::shared(&own, &self.calls[*p as usize].ids);
+        let Some(id) = parents.iter().find_map(shared) else { return };
+        parents.retain(|p| shared(p).is_some());
+        reasons.insert(0, id);
+    }
+
+    /// Where a call and its own child both contain this one, the inner one is the nearer cause.
+    fn drop_ancestors(&self, parents: &mut Vec<CallIndex>) {
+        let ancestors: Vec<CallIndex> = parents
+            .iter()
+            .filter_map(|&p| self.calls[p as usize].link.as_ref().map(|l| l.parent))
+            .filter(|ancestor| parents.contains(ancestor))
+            .collect();
+        parents.retain(|p| !ancestors.contains(p));
+    }
+
+    /// Takes the most recently active parent, preferring one that waits for no other call.
+    fn settle(
+        &mut self,
+        child: CallIndex,
+        parents: Vec<CallIndex>,
+        kind: LinkKind,
+        mut reasons: Vec<String>,
+    ) {
+        let start = self.windows[child as usize].asked_from;
+        let rank = |p: CallIndex| {
+            let (until, _) = self.busy[p as usize];
+            let active = self.windows[p as usize].request_last.max(until.min(start));
+            (until <= start, active, std::cmp::Reverse(p))
+        };
+        let Some(parent) = parents.iter().copied().max_by_key(|&p| rank(p)) else { return };
+        let k = parents.len() as u32;
+        reasons.push(match k {
+            1 => "contained, 1 candidate".to_string(),
+            _ => format!("contained, {k} candidates, most recently active taken"),
+        });
+        let busy = &mut self.busy[parent as usize];
+        busy.0 = busy.0.max(self.windows[child as usize].asked_to);
+        busy.1 += 1;
+        let confidence = 1.0 / f64::from(k);
+        self.calls[child as usize].link =
+            Some(Link { parent, kind, confidence, candidates: k, evidence: reasons });
+    }
+
+    fn listener(&self, call: CallIndex) -> Listener {
+        let server = &self.calls[call as usize].server;
+        (server.host.clone(), server.netns.clone(), server.address, server.port)
+    }
+
+    /// Which listeners pass (nearly) everything on.
+    fn proxies(&self) -> BTreeMap<Listener, bool> {
+        let mut counts: BTreeMap<Listener, (u64, u64)> = BTreeMap::new();
+        for (i, call) in self.calls.iter().enumerate() {
+            if matches!(call.state, CallState::Complete) {
+                let count = counts.entry(self.listener(i as CallIndex)).or_default();
+                count.0 += 1;
+                count.1 += u64::from(self.busy[i].1 > 0);
+            }
+        }
+        counts
+            .into_iter()
+            .map(|(l, (all, on))| (l, on as f64 >= PROXY_SHARE * all as f64))
+            .collect()
+    }
+}

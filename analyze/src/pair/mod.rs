@@ -1,0 +1,343 @@
+//! Messages → spans: a request and its response at one observation point, by id where the protocol has one, by order
+//! where it has not. A half without its other half stays a span and says so. Never compares clocks.
+
+use crate::call::{CallState, Times};
+use crate::issue::Issue;
+use crate::protocol::{Message, Outcome, Role, Side};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Requests waiting for their responses in one conversation; a hostile stream can't make it longer.
+const MAX_WAITING: usize = 100_000;
+
+/// A message with what only `dissect` knows of it.
+#[derive(Debug, Clone)]
+pub struct TimedMessage {
+    /// The message.
+    pub message: Message,
+    /// When its first byte passed; absent when that byte was not captured.
+    pub first_ns: Option<i64>,
+    /// When its last byte passed.
+    pub last_ns: Option<i64>,
+    /// Sequence number of its first byte (TCP).
+    pub sequence: Option<u32>,
+    /// How much of the other direction its sender had received when it began.
+    pub acked: u64,
+    /// Hash of its first 16 bytes (fewer when it is shorter); 0: not captured.
+    pub head_hash: u64,
+    /// Hash of up to its first 1,024 bytes, and its length; 0: not captured whole.
+    pub body_hash: u64,
+    /// Retransmitted segments inside it.
+    pub retransmissions: u32,
+}
+
+/// A request and its response at one point.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// Index of its flow among the flows dissected with it.
+    pub flow: u32,
+    /// Protocol name.
+    pub protocol: &'static str,
+    /// The four times.
+    pub times: Times,
+    /// What became of it at this point.
+    pub state: CallState,
+    /// Sequence number of the request's first byte.
+    pub request_sequence: Option<u32>,
+    /// Sequence number of the response's first byte.
+    pub response_sequence: Option<u32>,
+    /// See [`TimedMessage::head_hash`]; of the request, or of the response when there is no request.
+    pub head_hash: u64,
+    /// Request's and response's [`TimedMessage::body_hash`].
+    pub body_hash: [u64; 2],
+    /// Protocol's id, where it has one.
+    pub correlation: Option<u64>,
+    /// Lengths of request and response in bytes.
+    pub bytes: [u64; 2],
+    /// Retransmissions inside request and response.
+    pub retransmissions: u32,
+    /// What request and response say; boxed because most spans of a call hold the same and are dropped by `join`.
+    pub facts: Box<Facts>,
+}
+
+/// What request and response say.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// See [`Message::request_type`].
+    pub request_type: String,
+    /// See [`Message::resource`].
+    pub resource: String,
+    /// See [`Message::host`].
+    pub authority: String,
+    /// See [`Message::version`].
+    pub version: String,
+    /// See [`Message::status`].
+    pub status: String,
+    /// See [`Message::outcome`].
+    pub outcome: Option<Outcome>,
+    /// Planted ids.
+    pub ids: Vec<(String, String)>,
+    /// Further facts.
+    pub attributes: Vec<(String, String)>,
+    /// Doubts.
+    pub issues: Vec<Issue>,
+}
+
+/// Pairs the messages of one conversation; feed it stretch by stretch.
+#[derive(Debug, Default)]
+pub struct Pairing {
+    waiting: VecDeque<TimedMessage>,
+    by_id: BTreeMap<u64, VecDeque<TimedMessage>>,
+    n_by_id: usize,
+    last_response_end: u64,
+    /// Finished spans, not yet told their flow.
+    pub spans: Vec<Span>,
+}
+
+impl Pairing {
+    /// Takes the messages of one stretch, those of each side in stream order.
+    pub fn take(&mut self, protocol: &'static str, messages: Vec<TimedMessage>) {
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|m| m.message.role == Role::Request);
+        for request in requests {
+            self.wait(protocol, request);
+        }
+        for answer in answers {
+            match answer.message.role {
+                Role::Response => self.answer(protocol, answer),
+                Role::OneWay => self.spans.push(one_way(protocol, answer)),
+                Role::Interim | Role::Request => {}
+            }
+        }
+    }
+
+    fn wait(&mut self, protocol: &'static str, request: TimedMessage) {
+        if self.waiting.len() + self.n_by_id >= MAX_WAITING {
+            self.spans.push(unanswered(protocol, request, Issue::LimitExceeded));
+            return;
+        }
+        match request.message.correlation {
+            None => self.waiting.push_back(request),
+            Some(id) => {
+                self.n_by_id += 1;
+                self.by_id.entry(id).or_default().push_back(request);
+            }
+        }
+    }
+
+    fn answer(&mut self, protocol: &'static str, response: TimedMessage) {
+        let request = match response.message.correlation {
+            Some(id) => self.waiting_for_id(id),
+            None => self.waiting_in_order(protocol, &response),
+        };
+        self.last_response_end = response.message.end;
+        self.spans.push(match request {
+            Some(request) => answered(protocol, request, response),
+            None => orphan(protocol, response),
+        });
+    }
+
+    fn waiting_for_id(&mut self, id: u64) -> Option<TimedMessage> {
+        let queue = self.by_id.get_mut(&id)?;
+        let request = queue.pop_front();
+        if queue.is_empty() {
+            self.by_id.remove(&id);
+        }
+        self.n_by_id -= usize::from(request.is_some());
+        request
+    }
+
+    /// By order, but a request whose response fell into a gap must not take the next one's: when the following request was
+    /// sent, its sender had received what lay between the last response and this one.
+    fn waiting_in_order(
+        &mut self,
+        protocol: &'static str,
+        response: &TimedMessage,
+    ) -> Option<TimedMessage> {
+        while let [_, next, ..] = self.waiting.make_contiguous() {
+            let received = next.acked;
+            if received <= self.last_response_end || response.message.begin < received {
+                break;
+            }
+            let lost = self.waiting.pop_front()?;
+            self.spans.push(unanswered(protocol, lost, Issue::ResponseMissing));
+        }
+        let head = self.waiting.front()?;
+        match (head.first_ns, response.first_ns) {
+            (Some(asked), Some(answered)) if answered < asked => None,
+            _ => self.waiting.pop_front(),
+        }
+    }
+
+    /// The conversation is over: what still waits stays open.
+    pub fn finish(&mut self, protocol: &'static str) {
+        let by_id = std::mem::take(&mut self.by_id).into_values().flatten();
+        let open: Vec<_> = std::mem::take(&mut self.waiting).into_iter().chain(by_id).collect();
+        self.n_by_id = 0;
+        self.spans.extend(open.into_iter().map(|m| unanswered(protocol, m, Issue::OpenAtEnd)));
+    }
+}
+
+fn answered(protocol: &'static str, request: TimedMessage, response: TimedMessage) -> Span {
+    let mut span = half(protocol, request, CallState::Complete, None);
+    let TimedMessage { message, first_ns, last_ns, sequence, retransmissions, body_hash, .. } =
+        response;
+    span.times.response_first = first_ns;
+    span.times.response_last = last_ns;
+    if span.times.latency_ns().is_some_and(|l| l < 0) && span.times.duration_ns() < Some(0) {
+        span.facts.issues.push(Issue::NegativeLatency);
+    }
+    span.response_sequence = sequence;
+    span.body_hash[1] = body_hash;
+    span.bytes[1] = message.end.saturating_sub(message.begin);
+    span.retransmissions += retransmissions;
+    let facts = &mut span.facts;
+    facts.status = message.status;
+    facts.outcome = message.outcome;
+    if facts.version.is_empty() {
+        facts.version = message.version;
+    }
+    facts.ids.extend(crate::call::owned_ids(&message.ids));
+    facts.attributes.extend(owned_attributes("response.", message.attributes));
+    facts.issues.extend(message.issues);
+    facts.issues.sort();
+    facts.issues.dedup();
+    span
+}
+
+fn unanswered(protocol: &'static str, request: TimedMessage, why: Issue) -> Span {
+    half(protocol, request, CallState::Open, Some(why))
+}
+
+fn one_way(protocol: &'static str, message: TimedMessage) -> Span {
+    half(protocol, message, CallState::OneWay, None)
+}
+
+fn orphan(protocol: &'static str, response: TimedMessage) -> Span {
+    let mut span = half(protocol, response, CallState::ResponseOnly, Some(Issue::OrphanResponse));
+    let times = &mut span.times;
+    (times.response_first, times.request_first) = (times.request_first, None);
+    (times.response_last, times.request_last) = (times.request_last, None);
+    span.response_sequence = span.request_sequence.take();
+    span.bytes.swap(0, 1);
+    span.body_hash.swap(0, 1);
+    span
+}
+
+/// A span of one message, which takes the request's place.
+fn half(
+    protocol: &'static str,
+    timed: TimedMessage,
+    state: CallState,
+    issue: Option<Issue>,
+) -> Span {
+    let message = timed.message;
+    let prefix = match (message.from, state) {
+        (Side::Server, CallState::ResponseOnly) => "response.",
+        _ => "",
+    };
+    let mut issues = message.issues;
+    issues.extend(issue);
+    Span {
+        flow: 0,
+        protocol,
+        times: Times {
+            request_first: timed.first_ns,
+            request_last: timed.last_ns,
+            response_first: None,
+            response_last: None,
+        },
+        state,
+        request_sequence: timed.sequence,
+        response_sequence: None,
+        head_hash: timed.head_hash,
+        body_hash: [timed.body_hash, 0],
+        correlation: message.correlation,
+        bytes: [message.end.saturating_sub(message.begin), 0],
+        retransmissions: timed.retransmissions,
+        facts: Box::new(Facts {
+            request_type: message.request_type,
+            resource: message.resource,
+            authority: message.host,
+            version: message.version,
+            status: message.status,
+            outcome: message.outcome,
+            ids: crate::call::owned_ids(&message.ids),
+            attributes: owned_attributes(prefix, message.attributes),
+            issues,
+        }),
+    }
+}
+
+fn owned_attributes(
+    prefix: &str,
+    attributes: Vec<(&'static str, String)>,
+) -> Vec<(String, String)> {
+    attributes.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(role: Role, begin: u64, time: i64, acked: u64) -> TimedMessage {
+        let from = if role == Role::Response { Side::Server } else { Side::Client };
+        TimedMessage {
+            message: Message::new(from, role, begin, begin + 10),
+            first_ns: Some(time),
+            last_ns: Some(time + 1),
+            sequence: Some(begin as u32),
+            acked,
+            head_hash: 1,
+            body_hash: 1,
+            retransmissions: 0,
+        }
+    }
+
+    fn check(messages: Vec<TimedMessage>, expected: &[(CallState, Option<i64>, Option<i64>)]) {
+        let mut pairing = Pairing::default();
+        pairing.take("test", messages);
+        pairing.finish("test");
+        let spans: Vec<_> = pairing
+            .spans
+            .iter()
+            .map(|s| (s.state, s.times.request_first, s.times.response_first))
+            .collect();
+        assert_eq!(spans, expected);
+    }
+
+    #[test]
+    fn pipelined_requests_pair_in_order() {
+        use CallState::*;
+        check(
+            vec![
+                message(Role::Request, 0, 1, 0),
+                message(Role::Request, 10, 2, 0),
+                message(Role::Response, 0, 3, 0),
+                message(Role::Response, 10, 4, 0),
+            ],
+            &[(Complete, Some(1), Some(3)), (Complete, Some(2), Some(4))],
+        );
+    }
+
+    #[test]
+    fn a_lost_response_does_not_shift_the_rest() {
+        use CallState::*;
+        check(
+            vec![
+                message(Role::Request, 0, 1, 0),
+                message(Role::Request, 10, 5, 10),
+                message(Role::Response, 10, 6, 20),
+            ],
+            &[(Open, Some(1), None), (Complete, Some(5), Some(6))],
+        );
+    }
+
+    #[test]
+    fn a_response_before_any_request_is_an_orphan() {
+        use CallState::*;
+        check(
+            vec![message(Role::Request, 0, 5, 10), message(Role::Response, 0, 1, 0)],
+            &[(ResponseOnly, None, Some(1)), (Open, Some(5), None)],
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! The whole way on one screen: bundles → dissect, pair → join → align → link → assemble → hops. The only file with
+//! threads in it: partitions are worked on in parallel, results are merged in partition order.
+
+use crate::align::Clocks;
+use crate::call::{Analysis, Flow, Loss, Point};
+use crate::dissect::fragments::{Fragments, Reassembled};
+use crate::dissect::{Dissected, Dissector, FlowFacts};
+use crate::join::{Seen, join};
+use crate::link::Evidence;
+use crate::pair::Span;
+use crate::{assemble, hops, link};
+use afterpath_formats::bundle::{Bundles, PacketFile};
+use afterpath_formats::packet::{Packet, flow_hash};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Rows of one partition, about.
+const PARTITION_ROWS: u64 = 32_768;
+
+/// What the analysis depends on beside the bundles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Config {
+    /// What may be used for linking.
+    pub evidence: Evidence,
+}
+
+/// Reconstructs everything. Damage is counted in the losses, never an error.
+pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
+    let points = points(bundles);
+    let mut whole = Whole::default();
+    for file in &bundles.packet_files {
+        let parts = partitions(file, &mut whole);
+        let dissected: Vec<(Dissected, Vec<Loss>)> =
+            parts.into_par_iter().map(|part| dissect(file, part)).collect();
+        dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &place(file)));
+    }
+    whole.sort_flows();
+    let Whole { flows, facts, spans, n_packets, mut losses, .. } = whole;
+    let seen = Seen { points: &points, flows: &flows, facts: &facts, spans: &spans };
+    let mut calls = join(&seen).calls;
+    drop(spans);
+    link::link(&mut calls, &points, &flows, &config.evidence);
+    let traces = assemble::assemble(&mut calls);
+    losses.extend(recorded_losses(bundles));
+    let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
+    let mut analysis =
+        Analysis { points, domains, flows, calls, traces, n_packets, losses: sum_up(losses) };
+    hops::measure(&mut analysis, &Clocks);
+    analysis
+}
+
+fn points(bundles: &Bundles) -> Vec<Point> {
+    let point = |interface: &afterpath_formats::bundle::Interface| Point {
+        host: bundles.hosts[interface.host as usize].name.clone(),
+        netns: interface.netns.clone().unwrap_or_default(),
+        interface: interface.name.clone(),
+        domain: interface.domain.0,
+    };
+    bundles.interfaces.iter().map(point).collect()
+}
+
+fn place(file: &PacketFile) -> String {
+    let name = file.path().file_name().unwrap_or_default();
+    let folder = file.path().parent().and_then(|p| p.file_name()).unwrap_or_default();
+    format!("{}/{}", folder.to_string_lossy(), name.to_string_lossy())
+}
+
+/// The results of all partitions so far.
+#[derive(Default)]
+struct Whole {
+    flows: Vec<Flow>,
+    facts: Vec<FlowFacts>,
+    spans: Vec<Span>,
+    n_packets: u64,
+    losses: Vec<Loss>,
+}
+
+impl Whole {
+    fn add(&mut self, dissected: Dissected, losses: Vec<Loss>, place: &str) {
+        let offset = self.flows.len() as u32;
+        self.flows.extend(dissected.flows);
+        self.facts.extend(dissected.facts);
+        self.spans.extend(dissected.spans.into_iter().map(|mut span| {
+            span.flow += offset;
+            span
+        }));
+        self.n_packets += dissected.n_packets;
+        self.losses.extend(losses);
+        self.losses.extend(dissected.unused.into_iter().map(|(cause, count)| Loss {
+            place: place.to_string(),
+            cause: cause.to_string(),
+            count,
+        }));
+    }
+
+    /// Flows in (point, client, server, first time) order, whatever the partitions were.
+    fn sort_flows(&mut self) {
+        let mut order: Vec<u32> = (0..self.flows.len() as u32).collect();
+        order.sort_by_key(|&i| {
+            let flow = &self.flows[i as usize];
+            (flow.point, flow.client, flow.server, flow.first_ns, i)
+        });
+        let mut new_index = vec![0u32; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| new_index[old as usize] = new as u32);
+        let mut flows: Vec<Option<Flow>> =
+            std::mem::take(&mut self.flows).into_iter().map(Some).collect();
+        self.flows = order.iter().filter_map(|&i| flows[i as usize].take()).collect();
+        self.facts = order.iter().map(|&i| self.facts[i as usize]).collect();
+        self.spans.iter_mut().for_each(|span| span.flow = new_index[span.flow as usize]);
+    }
+}
+
+/// Rows of a file that begin and end at flow boundaries, and the reassembled datagrams that belong between them.
+struct Partition {
+    rows: Range<u64>,
+    reassembled: Vec<Reassembled>,
+}
+
+fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
+    let mut loss = |cause: String, count| {
+        whole.losses.push(Loss { place: place(file), cause, count });
+    };
+    let cuts = file.flow_cuts(PARTITION_ROWS).unwrap_or_else(|error| {
+        loss(error.kind.name().to_string(), 1);
+        vec![0..file.n_rows()]
+    });
+    let (mut reassembled, incomplete) = reassemble(file);
+    if incomplete > 0 {
+        loss("incomplete-ip-datagrams".to_string(), incomplete);
+    }
+    let mut parts: Vec<Partition> =
+        cuts.into_iter().map(|rows| Partition { rows, reassembled: Vec::new() }).collect();
+    if !reassembled.is_empty() {
+        // From the last partition down: each takes what is not before its first flow.
+        for i in (0..parts.len()).rev() {
+            let first = if i == 0 { None } else { first_hash(file, &parts[i].rows) };
+            let from = first
+                .map_or(0, |hash| reassembled.partition_point(|r| flow_hash(&r.headers) < hash));
+            parts[i].reassembled = reassembled.split_off(from);
+        }
+    }
+    parts
+}
+
+fn first_hash(file: &PacketFile, rows: &Range<u64>) -> Option<i64> {
+    let batch = file.read_headers(rows.start..rows.start + 1).ok()?.next()?.ok()?;
+    (!batch.is_empty()).then(|| batch.packet(0).flow_hash)
+}
+
+/// Fragments name no ports, so they are put together before flows are dissected.
+fn reassemble(file: &PacketFile) -> (Vec<Reassembled>, u64) {
+    let mut fragments = Fragments::default();
+    for rows in file.fragment_rows() {
+        let batches = file.read(rows).into_iter().flatten().flatten();
+        batches.for_each(|batch| (0..batch.len()).for_each(|i| fragments.push(&batch.packet(i))));
+    }
+    fragments.finish()
+}
+
+fn dissect(file: &PacketFile, part: Partition) -> (Dissected, Vec<Loss>) {
+    let mut dissector = Dissector::default();
+    let mut losses = Vec::new();
+    let mut inserted = part.reassembled.iter().peekable();
+    let order = |p: &Packet<'_>| (p.flow_hash, p.time_ns, p.source_row);
+    for batch in file.read(part.rows).into_iter().flatten() {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                losses.push(Loss { place: place(file), cause: error.kind.name().into(), count: 1 });
+                continue;
+            }
+        };
+        for i in 0..batch.len() {
+            let packet = batch.packet(i);
+            while let Some(r) = inserted.next_if(|r| order(&r.packet()) <= order(&packet)) {
+                dissector.push(&r.packet());
+            }
+            dissector.push(&packet);
+        }
+    }
+    inserted.for_each(|r| dissector.push(&r.packet()));
+    (dissector.finish(), losses)
+}
+
+/// What the recording itself says it lost.
+fn recorded_losses(bundles: &Bundles) -> Vec<Loss> {
+    let loss = |loss: &afterpath_formats::bundle::Loss| Loss {
+        place: bundles.hosts[loss.host as usize].name.clone(),
+        cause: loss.row.cause.clone(),
+        count: loss.row.count.max(0) as u64,
+    };
+    bundles.losses.iter().map(loss).collect()
+}
+
+fn sum_up(losses: Vec<Loss>) -> Vec<Loss> {
+    let mut sums: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for Loss { place, cause, count } in losses {
+        *sums.entry((place, cause)).or_default() += count;
+    }
+    sums.into_iter().map(|((place, cause), count)| Loss { place, cause, count }).collect()
+}

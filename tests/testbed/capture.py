@@ -1,0 +1,95 @@
+"""Runs the captures: one tcpdump per observation point, or one per namespace on its `any` device.
+
+It never changes an interface, and never calls a capture good that lost a packet.
+"""
+
+import os
+import re
+import signal
+import time
+
+import network
+import processes
+import topology
+
+BUFFER_KIB = "32768"
+# The kernel hands a block of packets over at the latest after a second: stopping sooner loses the last one, silently.
+DRAIN_SECONDS = 2.5
+
+
+def plan(mode: str) -> list:
+    """(namespace, interface) of each capture."""
+    if mode == "any":
+        return [(netns, "any") for netns in topology.NAMESPACES]
+    return list(topology.POINTS)
+
+
+def file_name(netns: str, interface: str) -> str:
+    """The capture's name in the recording."""
+    return f"{netns}.{interface}.pcap"
+
+
+def tcpdump(netns: str, interface: str, path: str, snaplen: int):
+    """Starts one capture; it keeps root, because the folder is root's."""
+    # No --immediate-mode: its ring has a slot of the largest packet's size for each packet, and drops sooner.
+    return processes.start(f"tcpdump-{netns}-{interface}", netns, [
+        "tcpdump", "-i", interface, "-n", "-p", "-U", "-Z", "root", "-s", str(snaplen), "-B", BUFFER_KIB,
+        "--time-stamp-precision=nano", "-w", path], stop=signal.SIGINT, env={**os.environ, "LC_ALL": "C"})
+
+
+def await_ready(name: str, process, seconds: float = 10) -> None:
+    """tcpdump says `listening on` once packets are being kept."""
+    deadline = time.monotonic() + seconds
+    while "listening on" not in processes.log_tail(name):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{name}: {processes.log_tail(name)}")
+        time.sleep(0.02)
+
+
+class Captures:
+    """All captures of one recording."""
+
+    def __init__(self, folder: str, mode: str, snaplen: int):
+        self.points = plan(mode)
+        self.running = {
+            f"tcpdump-{netns}-{interface}": tcpdump(netns, interface, os.path.join(folder, file_name(netns, interface)), snaplen)
+            for netns, interface in self.points}
+        for name, process in self.running.items():
+            await_ready(name, process)
+
+    def stop(self) -> dict:
+        """Drains and ends them all: packets kept per capture. Fails when the kernel dropped any."""
+        time.sleep(DRAIN_SECONDS)
+        kept = {}
+        for process in self.running.values():
+            process.send_signal(signal.SIGINT)
+        for name, process in self.running.items():
+            process.wait(10)
+            kept[name.removeprefix("tcpdump-")] = read_counts(name)
+        return kept
+
+
+def read_counts(name: str) -> int:
+    """How many packets were kept, from tcpdump's last words."""
+    words = processes.log_tail(name)
+    counts = {what: int(number) for number, what in re.findall(r"(\d+) packets? (captured|dropped)", words)}
+    if "captured" not in counts or counts.get("dropped", 1):
+        raise RuntimeError(f"{name} lost packets: {words}")
+    return counts["captured"]
+
+
+def import_arguments(mode: str) -> str:
+    """The arguments with which `afterpath import` reads the recording; file names are relative to it."""
+    if mode == "any":
+        groups = [f"--netns {netns}={file_name(netns, 'any')}" for netns in topology.NAMESPACES]
+    else:
+        groups = []
+        for netns in topology.NAMESPACES:
+            files = [f"{device}@{file_name(netns, device)}" for owner, device in topology.POINTS if owner == netns]
+            groups.append(f"--netns {netns}={','.join(files)}")
+    return " ".join(["--host box", *groups]) + "\n"
+
+
+def interface_names() -> dict:
+    """Namespace → interface index → name: an SLL2 capture has only the index."""
+    return {netns: network.interfaces(netns) for netns in topology.NAMESPACES}

@@ -1,0 +1,135 @@
+"""Makes one recording: network up, captures, servers, load, drain, network down, truth, scrub.
+
+It never leaves anything running, whatever fails, and never writes into a folder that already holds a recording.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+import capture
+import cost
+import network
+import processes
+import scrub
+import servers
+import truth
+
+LOCK = os.path.join(tempfile.gettempdir(), "ap-testbed.lock")
+SETTLE_SECONDS = 0.3
+PARAMETERS = ("requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")
+
+
+@contextlib.contextmanager
+def exclusive():
+    """One testbed at a time on a machine; a second one waits."""
+    with open(LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def down() -> None:
+    """Removes everything, also what an earlier run left behind."""
+    processes.stop_all()
+    network.down()
+
+
+@contextlib.contextmanager
+def testbed_network():
+    """The network for the length of a `with`."""
+    down()
+    try:
+        processes.make_state()
+        network.up()
+        yield
+    finally:
+        down()
+
+
+def up(concurrency: int, seed: int) -> None:
+    """Network and servers, left running; their truth goes into the state folder."""
+    down()
+    try:
+        processes.make_state()
+        network.up()
+        folder = os.path.join(processes.STATE, "truth")
+        os.makedirs(folder)
+        servers.start_all(folder, concurrency, seed)
+    except BaseException:
+        down()
+        raise
+
+
+def make_folder(out: str) -> str:
+    """The recording's folder, with one for its truth."""
+    folder = os.path.abspath(out)
+    if os.path.exists(folder) and os.listdir(folder):
+        raise RuntimeError(f"{out} is not empty")
+    os.makedirs(os.path.join(folder, "truth"), exist_ok=True)
+    return folder
+
+
+def start_hold(given: argparse.Namespace, folder: str, request_id: str) -> subprocess.Popen:
+    """The relay that holds one packet; its rule is in place when this returns."""
+    process = processes.start_python(
+        "hold", "l4gw", "hold", "--request-id", request_id, "--milliseconds", str(given.delay),
+        "--log", os.path.join(folder, "truth", "hold.jsonl"),
+        stdout=subprocess.PIPE, stop=signal.SIGINT, text=True)
+    if process.stdout.readline().strip() != "ready":
+        raise RuntimeError(f"hold: {processes.log_tail('hold')}")
+    return process
+
+
+def drive(given: argparse.Namespace, folder: str) -> None:
+    """Runs the load to its end; the held request in the middle of it, if there is one."""
+    alone = ["--alone", str(given.delay_request)] if given.delay else []
+    load = processes.start_python(
+        "load", "client", "load", "--truth", os.path.join(folder, "truth", "client.jsonl"),
+        "--requests", str(given.requests), "--concurrency", str(given.concurrency), "--seed", str(given.seed), *alone,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    hold = None
+    for line in load.stdout:
+        word, *rest = line.split()
+        if word == "alone":
+            hold = start_hold(given, folder, rest[0])
+        else:
+            hold.send_signal(signal.SIGINT)
+            hold.wait(10)
+        print(file=load.stdin, flush=True)
+    if load.wait(10):
+        raise RuntimeError(f"load: {processes.log_tail('load')}")
+
+
+def measure(given: argparse.Namespace, folder: str) -> dict:
+    """Everything that happens while the network stands; what the truth needs to know of it."""
+    with testbed_network():
+        captures = capture.Captures(folder, given.capture, given.snaplen)
+        servers.start_all(os.path.join(folder, "truth"), given.concurrency, given.seed)
+        time.sleep(SETTLE_SECONDS)
+        before = cost.sample()
+        drive(given, folder)
+        facts = {"cpu": cost.between(before, cost.sample())}
+        facts |= {"packets": captures.stop(), "interfaces": capture.interface_names()}
+    return facts
+
+
+def record(given: argparse.Namespace) -> None:
+    """The whole recording; prints one line about it."""
+    folder = make_folder(given.out)
+    with exclusive():
+        facts = measure(given, folder)
+    facts |= {name: getattr(given, name) for name in PARAMETERS}
+    with open(os.path.join(folder, "import-args"), "w") as file:
+        file.write(capture.import_arguments(given.capture))
+    made = truth.build(folder, facts)
+    if not given.keep_ids:
+        scrub.scrub(folder)
+    calls = sum(len(request["calls"]) for request in made["requests"])
+    packets = sum(facts["packets"].values())
+    print(f"testbed: {len(made['requests'])} requests, {calls} calls, {packets} packets in {len(facts['packets'])} captures, "
+          f"processors {facts['cpu']['testbed']:.0%} ours, {facts['cpu']['machine']:.0%} busy, in {given.out}")
