@@ -7,7 +7,7 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
 use super::{Options, Report, calls, instant, json};
-use crate::call::{Analysis, Call, CallState, Flow, Point};
+use crate::call::{Analysis, Call, Flow, Point};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -170,7 +170,7 @@ impl<'a> Around<'a> {
             let point =
                 analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
             let trouble: Vec<_> =
-                troubles(flow).iter().map(|(n, what)| format!("{n} {what}")).collect();
+                troubles(flow).iter().map(|(n, what)| format!("{what} {n}")).collect();
             grid.plain([point, format!("{} → {}", flow.client, flow.server), trouble.join(", ")]);
         }
         grid.write(ink, "  ")

@@ -7,7 +7,7 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
 use super::{Options, Report, json};
-use crate::call::{Analysis, Call, CallState, Hop, Part};
+use crate::call::{Analysis, Call, Hop, Part};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         write_edge(&mut ink, key, edge)?;
     }
     ink.line("")?;
-    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
+    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; waiting: the server for further calls; share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
 }
 
 /// Client service, server service, protocol.
@@ -178,7 +178,7 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
         let first = |text: String| if i == 0 { text } else { String::new() };
         let unseen = edge.n_calls.saturating_sub(stretch.total.len()) as f64;
         let cells = [
-            first(key.0.replace('_', " ")),
+            first(short(key.0).to_owned()),
             first(place.clone()),
             way.to_owned(),
             quantity::count(d.len() as u64),
@@ -190,6 +190,14 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
             first(quantity::share(unseen, edge.n_calls as f64)),
         ];
         grid.row(cells.map(|c| (c, tone)));
+    }
+}
+
+fn short(part: &str) -> &str {
+    match part {
+        "waiting_for_calls" => "waiting",
+        "gateway" => "forwarding",
+        part => part.trim_end_matches("_transfer"),
     }
 }
 
@@ -283,6 +291,7 @@ fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::CallState;
     use crate::report::sample;
 
     fn check(analysis: &Analysis) {

@@ -42,7 +42,9 @@ fn span_duration(analysis: &Analysis, call: &Call, index: usize) -> Seen {
     let first = span.times.first().unwrap_or(0);
     let seen_until = match call.state {
         // Where the capture missed the answer, it may have come at any time after the last thing seen.
-        CallState::Open if is_open(call) => analysis.flows.get(span.flow as usize).map(|f| f.last_ns),
+        CallState::Open if is_open(call) => {
+            analysis.flows.get(span.flow as usize).map(|f| f.last_ns)
+        }
         _ => None,
     };
     let last = span.times.last().into_iter().chain(seen_until).max().unwrap_or(first);

@@ -8,7 +8,7 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
 use super::{Options, Report, json};
-use crate::call::{Analysis, CallState};
+use crate::call::Analysis;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -74,25 +74,31 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
 }
 
 fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64) -> Grid {
+    // An edge's line has one more name; its rate and p90 are in the JSON.
+    let is_edge = keys.len() == 3;
+    let keep = |name: &str| !is_edge || !matches!(name, "rate" | "p90");
+    let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max"];
     let mut columns: Vec<_> = keys.iter().map(|k| (*k, Align::Flexible)).collect();
-    columns.extend(
-        ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max"]
-            .map(|name| (name, Align::Right)),
-    );
+    columns.extend(numbers.into_iter().filter(|n| keep(n)).map(|name| (name, Align::Right)));
     let mut grid = Grid::new(&columns);
     for (key, tally) in tallies {
         let d = Distribution::of(tally.durations.clone());
-        let p = |permille| quantity::percentile(d.percentile(permille));
+        let p = |permille| (quantity::percentile(d.percentile(permille)), Tone::Plain);
         let red = |n: u64| if n > 0 { Tone::Failed } else { Tone::Plain };
         let share = |n: u64| (quantity::share(n as f64, tally.n as f64), red(n));
-        let mut cells: Vec<_> = key.iter().map(|k| (k.clone(), Tone::Plain)).collect();
-        cells.push((quantity::count(tally.n), Tone::Plain));
-        cells.push((quantity::rate(tally.n, recorded_ns), Tone::Plain));
-        cells.extend([share(tally.n_failed), share(tally.n_open)]);
-        cells.extend(
-            [p(500), p(900), p(990), quantity::percentile(d.max())].map(|c| (c, Tone::Plain)),
-        );
-        grid.row(cells);
+        let values = [
+            (quantity::count(tally.n), Tone::Plain),
+            (quantity::rate(tally.n, recorded_ns), Tone::Plain),
+            share(tally.n_failed),
+            share(tally.n_open),
+            p(500),
+            p(900),
+            p(990),
+            (quantity::percentile(d.max()), Tone::Plain),
+        ];
+        let names = key.iter().map(|k| (k.clone(), Tone::Plain));
+        let values = numbers.into_iter().zip(values).filter(|(n, _)| keep(n)).map(|(_, v)| v);
+        grid.row(names.chain(values));
     }
     grid
 }

@@ -5,7 +5,7 @@ use super::explain::LossLine;
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::{Options, Report, instant, json, measure, quantity};
-use crate::call::{Analysis, CallState, OrderBasis, Part};
+use crate::call::{Analysis, OrderBasis, Part};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -181,10 +181,15 @@ fn slowest(analysis: &Analysis, names: &Names, trace: &Trace, whole: Seen) -> Op
 
 fn cells(line: &TraceLine, options: &Options, digits: usize) -> [(String, Tone); 9] {
     let plain = |text: String| (text, Tone::Plain);
+    // The two points say what kind of part it is.
+    let place = |s: &SlowestLine| match s.place.split_once(' ') {
+        Some(("wire" | "forwarding", points)) => points.to_owned(),
+        _ => s.place.clone(),
+    };
     let slowest = line.slowest_part.as_ref().map_or_else(String::new, |s| {
         let share =
             s.share.map_or_else(|| quantity::duration(s.own_ns), |x| quantity::share(x, 1.0));
-        format!("{share} {}", s.place)
+        format!("{share} {}", place(s))
     });
     let status = match (line.failed, line.n_failed_calls) {
         (false, _) => line.status.clone(),
@@ -194,7 +199,7 @@ fn cells(line: &TraceLine, options: &Options, digits: usize) -> [(String, Tone);
     let time = instant::time_of_day(line.start, options.zone);
     [
         plain(line.id.chars().take(digits).collect()),
-        plain(if options.width < 100 { time[..12].to_owned() } else { time }),
+        plain(time[..12].to_owned()),
         plain(quantity::seen(line.duration)),
         (status, if line.failed { Tone::Failed } else { Tone::Plain }),
         plain(line.request.clone()),

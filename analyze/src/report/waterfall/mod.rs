@@ -8,7 +8,7 @@ use super::names::Names;
 use super::timeline::{Place, Timeline};
 use super::traces::{self, TraceLine};
 use super::{Options, Report, calls, instant, json, quantity};
-use crate::call::{Analysis, Call, CallIndex, CallState, Link, LinkKind, Trace};
+use crate::call::{Analysis, Call, CallIndex, Link, LinkKind, Trace};
 use bar::Axis;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
