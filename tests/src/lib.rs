@@ -1,1 +1,4 @@
-//! x
+//! What the whole-program tests share: the testbed's truth and the scorer. Never part of the product.
+
+pub mod score;
+pub mod truth;

@@ -165,3 +165,129 @@ impl Dissector {
         self.out
     }
 }
+
+#[cfg(test)]
+mod talk;
+
+#[cfg(test)]
+mod tests {
+    use super::talk::{Frame, Talk, dissect};
+    use super::*;
+    use crate::call::CallState;
+    use proptest::prelude::*;
+
+    /// (request type, resource, status, request_first, response_last) of the spans.
+    fn check(frames: &[Frame], expected: &[(&str, &str, &str, Option<i64>, Option<i64>)]) {
+        let spans = dissect(frames).spans;
+        let found: Vec<_> = spans
+            .iter()
+            .map(|s| {
+                let f = &s.facts;
+                let (first, last) = (s.times.request_first, s.times.response_last);
+                (&*f.request_type, &*f.resource, &*f.status, first, last)
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+
+    fn two_requests() -> Talk {
+        let mut talk = Talk::open();
+        talk.say(0, GET).say(1, &OK[..20]).say(1, &OK[20..]).say(0, b"");
+        talk.say(0, &GET[..5]).say(0, &GET[5..]).say(1, OK).close(0).close(1);
+        talk
+    }
+
+    const TWO: [(&str, &str, &str, Option<i64>, Option<i64>); 2] = [
+        ("GET", "/a", "200", Some(4_000), Some(6_000)),
+        ("GET", "/a", "200", Some(8_000), Some(10_000)),
+    ];
+
+    #[test]
+    fn requests_and_responses_over_several_segments() {
+        check(&two_requests().frames, &TWO);
+    }
+
+    #[test]
+    fn frames_captured_twice_change_nothing() {
+        let frames = two_requests().frames;
+        let twice: Vec<Frame> = frames.iter().flat_map(|f| [f.clone(), f.clone()]).collect();
+        check(&twice, &TWO);
+        let counters = dissect(&twice).flows[0].counters;
+        assert_eq!(counters[0].capture_duplicates + counters[1].capture_duplicates, 12);
+        assert_eq!(counters[0].retransmissions + counters[1].retransmissions, 0);
+    }
+
+    #[test]
+    fn without_the_handshake_the_protocol_names_the_client() {
+        let mut talk = Talk::joined_late();
+        talk.say(1, OK).say(0, GET).say(1, OK);
+        let spans = dissect(&talk.frames).spans;
+        let states: Vec<_> = spans.iter().map(|s| s.state).collect();
+        assert_eq!(states, [CallState::ResponseOnly, CallState::Complete]);
+    }
+
+    #[test]
+    fn an_unanswered_request_stays_open() {
+        let mut talk = Talk::open();
+        talk.say(0, GET);
+        check(&talk.frames, &[("GET", "/a", "", Some(4_000), None)]);
+    }
+
+    #[test]
+    fn a_refused_connect_is_a_span() {
+        let mut frames = Talk::open().frames;
+        frames.truncate(2);
+        if let Some(Transport::Tcp(tcp)) = &mut frames[1].headers.transport {
+            tcp.flags = 4 | 16;
+        }
+        check(&frames, &[("CONNECT", "", "refused", Some(1_000), Some(2_000))]);
+    }
+
+    #[test]
+    fn an_unknown_alternating_dialog_is_opaque_spans() {
+        let mut talk = Talk::open();
+        for _ in 0..3 {
+            talk.say(0, b"\x01\x02\x03\x04?").say(1, b"\x05\x06").say(1, b"\x07\x08");
+        }
+        let spans = dissect(&talk.frames).spans;
+        let times: Vec<_> = spans.iter().map(|s| (s.protocol, s.times.duration_ns())).collect();
+        assert_eq!(times, [("opaque", Some(2_000)); 3]);
+    }
+
+    #[test]
+    fn a_response_lost_in_a_gap_does_not_shift_the_next() {
+        let mut frames = two_requests().frames;
+        frames.drain(4..6); // the first response
+        let spans = dissect(&frames).spans;
+        let states: Vec<_> = spans.iter().map(|s| (s.state, s.times.request_first)).collect();
+        assert_eq!(
+            states,
+            [(CallState::Open, Some(4_000)), (CallState::Complete, Some(8_000))]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_loss_repetition_and_order_is_survived(picks in prop::collection::vec(0usize..12, 0..60)) {
+            let frames = two_requests().frames;
+            let chosen: Vec<Frame> = picks.iter().filter_map(|&i| frames.get(i).cloned()).collect();
+            let dissected = dissect(&chosen);
+            prop_assert_eq!(dissected.n_packets as usize, chosen.len());
+        }
+
+        #[test]
+        fn any_order_of_arrival_gives_the_same_requests(seed in prop::collection::vec(any::<u32>(), 12)) {
+            let mut frames = two_requests().frames;
+            let tail = frames.split_off(3); // the handshake comes first
+            let mut order: Vec<usize> = (0..tail.len()).collect();
+            order.sort_by_key(|&i| seed[i]);
+            frames.extend(order.iter().map(|&i| tail[i].clone()));
+            let statuses = dissect(&frames).spans.iter().filter(|s| s.state == CallState::Complete).count();
+            let orphans = dissect(&frames).spans.len();
+            prop_assert!(statuses <= 2 && (1..=4).contains(&orphans));
+        }
+    }
+}

@@ -5,8 +5,13 @@ use super::{
     Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Switch, Transport,
 };
 
+type Sample = (&'static str, fn() -> Dialog);
+
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
-const SAMPLES: &[(&str, fn() -> Dialog)] = &[];
+const SAMPLES: &[Sample] = &[
+    ("http1", super::http1::tests::sample),
+    ("redis", super::redis::sample),
+];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.
 #[derive(Debug, Clone)]

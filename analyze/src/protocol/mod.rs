@@ -4,9 +4,11 @@
 use std::any::Any;
 
 pub mod cursor;
+pub mod http1;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod redis;
 pub mod stretch;
 pub mod text;
 
@@ -80,4 +82,4 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &redis::Redis];

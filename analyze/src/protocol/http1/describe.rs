@@ -1,0 +1,81 @@
+//! What a message takes from its head. Never looks at the stream.
+
+use super::super::{ExplicitId, Message, Outcome, Role, Side, text};
+use super::Asked;
+use super::head::{Head, MAX_METHOD, Start};
+
+/// Fields in which tracers and proxies plant identifiers.
+const ID_FIELDS: &[&str] = &[
+    "traceparent",
+    "tracestate",
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-parentspanid",
+    "uber-trace-id",
+    "sw8",
+    "sw6",
+    "x-request-id",
+    "x-correlation-id",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+];
+
+impl Head<'_> {
+    /// What the response to this request has to know.
+    pub(super) fn asked(&self, whole: bool) -> Asked {
+        match self.start {
+            Start::Request { method: b"HEAD", .. } => Asked::Head,
+            _ if !whole => Asked::Plain,
+            Start::Request { method: b"CONNECT", .. } => Asked::Connect,
+            _ if self.values("upgrade").next().is_some() => Asked::Upgrade,
+            _ => Asked::Plain,
+        }
+    }
+
+    /// The message this head begins at stream offset `begin`; its end is not known here.
+    pub(super) fn message(&self, from: Side, begin: u64) -> Message {
+        let mut message = Message::new(from, Role::Request, begin, begin + self.length as u64);
+        match self.start {
+            Start::Request { method, target } => {
+                message.request_type = text::bounded(method, MAX_METHOD);
+                message.resource = text::bounded(target, 1_024);
+            }
+            Start::Status(code) => {
+                let interim = (100..200).contains(&code) && code != 101;
+                message.role = if interim { Role::Interim } else { Role::Response };
+                message.status = format!("{code:03}");
+                message.outcome = (!interim).then(|| outcome(code));
+            }
+        }
+        message.version = self.minor.map_or(String::new(), |m| format!("1.{}", char::from(m)));
+        message.host = self.first("host", 1_024).unwrap_or_default();
+        message.ids = ID_FIELDS.iter().flat_map(|field| self.ids(field)).collect();
+        message.attributes = self.attributes();
+        message
+    }
+
+    fn first(&self, name: &'static str, max_bytes: usize) -> Option<String> {
+        self.values(name).next().map(|value| text::bounded(value, max_bytes))
+    }
+
+    fn ids(&self, field: &'static str) -> impl Iterator<Item = ExplicitId> {
+        self.values(field).map(move |v| ExplicitId { field, value: text::bounded(v, 512) })
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let content_length = self.first("content-length", 32).map(|v| ("content_length", v));
+        let content_type = self.first("content-type", 256).map(|v| ("content_type", v));
+        let user_agent = self.first("user-agent", 256).map(|v| ("user_agent", v));
+        let close = self.closes().then(|| ("connection_close", "true".to_owned()));
+        [content_length, content_type, user_agent, close].into_iter().flatten().collect()
+    }
+}
+
+fn outcome(code: u16) -> Outcome {
+    match code {
+        400..500 => Outcome::ClientError,
+        500..600 => Outcome::ServerError,
+        _ => Outcome::Ok,
+    }
+}

@@ -1,0 +1,155 @@
+//! HTTP/1.0 and 1.1 (RFC 9110, RFC 9112): requests in order, responses in the same order, pipelining included, bodies
+//! skipped by length across gaps. Never holds a body, never decodes one, never goes on after an upgrade.
+//!
+//! Request type = method, resource = request target, status = status code, version = `1.0`, `1.1`. A 1xx is an interim
+//! response except 101, which answers its request and switches. Attributes: `content_length`, `content_type`,
+//! `user_agent` (≤ 256 bytes), `connection_close` (`true`).
+//!
+//! Where a chunked body falls into a gap, its end is unknown: the message then ends where the next plausible head
+//! begins, or with the half. The same holds for a message whose head is cut.
+
+mod body;
+mod describe;
+mod head;
+mod reader;
+mod search;
+
+use std::collections::VecDeque;
+
+use self::head::Begins;
+use self::reader::{Reader, Step};
+use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch};
+
+/// Requests without a response that are remembered.
+const MAX_OUTSTANDING: usize = 10_000;
+/// Client bytes held back while an upgrade's answer is awaited.
+const MAX_HELD_BACK: usize = 64 << 10;
+
+/// HTTP/1.x.
+pub struct Http1;
+
+impl Protocol for Http1 {
+    fn name(&self) -> &'static str {
+        "http1"
+    }
+
+    fn probe(&self, stretch: &Stretch<'_>) -> Match {
+        let client = begins(&stretch.client, Side::Client, stretch.from_start);
+        let server = begins(&stretch.server, Side::Server, stretch.from_start);
+        match (client, server) {
+            (Match::No, _) | (_, Match::No) => Match::No,
+            (client, server) => client.max(server),
+        }
+    }
+
+    fn parse(&self, stretch: &Stretch<'_>, carry: Carry) -> Parsed {
+        let mut talk: Talk = carry.take();
+        let mut messages = Vec::new();
+        talk.go_on(stretch);
+        let switch = talk.read(stretch, &mut messages);
+        Parsed {
+            messages,
+            client_consumed: talk.client.position,
+            server_consumed: talk.server.position,
+            carry: Carry::of(talk),
+            switch,
+        }
+    }
+}
+
+/// Whether a half begins like its side's heads. Joined in the middle, the pieces after gaps are asked as well, and
+/// bytes that are no head prove nothing.
+fn begins(half: &Half<'_>, side: Side, from_start: bool) -> Match {
+    let tries = if from_start { 1 } else { 16 };
+    let mut best = Match::Maybe;
+    for piece in half.pieces.iter().take(tries) {
+        let at_start = from_start && piece.offset == half.start;
+        match head::probe(side, piece.bytes) {
+            Begins::Yes => best = Match::Yes,
+            Begins::No if at_start => return Match::No,
+            _ => {}
+        }
+    }
+    best
+}
+
+/// What a response has to know of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// HEAD: the response has no body whatever its head says.
+    Head,
+    /// CONNECT: a 2xx makes a tunnel of the connection.
+    Connect,
+    /// Asks for another protocol: a 101 may come.
+    Upgrade,
+    /// Anything else.
+    Plain,
+}
+
+/// A request without a response yet.
+#[derive(Debug, Clone, Copy)]
+struct Outstanding {
+    asked: Asked,
+    /// Stream offset after the request, as far as its head tells.
+    end: u64,
+}
+
+/// Both halves, and the requests that wait for their responses.
+#[derive(Default)]
+struct Talk {
+    client: Reader,
+    server: Reader,
+    outstanding: VecDeque<Outstanding>,
+}
+
+impl Talk {
+    fn go_on(&mut self, stretch: &Stretch<'_>) {
+        self.client.go_on(Side::Client, &stretch.client, stretch.from_start);
+        self.server.go_on(Side::Server, &stretch.server, stretch.from_start);
+    }
+
+    /// Reads the responses, and requests only as far as responses need them, so that the queue stays as short as it
+    /// was on the wire; then the other requests.
+    fn read(&mut self, stretch: &Stretch<'_>, messages: &mut Vec<Message>) -> Option<Switch> {
+        loop {
+            while self.server.awaits_head() && self.outstanding.is_empty() {
+                if self.hear_client(stretch, messages) == Step::Stuck {
+                    break;
+                }
+            }
+            match self.server.step(&stretch.server, &mut self.outstanding, messages) {
+                Step::On => {}
+                Step::Stuck => break,
+                Step::Switched { client_at, server_at } => {
+                    let client_at = client_at.unwrap_or(self.client.position);
+                    while !self.client.awaits_head()
+                        && self.hear_client(stretch, messages) == Step::On
+                    {}
+                    messages.extend(self.client.leave(client_at));
+                    return Some(Switch { client_at, server_at, to: None });
+                }
+            }
+        }
+        while self.may_hear_client(stretch) && self.hear_client(stretch, messages) == Step::On {}
+        None
+    }
+
+    fn hear_client(&mut self, stretch: &Stretch<'_>, messages: &mut Vec<Message>) -> Step {
+        self.client.step(&stretch.client, &mut self.outstanding, messages)
+    }
+
+    /// After an upgrade or CONNECT, what the client sends may be another protocol: that is known with the response.
+    fn may_hear_client(&self, stretch: &Stretch<'_>) -> bool {
+        let undecided = self.client.awaits_head()
+            && self
+                .outstanding
+                .back()
+                .is_some_and(|o| matches!(o.asked, Asked::Connect | Asked::Upgrade));
+        !undecided
+            || stretch.server.last
+            || stretch.client.at(self.client.position).len() > MAX_HELD_BACK
+    }
+}
+
+#[cfg(test)]
+pub(in crate::protocol) mod tests;

@@ -1,0 +1,276 @@
+//! One half of a dialog: from head to body to the next head, by steps. Never waits for a byte it does not need.
+
+use std::collections::VecDeque;
+
+use super::super::{Half, Message, Side};
+use super::body::{Chunks, Framing, Walk, framing};
+use super::head::{self, Head, Reading, Start};
+use super::search::Search;
+use super::{Asked, MAX_OUTSTANDING, Outstanding};
+use crate::issue::Issue;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It moved.
+    On,
+    /// It can't go on without more bytes.
+    Stuck,
+    /// The server took up another protocol. Where the client does is unknown if the request is.
+    Switched { client_at: Option<u64>, server_at: u64 },
+}
+
+/// Where a half stands.
+#[derive(Default)]
+enum State {
+    /// Before the first stretch.
+    #[default]
+    Fresh,
+    /// Before a head; what its message has to say of the way there.
+    Head(Option<Issue>),
+    /// In a body that ends where the message does.
+    Length(Message),
+    /// In a chunked body.
+    Chunked(Message, Chunks),
+    /// In a body that ends with the half.
+    UntilClose(Message),
+    /// On the look-out for the next head, where the message before ends.
+    Lost { message: Option<Message>, search: Search, since: u64, why: Option<Issue> },
+}
+
+/// The reader of one half.
+pub(super) struct Reader {
+    side: Side,
+    /// Everything before is done with.
+    pub(super) position: u64,
+    state: State,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Reader { side: Side::Client, position: 0, state: State::Fresh }
+    }
+}
+
+impl Reader {
+    /// Takes up the next stretch.
+    pub(super) fn go_on(&mut self, side: Side, half: &Half<'_>, from_start: bool) {
+        (self.side, self.position) = (side, half.start);
+        if matches!(self.state, State::Fresh) {
+            self.state = State::Head(None);
+            if !from_start {
+                self.lose(None, Search::at_a_start(), Some(Issue::MissedStart));
+            }
+        }
+    }
+
+    /// Whether the next byte begins a message, as far as known.
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self.state, State::Head(_) | State::Lost { .. })
+    }
+
+    /// One step on: a head, or a body as far as it goes.
+    pub(super) fn step(
+        &mut self,
+        half: &Half<'_>,
+        outstanding: &mut VecDeque<Outstanding>,
+        messages: &mut Vec<Message>,
+    ) -> Step {
+        match std::mem::replace(&mut self.state, State::Head(None)) {
+            State::Fresh => Step::Stuck,
+            State::Head(why) => self.head(half, outstanding, messages, why),
+            State::Length(message) => self.length(half, message, messages),
+            State::Chunked(message, chunks) => self.chunked(half, message, chunks, messages),
+            State::UntilClose(mut message) => {
+                (self.position, message.end) = (half.end, half.end);
+                if half.last {
+                    messages.push(message);
+                } else {
+                    self.state = State::UntilClose(message);
+                }
+                Step::Stuck
+            }
+            State::Lost { message, mut search, since, why } => {
+                let found = search.walk(self.side, half, &mut self.position);
+                if !found && !half.last {
+                    self.state = State::Lost { message, search, since, why };
+                    return Step::Stuck;
+                }
+                messages.extend(message.map(|m| Message { end: self.position, ..m }));
+                match why.filter(|_| self.position > since) {
+                    _ if !found => Step::Stuck,
+                    why => self.head(half, outstanding, messages, why),
+                }
+            }
+        }
+    }
+
+    /// Gives up the message at hand: the protocol ends at `end`.
+    pub(super) fn leave(&mut self, end: u64) -> Option<Message> {
+        match std::mem::replace(&mut self.state, State::Head(None)) {
+            State::Fresh | State::Head(_) => None,
+            State::Length(message) => Some(message),
+            State::Chunked(message, _) | State::UntilClose(message) => {
+                Some(Message { end: end.max(message.begin), ..message })
+            }
+            State::Lost { message, .. } => message.map(|m| Message { end: end.max(m.begin), ..m }),
+        }
+    }
+
+    fn lose(&mut self, message: Option<Message>, search: Search, why: Option<Issue>) {
+        self.state = State::Lost { message, search, since: self.position, why };
+    }
+
+    fn length(&mut self, half: &Half<'_>, mut message: Message, out: &mut Vec<Message>) -> Step {
+        self.position = half.end.min(message.end);
+        let whole = message.end <= half.end;
+        if whole || half.last {
+            message.issues.extend((!whole).then_some(Issue::Truncated));
+            out.push(message);
+            return if whole { Step::On } else { Step::Stuck };
+        }
+        self.state = State::Length(message);
+        Step::Stuck
+    }
+
+    fn chunked(
+        &mut self,
+        half: &Half<'_>,
+        mut message: Message,
+        mut chunks: Chunks,
+        out: &mut Vec<Message>,
+    ) -> Step {
+        match chunks.walk(half, &mut self.position) {
+            Walk::Over => out.push(Message { end: self.position, ..message }),
+            Walk::Stuck if half.last => {
+                message.issues.push(Issue::Truncated);
+                out.push(Message { end: self.position, ..message });
+                return Step::Stuck;
+            }
+            Walk::Stuck => {
+                self.state = State::Chunked(message, chunks);
+                return Step::Stuck;
+            }
+            Walk::Lost(issue) => {
+                message.issues.push(issue);
+                self.lose(Some(message), Search::within_bytes(), None);
+            }
+        }
+        Step::On
+    }
+
+    fn head(
+        &mut self,
+        half: &Half<'_>,
+        outstanding: &mut VecDeque<Outstanding>,
+        messages: &mut Vec<Message>,
+        why: Option<Issue>,
+    ) -> Step {
+        // RFC 9112 §2.2: empty lines before a start line are to be ignored.
+        let blank = half.at(self.position).iter().take_while(|b| matches!(b, b'\r' | b'\n'));
+        self.position += blank.count() as u64;
+        let bytes = half.at(self.position);
+        if bytes.is_empty() {
+            if self.position == half.end {
+                self.state = State::Head(why);
+                return Step::Stuck;
+            }
+            self.lose(None, Search::within_bytes(), why);
+            return Step::On;
+        }
+        match head::read(self.side, bytes, half.cut_after(self.position)) {
+            Reading::Wait => {
+                self.state = State::Head(why);
+                Step::Stuck
+            }
+            Reading::NotAHead => {
+                self.lose(None, Search::within_bytes(), Some(Issue::Malformed));
+                self.position += 1;
+                Step::On
+            }
+            Reading::Part(head, issue) => {
+                let mut message = head.message(self.side, self.position);
+                message.issues.extend(why);
+                message.issues.push(issue);
+                self.exchange(&head, outstanding, message.end, false);
+                self.position = message.end;
+                self.lose(Some(message), Search::within_bytes(), None);
+                Step::On
+            }
+            Reading::Whole(head) => {
+                let mut message = head.message(self.side, self.position);
+                message.issues.extend(why);
+                self.whole_head(&head, message, outstanding, messages)
+            }
+        }
+    }
+
+    fn whole_head(
+        &mut self,
+        head: &Head<'_>,
+        mut message: Message,
+        outstanding: &mut VecDeque<Outstanding>,
+        messages: &mut Vec<Message>,
+    ) -> Step {
+        self.position = message.end;
+        let interim = matches!(head.start, Start::Status(code) if is_interim(code));
+        let of_request = if interim { None } else { outstanding.front().copied() };
+        let asked = of_request.map_or(Asked::Plain, |o| o.asked);
+        let (framing, doubt) = framing(head, asked);
+        message.issues.extend(doubt);
+        if let Framing::Length(length) = framing {
+            message.end = message.end.saturating_add(length);
+        }
+        self.exchange(head, outstanding, message.end, true);
+        if self.side == Side::Server && switches(head.start, asked) {
+            message.end = self.position;
+            messages.push(message);
+            return Step::Switched {
+                client_at: of_request.map(|o| o.end),
+                server_at: self.position,
+            };
+        }
+        self.state = match framing {
+            Framing::Length(_) => State::Length(message),
+            Framing::Chunked => State::Chunked(message, Chunks::Size),
+            Framing::UntilClose => State::UntilClose(message),
+            Framing::Unknown => {
+                self.lose(Some(message), Search::within_bytes(), None);
+                return Step::On;
+            }
+        };
+        Step::On
+    }
+
+    /// A request joins the queue, a final response takes its request off.
+    fn exchange(
+        &self,
+        head: &Head<'_>,
+        outstanding: &mut VecDeque<Outstanding>,
+        end: u64,
+        whole: bool,
+    ) {
+        match head.start {
+            Start::Request { .. } if outstanding.len() < MAX_OUTSTANDING => {
+                outstanding.push_back(Outstanding { asked: head.asked(whole), end });
+            }
+            Start::Request { .. } => {}
+            Start::Status(code) if is_interim(code) => {}
+            Start::Status(_) => drop(outstanding.pop_front()),
+        }
+    }
+}
+
+/// RFC 9110 §15.2; 101 is the last the old protocol says.
+fn is_interim(code: u16) -> bool {
+    (100..200).contains(&code) && code != 101
+}
+
+/// RFC 9110 §7.8 and §9.3.6.
+fn switches(start: Start<'_>, asked: Asked) -> bool {
+    match start {
+        Start::Status(101) => true,
+        Start::Status(200..300) => asked == Asked::Connect,
+        _ => false,
+    }
+}

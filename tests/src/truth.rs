@@ -1,0 +1,70 @@
+//! What the testbed's own services logged: the calls of every request, their parents, the points they crossed. Never
+//! derived from packets.
+
+use serde::Deserialize;
+use std::path::Path;
+
+/// The truth of one recording.
+#[derive(Debug, Deserialize)]
+pub struct Truth {
+    /// Every request the client issued.
+    pub requests: Vec<Request>,
+    /// Packets held back on purpose.
+    pub delays: Vec<Delay>,
+}
+
+/// One request of the client and all calls it caused.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    /// The client's id of it.
+    pub request_id: String,
+    /// Calls, the client's own first.
+    pub calls: Vec<TrueCall>,
+}
+
+/// One call as its issuer logged it.
+#[derive(Debug, Deserialize)]
+pub struct TrueCall {
+    /// Id in the truth.
+    pub call_id: String,
+    /// The call that caused it.
+    pub parent_call_id: Option<String>,
+    /// `root`, `relay`, `work`.
+    pub link: String,
+    /// Protocol as the analyzer names it.
+    pub protocol: String,
+    /// Request type as the analyzer names it.
+    pub request_type: String,
+    /// The issuing process's socket, `address:port`.
+    pub client: String,
+    /// When it was issued, Unix nanoseconds.
+    pub t_start_ns: i64,
+    /// Place in a pipeline, and the pipeline's length.
+    #[serde(default)]
+    pub pipeline: Option<(u32, u32)>,
+    /// Observation points the request crosses, in order.
+    pub points: Vec<String>,
+}
+
+/// A packet that the testbed held back.
+#[derive(Debug, Deserialize)]
+pub struct Delay {
+    /// The two points around the place.
+    pub between: (String, String),
+    /// The call whose packet it was.
+    pub call_id: String,
+    /// How long it was held.
+    pub hold_ns: i64,
+}
+
+impl Truth {
+    /// Reads `truth.json` of a recording.
+    ///
+    /// # Panics
+    /// When it can't be read: a test without its truth must fail.
+    pub fn read(recording: &Path) -> Truth {
+        let path = recording.join("truth.json");
+        let text = std::fs::read_to_string(&path).expect("the recording has a truth.json");
+        serde_json::from_str(&text).expect("truth.json has the documented fields")
+    }
+}
