@@ -41,7 +41,7 @@ fn json_is_one_object_per_probe_and_agrees_with_the_exit_code() {
     let names: Vec<_> = lines.iter().filter_map(|line| line["probe"].as_str()).collect();
     assert_eq!(names, PROBES);
     for line in &lines {
-        assert_eq!(line["schema"], "afterpath.probe.v1");
+        assert_eq!(line["schema"], "afterpath.probe/1");
         let lacks = line["missing"].as_array().expect("a list");
         assert_eq!(line["can_run"], lacks.is_empty(), "{line}");
         let code = i32::from(!lacks.is_empty());

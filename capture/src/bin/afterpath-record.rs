@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Names the shape of one line of `check --json`.
-const SCHEMA: &str = "afterpath.probe.v1";
+const SCHEMA: &str = "afterpath.probe/1";
 
 /// The Afterpath recorder. Recording is not built yet: this version can only say what could be recorded here.
 #[derive(Parser)]
