@@ -29,7 +29,11 @@ impl Point {
     /// `podA/eth0`, `gw7/eth0`, `host/if3`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
         let place = if self.netns.is_empty() { &self.host } else { &self.netns };
-        if self.interface.is_empty() { place.clone() } else { format!("{place}/{}", self.interface) }
+        if self.interface.is_empty() {
+            place.clone()
+        } else {
+            format!("{place}/{}", self.interface)
+        }
     }
 }
 
@@ -284,10 +288,10 @@ impl Call {
         &self.spans[0].times
     }
 
-    /// Whether it went wrong: an error status, or no answer.
+    /// Whether it went wrong: an error status, or no answer (an answer that the capture missed is none of its faults).
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
-            || self.state == CallState::Open
+            || (self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing))
     }
 }
 

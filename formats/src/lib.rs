@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod clock;
 pub mod error;
+pub mod export;
 pub mod frame;
 pub mod import;
 pub mod packet;

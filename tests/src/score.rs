@@ -56,19 +56,26 @@ pub struct Matching<'a> {
 }
 
 impl<'a> Matching<'a> {
-    /// Finds counterparts: calls of one client socket, protocol and request type, in order of time.
+    /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time.
     pub fn new(analysis: &Analysis, truth: &'a Truth) -> Matching<'a> {
-        type Key = (String, String, String);
+        type Key = (String, String, String, String);
+        let resource = |protocol: &str, resource: &str| match protocol {
+            "postgres" => String::new(), // texts differ in how they write parameters
+            _ => resource.to_string(),
+        };
         let mut reconstructed: BTreeMap<Key, Vec<(i64, usize)>> = BTreeMap::new();
         for (i, call) in analysis.calls.iter().enumerate() {
             let client = format!("{}:{}", call.client.address, call.client.port);
-            let key = (client, call.protocol.clone(), call.request_type.clone());
+            let asked_of = resource(&call.protocol, &call.resource);
+            let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
             let begin = call.times().first().unwrap_or(i64::MAX);
             reconstructed.entry(key).or_default().push((begin, i));
         }
         let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();
         for call in truth.requests.iter().flat_map(|r| &r.calls) {
-            let key = (call.client.clone(), call.protocol.clone(), call.request_type.clone());
+            let asked_of = resource(&call.protocol, &call.resource);
+            let key =
+                (call.client.clone(), call.protocol.clone(), call.request_type.clone(), asked_of);
             let place = call.pipeline.map_or(0, |(place, _)| place);
             logged.entry(key).or_default().push((call.t_start_ns, place, call));
         }
@@ -77,10 +84,7 @@ impl<'a> Matching<'a> {
             true_calls.sort_by_key(|(start, place, _)| (*start, *place));
             let Some(candidates) = reconstructed.get_mut(&key) else { continue };
             candidates.sort_unstable();
-            if candidates.len() == true_calls.len() {
-                let pairs = true_calls.iter().zip(candidates.iter());
-                calls.extend(pairs.map(|((_, _, t), (_, i))| (t.call_id.as_str(), *i)));
-            }
+            calls.extend(pair(&true_calls, candidates));
         }
         Matching { calls }
     }
@@ -89,6 +93,27 @@ impl<'a> Matching<'a> {
     pub fn of(&self, call_id: &str) -> Option<usize> {
         self.calls.get(call_id).copied()
     }
+}
+
+/// Pairs in order of time; where some are missing, each found call goes to the nearest true start.
+fn pair<'a>(logged: &[(i64, u32, &'a TrueCall)], found: &[(i64, usize)]) -> Vec<(&'a str, usize)> {
+    if logged.len() == found.len() {
+        let pairs = logged.iter().zip(found);
+        return pairs.map(|((_, _, call), (_, i))| (call.call_id.as_str(), *i)).collect();
+    }
+    let (mut pairs, mut n) = (Vec::new(), 0);
+    for &(begin, index) in found {
+        let distance =
+            |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
+        while n + 1 < logged.len() && distance(n + 1) <= distance(n) {
+            n += 1;
+        }
+        if let Some((_, _, call)) = logged.get(n) {
+            pairs.push((call.call_id.as_str(), index));
+            n += 1;
+        }
+    }
+    pairs
 }
 
 /// Scores a reconstruction.
@@ -115,7 +140,8 @@ fn score_call(
     let found = matching.of(&truth.call_id);
     score.found.count(found.is_some());
     let Some(index) = found else {
-        score.miss(format!("not found: {} {} {}", truth.protocol, truth.request_type, truth.client));
+        score
+            .miss(format!("not found: {} {} {}", truth.protocol, truth.request_type, truth.client));
         score.paths.count(false);
         return false;
     };
@@ -188,9 +214,8 @@ impl fmt::Display for Score {
 
 /// Forward times between two named points, per call: (call index, nanoseconds).
 pub fn forward_times(analysis: &Analysis, from: &str, to: &str) -> Vec<(usize, i64)> {
-    let label = |call: &Call, i: u16| {
-        analysis.points[call.spans[usize::from(i)].point as usize].label()
-    };
+    let label =
+        |call: &Call, i: u16| analysis.points[call.spans[usize::from(i)].point as usize].label();
     let mut times = Vec::new();
     for (index, call) in analysis.calls.iter().enumerate() {
         for hop in call.hops.iter().filter(|h| matches!(h.part, Part::Wire | Part::Gateway)) {

@@ -35,6 +35,9 @@ pub struct TrueCall {
     pub protocol: String,
     /// Request type as the analyzer names it.
     pub request_type: String,
+    /// What it is asked of; of SQL the text before its parameters were numbered.
+    #[serde(default)]
+    pub resource: String,
     /// The issuing process's socket, `address:port`.
     pub client: String,
     /// When it was issued, Unix nanoseconds.

@@ -50,7 +50,8 @@ fn cut_cycles(calls: &mut [Call]) {
             }
         }
         let met = way.iter().position(|&x| x == at && calls[at].link.is_some());
-        if let Some(from) = met.filter(|&from| from + 1 < way.len() || closes_on_itself(calls, at)) {
+        if let Some(from) = met.filter(|&from| from + 1 < way.len() || closes_on_itself(calls, at))
+        {
             cut_weakest(calls, &way[from..]);
         }
     }

@@ -263,7 +263,8 @@ impl Conversation {
 
     fn flow(&self, client: usize) -> Flow {
         let ends = [self.key.low, self.key.high];
-        let mut issues: Vec<Issue> = self.directions.iter().flat_map(|d| d.issues.clone()).collect();
+        let mut issues: Vec<Issue> =
+            self.directions.iter().flat_map(|d| d.issues.clone()).collect();
         if self.initial_sequence.iter().any(Option::is_none) {
             issues.push(Issue::MissedStart);
         }

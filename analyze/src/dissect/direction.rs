@@ -375,11 +375,7 @@ mod tests {
 
     #[test]
     fn one_segment_over_two_holes() {
-        check(
-            &[(0, "ab"), (4, "ef"), (8, "ij"), (1, "bcdefghi")],
-            &[(0, "abcdefghij")],
-            (0, 1),
-        );
+        check(&[(0, "ab"), (4, "ef"), (8, "ij"), (1, "bcdefghi")], &[(0, "abcdefghij")], (0, 1));
     }
 
     #[test]

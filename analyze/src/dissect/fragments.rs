@@ -76,7 +76,8 @@ impl Fragments {
         let (Some(fragment), Some(id)) = (network.fragment, network.id) else { return };
         let key = (packet.interface, network.source, network.destination, network.protocol, id);
         let parts = self.open.entry(key).or_default();
-        let stale = parts.first().is_some_and(|p| packet.time_ns.saturating_sub(p.time_ns) > TIMEOUT_NS);
+        let stale =
+            parts.first().is_some_and(|p| packet.time_ns.saturating_sub(p.time_ns) > TIMEOUT_NS);
         if stale || parts.len() >= MAX_FRAGMENTS {
             self.incomplete += 1;
             parts.clear();

@@ -263,10 +263,7 @@ mod tests {
         frames.drain(4..6); // the first response
         let spans = dissect(&frames).spans;
         let states: Vec<_> = spans.iter().map(|s| (s.state, s.times.request_first)).collect();
-        assert_eq!(
-            states,
-            [(CallState::Open, Some(4_000)), (CallState::Complete, Some(8_000))]
-        );
+        assert_eq!(states, [(CallState::Open, Some(4_000)), (CallState::Complete, Some(8_000))]);
     }
 
     proptest! {

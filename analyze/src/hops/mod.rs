@@ -2,25 +2,14 @@
 //! clock, so that a negative hop shows; they sum to the duration exactly. Never interpolates what no point saw.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, Hop, OrderBasis, Part, Point, SpanAt, Times};
+use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, SpanAt, Times};
 
-/// Fills in every call's parts and self time.
-pub fn measure(analysis: &mut Analysis, clocks: &Clocks) {
-    let children = children(analysis);
-    for i in 0..analysis.calls.len() {
-        let call = &analysis.calls[i];
-        let hops = parts(call, &analysis.points, clocks);
-        let own = self_ns(call, &children[i], analysis);
-        analysis.calls[i].hops = hops;
-        analysis.calls[i].self_ns = own;
-    }
-}
-
-fn children(analysis: &Analysis) -> Vec<Vec<u32>> {
-    let mut children = vec![Vec::new(); analysis.calls.len()];
-    for (i, call) in analysis.calls.iter().enumerate() {
+/// The calls that each call caused, by call.
+pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
+    let mut children = vec![Vec::new(); calls.len()];
+    for (i, call) in calls.iter().enumerate() {
         if let Some(link) = &call.link {
-            children[link.parent as usize].push(i as u32);
+            children[link.parent as usize].push(i as CallIndex);
         }
     }
     children
@@ -37,8 +26,7 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks) -> Vec<Hop> {
         let (a, b) = (domain(&call.spans[from]), domain(span));
         let forward = clocks.between((a, before.request_last), (b, here.request_last));
         let back = clocks.between((b, here.response_first), (a, before.response_first));
-        let gateway = (from + 1..=to)
-            .any(|i| call.spans[i].order_basis == OrderBasis::Forwarding);
+        let gateway = (from + 1..=to).any(|i| call.spans[i].order_basis == OrderBasis::Forwarding);
         hops.push(Hop {
             part: if gateway { Part::Gateway } else { Part::Wire },
             from: from as u16,
@@ -50,7 +38,11 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks) -> Vec<Hop> {
         });
         (from, before) = (to, here);
     }
-    hops.push(Hop { from: from as u16, to: from as u16, ..transfer(Part::Server, before.latency()) });
+    hops.push(Hop {
+        from: from as u16,
+        to: from as u16,
+        ..transfer(Part::Server, before.latency())
+    });
     hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
     hops
 }
@@ -82,25 +74,22 @@ impl Whole {
 
 /// A part measured at one point, by one clock: no error but the clock's own.
 fn transfer(part: Part, total_ns: i64) -> Hop {
-    Hop {
-        part,
-        from: 0,
-        to: 0,
-        forward_ns: None,
-        return_ns: None,
-        total_ns,
-        bound_ns: Some(0),
-    }
+    Hop { part, from: 0, to: 0, forward_ns: None, return_ns: None, total_ns, bound_ns: Some(0) }
 }
 
 /// The server part less the time that child calls cover (each seen at its own client side, on the same clock).
-fn self_ns(call: &Call, children: &[u32], analysis: &Analysis) -> Option<i64> {
+pub fn self_ns(
+    call: &Call,
+    children: &[CallIndex],
+    calls: &[Call],
+    points: &[Point],
+) -> Option<i64> {
     let last = call.spans.last()?;
-    let domain = |point: u32| analysis.points[point as usize].domain;
+    let domain = |point: u32| points[point as usize].domain;
     let (from, to) = (last.times.request_last?, last.times.response_first?);
     let mut covered: Vec<(i64, i64)> = Vec::new();
     for &child in children {
-        let first = &analysis.calls[child as usize].spans[0];
+        let first = &calls[child as usize].spans[0];
         if domain(first.point) != domain(last.point) {
             return None;
         }
@@ -123,7 +112,8 @@ mod tests {
 
     fn check(times: [i64; 4], expected: Option<(i64, i64, i64)>) {
         let [a, b, c, d] = times.map(Some);
-        let times = Times { request_first: a, request_last: b, response_first: c, response_last: d };
+        let times =
+            Times { request_first: a, request_last: b, response_first: c, response_last: d };
         let whole = Whole::of(&times);
         let parts = whole.map(|w| (w.request_transfer, w.latency(), w.response_transfer));
         assert_eq!(parts, expected);

@@ -10,6 +10,13 @@ use std::net::IpAddr;
 /// A namespace of a host.
 pub type Place = (String, String);
 
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Client,
+    Server,
+}
+
 /// What was learnt about addresses and points.
 #[derive(Debug, Default)]
 pub struct Homes {
@@ -64,13 +71,13 @@ impl Homes {
         }
     }
 
-    /// 0: the point is the client's own interface, 2: the server's, 1: neither or unknown.
-    pub fn side(&self, flow: &Flow) -> u8 {
+    /// Whose own interface the flow's point is, if one's.
+    pub(super) fn end_at(&self, flow: &Flow) -> Option<End> {
         let own = &self.own[flow.point as usize];
         match (own.len(), own.contains(&flow.client.ip()), own.contains(&flow.server.ip())) {
-            (1, true, false) => 0,
-            (1, false, true) => 2,
-            _ => 1,
+            (1, true, false) => Some(End::Client),
+            (1, false, true) => Some(End::Server),
+            _ => None,
         }
     }
 

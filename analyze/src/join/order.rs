@@ -3,8 +3,9 @@
 //! Never compares times across clock domains.
 
 use super::connections::Seen;
-use super::homes::Homes;
-use crate::call::OrderBasis;
+use super::homes::{End, Homes};
+use crate::call::{Flow, OrderBasis};
+use crate::pair::Span;
 use afterpath_formats::frame::Direction as Passing;
 use std::cmp::Ordering;
 
@@ -20,9 +21,10 @@ pub(crate) struct Placed {
     pub(crate) basis: OrderBasis,
 }
 
-/// Orders `flows`, of which `calls` are some joint calls as span indices.
+/// Orders `flows`, in which `calls` (indices into `spans`) were seen.
 pub(super) fn path_order(
     flows: &[u32],
+    spans: &[Span],
     calls: &[Vec<u32>],
     seen: &Seen<'_>,
     homes: &Homes,
@@ -30,7 +32,7 @@ pub(super) fn path_order(
     if let [only] = flows {
         return vec![Placed { flow: *only, basis: OrderBasis::Single }];
     }
-    let judge = Judge { seen, homes, calls: &calls[..calls.len().min(MAX_VOTES)] };
+    let judge = Judge { seen, homes, flows, spans, calls: &calls[..calls.len().min(MAX_VOTES)] };
     let mut ranked: Vec<(usize, u32)> = flows
         .iter()
         .map(|&flow| {
@@ -51,6 +53,8 @@ pub(super) fn path_order(
 struct Judge<'a> {
     seen: &'a Seen<'a>,
     homes: &'a Homes,
+    flows: &'a [u32],
+    spans: &'a [Span],
     calls: &'a [Vec<u32>],
 }
 
@@ -63,9 +67,9 @@ impl Judge<'_> {
         }
         let (f, g) = (&self.seen.flows[a as usize], &self.seen.flows[b as usize]);
         if f.client == g.client && f.server == g.server {
-            let side = |flow| self.homes.side(flow);
-            if side(f) != side(g) {
-                return (side(f).cmp(&side(g)), OrderBasis::Address);
+            let (side_a, side_b) = (self.side(a), self.side(b));
+            if side_a != side_b {
+                return (side_a.cmp(&side_b), OrderBasis::Address);
             }
         }
         let place = |point: u32| &self.seen.points[point as usize];
@@ -84,6 +88,25 @@ impl Judge<'_> {
         if p.domain == q.domain { self.by_time(a, b) } else { (a.cmp(&b), OrderBasis::Undecided) }
     }
 
+    /// How near a point is to the ends, from 0, the client's own interface, to 4, the server's own. A bridge port towards an
+    /// end bears the same address as the end itself, but its namespace sees the connection twice: in and out.
+    fn side(&self, flow: u32) -> u8 {
+        let passes = |flow: u32| {
+            let here = &self.seen.flows[flow as usize];
+            let place = |f: &Flow| {
+                let point = &self.seen.points[f.point as usize];
+                (&point.host, &point.netns, f.client, f.server)
+            };
+            let all = self.flows.iter().map(|&f| place(&self.seen.flows[f as usize]));
+            all.filter(|other| *other == place(here)).count() > 1
+        };
+        match self.homes.end_at(&self.seen.flows[flow as usize]) {
+            Some(End::Client) => u8::from(passes(flow)),
+            Some(End::Server) => 4 - u8::from(passes(flow)),
+            None => 2,
+        }
+    }
+
     /// The majority of who saw requests first, if responses mirror it.
     fn by_time(&self, a: u32, b: u32) -> (Ordering, OrderBasis) {
         let (mut forward, mut back) = (0i64, 0i64);
@@ -97,8 +120,8 @@ impl Judge<'_> {
         vote(&mut back, f.handshake_ns[1], g.handshake_ns[1]);
         for call in self.calls {
             let times_at = |flow: u32| {
-                let span = call.iter().find(|&&s| self.seen.spans[s as usize].flow == flow)?;
-                Some(&self.seen.spans[*span as usize].times)
+                let span = call.iter().find(|&&s| self.spans[s as usize].flow == flow)?;
+                Some(&self.spans[*span as usize].times)
             };
             if let (Some(x), Some(y)) = (times_at(a), times_at(b)) {
                 vote(&mut forward, x.request_first, y.request_first);

@@ -1,7 +1,8 @@
 //! Which calls could have caused which: the parent's server is where the child's client is, and the child's time lies
 //! inside the parent's, on one clock. Never ranks them.
 
-use crate::call::{Call, CallIndex, CallState, Flow, Point};
+use crate::call::{Call, CallIndex, CallState, Flow, Point, SpanAt};
+use crate::issue::Issue;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -23,24 +24,55 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The window of `call`; an open call lasts as long as its flow.
-    pub(super) fn of(call: &Call, points: &[Point], flows: &[Flow]) -> Window {
-        let (first, last) = (&call.spans[0], &call.spans[call.spans.len() - 1]);
+    /// The windows of all calls. An open call lasts as long as its flow, but one whose response was only missed by the
+    /// capture ends at the latest when the next request on its connection begins.
+    pub(super) fn of_all(calls: &[Call], points: &[Point], flows: &[Flow]) -> Vec<Window> {
+        let mut next_on: BTreeMap<u32, i64> = BTreeMap::new();
+        let mut windows: Vec<Window> = Vec::with_capacity(calls.len());
+        for call in calls.iter().rev() {
+            let flow = call.spans[call.spans.len() - 1].flow;
+            let missed = call.issues.contains(&Issue::ResponseMissing);
+            let next = next_on.get(&flow).copied().filter(|_| missed);
+            let window = Window::of(call, points, next.unwrap_or(flows[flow as usize].last_ns));
+            next_on.insert(flow, window.served_from);
+            windows.push(window);
+        }
+        windows.reverse();
+        windows
+    }
+
+    fn of(call: &Call, points: &[Point], open_until: i64) -> Window {
         let domain = |point: u32| points[point as usize].domain;
+        let first = nearest_whole(call.spans.iter(), domain).unwrap_or(&call.spans[0]);
+        let last = nearest_whole(call.spans.iter().rev(), domain).unwrap_or(first);
         let served_from = last.times.first().unwrap_or(i64::MAX);
         let asked_from = first.times.first().unwrap_or(i64::MAX);
         let open = call.state == CallState::Open;
-        let flow_end = flows[last.flow as usize].last_ns;
         Window {
             served_domain: domain(last.point),
             served_from,
             request_last: last.times.request_last.unwrap_or(served_from),
-            served_to: if open { flow_end } else { last.times.last().unwrap_or(i64::MIN) },
+            served_to: if open { open_until } else { last.times.last().unwrap_or(i64::MIN) },
             asked_domain: domain(first.point),
             asked_from,
             asked_to: first.times.last().unwrap_or(asked_from),
         }
     }
+}
+
+/// The span nearest to an end, or, where that one missed some of the four times, the nearest that did not, on the same
+/// clock: a wider window further away still contains the right children.
+fn nearest_whole<'a>(
+    mut from_end: impl Iterator<Item = &'a SpanAt> + Clone,
+    domain: impl Fn(u32) -> u32,
+) -> Option<&'a SpanAt> {
+    let nearest = from_end.clone().next()?;
+    let whole = |span: &&SpanAt| {
+        domain(span.point) == domain(nearest.point)
+            && span.times.duration_ns().is_some()
+            && span.times.latency_ns().is_some()
+    };
+    from_end.find(whole).or(Some(nearest))
 }
 
 /// A child and its possible parents, in rising order.

@@ -22,8 +22,11 @@ const PROXY_SHARE: f64 = 0.9;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
-    let windows: Vec<Window> = calls.iter().map(|c| Window::of(c, points, flows)).collect();
+    let windows = Window::of_all(calls, points, flows);
     let candidates = candidates::candidates(calls, &windows);
+    if candidates.is_empty() {
+        return;
+    }
     let mut linker = Linker { calls, windows: &windows, busy: vec![(i64::MIN, 0); windows.len()] };
     let (relays, others): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|c| linker.could_be_relay(c));
@@ -81,8 +84,7 @@ impl Linker<'_> {
         let mut parents = candidates.parents;
         let mut reasons = Vec::new();
         self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
-        let is_service =
-            |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
+        let is_service = |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
         if parents.iter().any(is_service) {
             parents.retain(is_service);
         }
@@ -160,6 +162,9 @@ impl Linker<'_> {
                 count.1 += u64::from(self.busy[i].1 > 0);
             }
         }
-        counts.into_iter().map(|(l, (all, on))| (l, on as f64 >= PROXY_SHARE * all as f64)).collect()
+        counts
+            .into_iter()
+            .map(|(l, (all, on))| (l, on as f64 >= PROXY_SHARE * all as f64))
+            .collect()
     }
 }

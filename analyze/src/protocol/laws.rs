@@ -10,13 +10,17 @@ type Sample = (&'static str, fn() -> Dialog);
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
 const SAMPLES: &[Sample] = &[
     ("http1", super::http1::tests::sample),
+    ("tls", super::tls::tests::sample),
+    ("dns", super::dns::tests::sample),
     ("redis", super::redis::sample),
+    ("postgres", super::postgres::sample),
 ];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
     transport: Transport,
+    client_port: u16,
     server_port: u16,
     from_start: bool,
     turns: Vec<Turn>,
@@ -33,7 +37,13 @@ struct Turn {
 impl Dialog {
     /// A TCP conversation seen from its start.
     pub(crate) fn tcp(server_port: u16) -> Self {
-        Dialog { transport: Transport::Tcp, server_port, from_start: true, turns: Vec::new() }
+        Dialog {
+            transport: Transport::Tcp,
+            client_port: 40_000,
+            server_port,
+            from_start: true,
+            turns: Vec::new(),
+        }
     }
 
     /// A UDP conversation; each turn is one datagram.
@@ -44,6 +54,11 @@ impl Dialog {
     /// The same, joined in its middle.
     pub(crate) fn joined_late(self) -> Self {
         Dialog { from_start: false, ..self }
+    }
+
+    /// The same from another port than usual.
+    pub(crate) fn client_port(self, client_port: u16) -> Self {
+        Dialog { client_port, ..self }
     }
 
     /// The client sends.
@@ -277,7 +292,7 @@ fn with_stretch<T>(
         |side: usize| Half { start: starts[side], end: ends[side], pieces: &pieces[side], last };
     use_it(&Stretch {
         transport: dialog.transport,
-        client_port: 40_000,
+        client_port: dialog.client_port,
         server_port: dialog.server_port,
         client: half(0),
         server: half(1),

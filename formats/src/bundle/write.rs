@@ -182,8 +182,8 @@ impl Sink {
         entry.n_rows = metadata.file_metadata().num_rows().max(0) as u64;
         entry.first_ns = range.map(|(first, _)| first);
         entry.last_ns = range.map(|(_, last)| last);
-        let file = writer.into_inner().map_err(|error| parquet_error(&shown, &error))?;
-        (entry.bytes, entry.blake3) = file.finish().map_err(|error| Error::io(&shown, &error))?;
+        (entry.bytes, entry.blake3) =
+            writer.inner_mut().finish().map_err(|error| Error::io(&shown, &error))?;
         bundle.manifest.files.push(entry);
         Ok(())
     }
@@ -228,8 +228,9 @@ impl HashingFile {
         Ok(HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 })
     }
 
-    fn finish(self) -> io::Result<(u64, String)> {
-        self.file.into_inner()?.sync_all()?;
+    fn finish(&mut self) -> io::Result<(u64, String)> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
         Ok((self.bytes, self.hasher.finalize().to_hex().to_string()))
     }
 }

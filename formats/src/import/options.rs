@@ -83,6 +83,43 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
+/// Rewrites an option list of a section of that byte order for a section of the other, up to its end or the first option
+/// that is cut. Values other than the known numbers stay as they are.
+pub(crate) fn swap_byte_order(options: &[u8], big_endian: bool) -> Vec<u8> {
+    let mut swapped = Vec::with_capacity(options.len());
+    for (code, value) in Options::new(options, big_endian) {
+        push_swapped(
+            &mut swapped,
+            &if big_endian { code.to_be_bytes() } else { code.to_le_bytes() },
+        );
+        let length = value.len() as u16;
+        push_swapped(
+            &mut swapped,
+            &if big_endian { length.to_be_bytes() } else { length.to_le_bytes() },
+        );
+        match (code, value.len()) {
+            (EPB_FLAGS | EPB_QUEUE, 4) | (EPB_DROP_COUNT | EPB_PACKET_ID, 8) => {
+                push_swapped(&mut swapped, value);
+            }
+            // Custom options begin with their owner's number.
+            (2988 | 2989 | 19372 | 19373, 4..) => {
+                push_swapped(&mut swapped, &value[..4]);
+                swapped.extend_from_slice(&value[4..]);
+            }
+            _ => swapped.extend_from_slice(value),
+        }
+        swapped.resize(swapped.len().next_multiple_of(4), 0);
+    }
+    if !swapped.is_empty() {
+        swapped.extend_from_slice(&[0; 4]);
+    }
+    swapped
+}
+
+fn push_swapped(to: &mut Vec<u8>, number: &[u8]) {
+    to.extend(number.iter().rev());
+}
+
 /// Two bytes of a section.
 #[inline(always)]
 pub(crate) fn u16_of(bytes: [u8; 2], big_endian: bool) -> u16 {

@@ -2,10 +2,10 @@
 //! block: what is no packet that can be placed is handed on as it stood.
 
 use super::chunk::{CaptureInterface, OtherBlock, RecordAt};
-use super::options::{Options, u16_of, u32_of, u64_of, u64_value};
+use super::interface_block;
+use super::options::{u16_of, u32_of};
 use super::reader::{Scan, Seen, Stop};
 use super::ticks::Ticks;
-use crate::frame::LinkType;
 use crate::record::BlockKind;
 
 /// Longest block read; the frame of a packet is far shorter, name resolution and secrets too.
@@ -63,38 +63,6 @@ pub(crate) fn byte_order(magic: &[u8]) -> Option<bool> {
     }
 }
 
-/// Reads the body of an interface description block; none if it is too short to be one.
-pub(crate) fn interface_description(body: &[u8], big_endian: bool) -> Option<CaptureInterface> {
-    let (fixed, options) = body.split_first_chunk::<8>()?;
-    let number = u16_of([fixed[0], fixed[1]], big_endian);
-    let mut interface = CaptureInterface {
-        section: 0,
-        name: String::new(),
-        description: String::new(),
-        link_type: LinkType::from_number(number),
-        link_type_number: number,
-        snap_length: u32_of([fixed[4], fixed[5], fixed[6], fixed[7]], big_endian),
-        ticks_per_second: 1_000_000,
-        offset_seconds: 0,
-        received: None,
-        dropped: None,
-    };
-    for (code, value) in Options::new(options, big_endian) {
-        match (code, value) {
-            (2, name) => interface.name = String::from_utf8_lossy(name).into_owned(),
-            (3, text) => interface.description = String::from_utf8_lossy(text).into_owned(),
-            (9, &[resolution]) => interface.ticks_per_second = Ticks::per_second(resolution),
-            (14, value) => {
-                if let Ok(bytes) = value.try_into() {
-                    interface.offset_seconds = u64_of(bytes, big_endian) as i64;
-                }
-            }
-            _ => {}
-        }
-    }
-    Some(interface)
-}
-
 impl Pcapng {
     /// Takes all whole blocks off the start of `bytes`, which stand at `offset` of the file.
     pub(super) fn scan(
@@ -136,7 +104,7 @@ impl Pcapng {
             })?;
         }
         let length = u32_of([head[4], head[5], head[6], head[7]], big_endian);
-        if length < 12 || length % 4 != 0 || length > LARGEST_BLOCK {
+        if length < 12 || !length.is_multiple_of(4) || length > LARGEST_BLOCK {
             return Err(Stop::Malformed(format!("a block of {length} bytes")));
         }
         let Some(block) = rest.get(..length as usize) else {
@@ -276,7 +244,7 @@ impl Pcapng {
         let body = &block[8..block.len() - 4];
         match block_type {
             SECTION_HEADER => self.section(body, seen)?,
-            INTERFACE_DESCRIPTION => match interface_description(body, self.big_endian) {
+            INTERFACE_DESCRIPTION => match interface_block::description(body, self.big_endian) {
                 Some(interface) => self.declare(interface, seen),
                 None => seen.counts.malformed_blocks.add(offset),
             },
@@ -316,24 +284,15 @@ impl Pcapng {
         seen.interfaces.push(interface);
     }
 
-    /// `isb_ifrecv` (4), `isb_ifdrop` (5) and `isb_osdrop` (7) of the interface; a later block replaces an earlier one.
+    /// What a later block says replaces what an earlier one did.
     fn statistics(&self, body: &[u8], seen: &mut Seen) {
-        let Some((fixed, options)) = body.split_first_chunk::<12>() else { return };
-        let id = self.word(fixed, 0) as usize;
+        let Some(found) = interface_block::statistics(body, self.big_endian) else { return };
+        let id = found.interface as usize;
         let place = self.first_interface.checked_add(id).filter(|_| id < self.ticks.len());
-        let Some(interface) = place.and_then(|place| seen.interfaces.get_mut(place)) else {
-            return;
-        };
-        let mut dropped: Option<u64> = None;
-        for (code, value) in Options::new(options, self.big_endian) {
-            let Some(count) = u64_value(value, self.big_endian) else { continue };
-            match code {
-                4 => interface.received = Some(count),
-                5 | 7 => dropped = Some(dropped.unwrap_or(0).saturating_add(count)),
-                _ => {}
-            }
+        if let Some(interface) = place.and_then(|place| seen.interfaces.get_mut(place)) {
+            interface.received = found.received.or(interface.received);
+            interface.dropped = found.dropped.or(interface.dropped);
         }
-        interface.dropped = dropped.or(interface.dropped);
     }
 
     #[inline(always)]

@@ -24,6 +24,8 @@ pub struct CaptureReader {
     /// Where `pending` begins in the decompressed file.
     position: u64,
     state: State,
+    /// A classic capture's file header, byte for byte.
+    pcap_header: Option<[u8; pcap::FILE_HEADER_BYTES]>,
 }
 
 enum Format {
@@ -82,6 +84,7 @@ impl CaptureReader {
         if let Format::Pcap(pcap) = &format {
             seen.interfaces.push(pcap.interface());
         }
+        let pcap_header = pending.first_chunk().filter(|_| position > 0).copied();
         pending.drain(..position);
         let state = match read {
             Ok(()) => State::Reading,
@@ -91,12 +94,25 @@ impl CaptureReader {
                 source.error_kind(&error),
             )),
         };
-        Ok(CaptureReader { source, format, seen, pending, position: position as u64, state })
+        Ok(CaptureReader {
+            source,
+            format,
+            seen,
+            pending,
+            position: position as u64,
+            state,
+            pcap_header,
+        })
     }
 
     /// The file's interfaces declared so far; more may come with every chunk of a pcapng.
     pub fn interfaces(&self) -> &[CaptureInterface] {
         &self.seen.interfaces
+    }
+
+    /// A classic capture's file header, byte for byte; `None` for pcapng.
+    pub fn pcap_header(&self) -> Option<[u8; 24]> {
+        self.pcap_header
     }
 
     /// Oddities met so far.
@@ -134,6 +150,8 @@ impl CaptureReader {
     fn read_chunk(&mut self, target: usize) -> Chunk {
         let mut chunk = Chunk { bytes: std::mem::take(&mut self.pending), ..Chunk::default() };
         let mut want = target;
+        // At once, or growing would copy what was read; pages not filled cost nothing.
+        chunk.bytes.reserve_exact(target.saturating_sub(chunk.bytes.len()));
         loop {
             let read = fill(&mut self.source, &mut chunk.bytes, want);
             let at_end = read.is_err() || chunk.bytes.len() < want;

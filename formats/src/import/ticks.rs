@@ -32,10 +32,18 @@ impl Ticks {
         base.checked_pow(u32::from(tsresol & 0x7f)).unwrap_or(u64::MAX)
     }
 
+    /// The `if_tsresol` byte of that many ticks per second, the opposite of [`Ticks::per_second`].
+    pub fn resolution(per_second: u64) -> Option<u8> {
+        let of_ten = (0..=19u8).find(|&power| Ticks::per_second(power) == per_second);
+        let of_two =
+            || per_second.is_power_of_two().then(|| 0x80 | per_second.trailing_zeros() as u8);
+        of_ten.or_else(of_two)
+    }
+
     /// Unix nanoseconds of a stamp, and its two halves if nanoseconds (rounded down, or clamped to what a signed 64-bit
     /// count holds) are not exactly it.
     #[inline]
-    pub fn to_ns(&self, high: u32, low: u32) -> (i64, Option<(u32, u32)>) {
+    pub fn to_ns(self, high: u32, low: u32) -> (i64, Option<(u32, u32)>) {
         let ticks = (u64::from(high) << 32) | u64::from(low);
         match ticks.checked_mul(self.ns_per_tick).map(i64::try_from) {
             Some(Ok(ns)) if self.ns_per_tick > 0 => (ns, None),
@@ -43,7 +51,7 @@ impl Ticks {
         }
     }
 
-    fn to_ns_slowly(&self, ticks: u64, halves: (u32, u32)) -> (i64, Option<(u32, u32)>) {
+    fn to_ns_slowly(self, ticks: u64, halves: (u32, u32)) -> (i64, Option<(u32, u32)>) {
         let offset = i128::from(self.offset_seconds) * NS_PER_SECOND;
         if self.is_beyond_reach() {
             // All 2^64 ticks are less than a second.
@@ -57,7 +65,7 @@ impl Ticks {
 
     /// The two halves of the stamp of `ns` Unix nanoseconds, rounded down to a tick. None if it can't be written: before
     /// the offset, or past 64 bits of ticks.
-    pub fn from_ns(&self, ns: i64) -> Option<(u32, u32)> {
+    pub fn from_ns(self, ns: i64) -> Option<(u32, u32)> {
         if self.is_beyond_reach() {
             return None;
         }
@@ -68,7 +76,7 @@ impl Ticks {
         Some(((ticks >> 32) as u32, ticks as u32))
     }
 
-    fn is_beyond_reach(&self) -> bool {
+    fn is_beyond_reach(self) -> bool {
         self.per_second == u64::MAX || self.per_second == 0
     }
 }

@@ -1,0 +1,3 @@
+//! Bundle → captures.
+
+pub mod pcapng;
