@@ -2,10 +2,10 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Flow, Loss, Point};
+use crate::call::{Analysis, Call, Flow, Loss, Point};
 use crate::dissect::fragments::{Fragments, Reassembled};
 use crate::dissect::{Dissected, Dissector, FlowFacts};
-use crate::join::{Seen, join};
+use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::pair::Span;
 use crate::{assemble, hops, link};
@@ -36,18 +36,44 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &place(file)));
     }
     whole.sort_flows();
-    let Whole { flows, facts, spans, n_packets, mut losses, .. } = whole;
-    let seen = Seen { points: &points, flows: &flows, facts: &facts, spans: &spans };
-    let mut calls = join(&seen).calls;
-    drop(spans);
+    let Whole { flows, facts, spans, n_packets, mut losses } = whole;
+    let mut calls = join(&Seen { points: &points, flows: &flows, facts: &facts }, spans);
     link::link(&mut calls, &points, &flows, &config.evidence);
     let traces = assemble::assemble(&mut calls);
+    measure(&mut calls, &points, &Clocks);
     losses.extend(recorded_losses(bundles));
     let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
-    let mut analysis =
-        Analysis { points, domains, flows, calls, traces, n_packets, losses: sum_up(losses) };
-    hops::measure(&mut analysis, &Clocks);
-    analysis
+    Analysis { points, domains, flows, calls, traces, n_packets, losses: sum_up(losses) }
+}
+
+/// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
+fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
+    let mut homes = Homes::learn_points(seen);
+    let mut connections: Vec<Connection> = join::group(seen, spans)
+        .into_par_iter()
+        .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
+        .collect();
+    join::settle(&mut connections, seen, &mut homes);
+    let mut calls: Vec<Call> =
+        connections.into_par_iter().flat_map_iter(|c| join::calls(c, seen, &homes)).collect();
+    calls.par_sort_by_key(|c| (c.times().first(), c.id));
+    calls
+}
+
+/// Every call's parts and self time.
+fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks) {
+    let children = hops::children(calls);
+    let measured: Vec<_> = (0..calls.len())
+        .into_par_iter()
+        .map(|i| {
+            let own = hops::self_ns(&calls[i], &children[i], calls, points);
+            (hops::parts(&calls[i], points, clocks), own)
+        })
+        .collect();
+    for (call, (parts, own)) in calls.iter_mut().zip(measured) {
+        call.hops = parts;
+        call.self_ns = own;
+    }
 }
 
 fn points(bundles: &Bundles) -> Vec<Point> {

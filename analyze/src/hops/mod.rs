@@ -2,25 +2,14 @@
 //! clock, so that a negative hop shows; they sum to the duration exactly. Never interpolates what no point saw.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, Hop, OrderBasis, Part, Point, SpanAt, Times};
+use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, SpanAt, Times};
 
-/// Fills in every call's parts and self time.
-pub fn measure(analysis: &mut Analysis, clocks: &Clocks) {
-    let children = children(analysis);
-    for i in 0..analysis.calls.len() {
-        let call = &analysis.calls[i];
-        let hops = parts(call, &analysis.points, clocks);
-        let own = self_ns(call, &children[i], analysis);
-        analysis.calls[i].hops = hops;
-        analysis.calls[i].self_ns = own;
-    }
-}
-
-fn children(analysis: &Analysis) -> Vec<Vec<u32>> {
-    let mut children = vec![Vec::new(); analysis.calls.len()];
-    for (i, call) in analysis.calls.iter().enumerate() {
+/// The calls that each call caused, by call.
+pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
+    let mut children = vec![Vec::new(); calls.len()];
+    for (i, call) in calls.iter().enumerate() {
         if let Some(link) = &call.link {
-            children[link.parent as usize].push(i as u32);
+            children[link.parent as usize].push(i as CallIndex);
         }
     }
     children
@@ -89,13 +78,18 @@ fn transfer(part: Part, total_ns: i64) -> Hop {
 }
 
 /// The server part less the time that child calls cover (each seen at its own client side, on the same clock).
-fn self_ns(call: &Call, children: &[u32], analysis: &Analysis) -> Option<i64> {
+pub fn self_ns(
+    call: &Call,
+    children: &[CallIndex],
+    calls: &[Call],
+    points: &[Point],
+) -> Option<i64> {
     let last = call.spans.last()?;
-    let domain = |point: u32| analysis.points[point as usize].domain;
+    let domain = |point: u32| points[point as usize].domain;
     let (from, to) = (last.times.request_last?, last.times.response_first?);
     let mut covered: Vec<(i64, i64)> = Vec::new();
     for &child in children {
-        let first = &analysis.calls[child as usize].spans[0];
+        let first = &calls[child as usize].spans[0];
         if domain(first.point) != domain(last.point) {
             return None;
         }

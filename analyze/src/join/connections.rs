@@ -15,7 +15,7 @@ struct Anchor {
     time_ns: i64,
 }
 
-/// The flows, facts and spans of all partitions together.
+/// The points and flows of all partitions together.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// Observation points.
@@ -24,17 +24,15 @@ pub struct Seen<'a> {
     pub flows: &'a [Flow],
     /// One per flow.
     pub facts: &'a [FlowFacts],
-    /// Spans; `flow` indexes `flows`.
-    pub spans: &'a [Span],
 }
 
 /// Groups flows into connections: a list of flow indices each, both in rising order.
-pub(super) fn connections(seen: &Seen<'_>) -> Vec<Vec<u32>> {
+pub(super) fn connections(seen: &Seen<'_>, spans: &[Span]) -> Vec<Vec<u32>> {
     let mut anchors: Vec<Anchor> = Vec::new();
     for (i, (flow, facts)) in seen.flows.iter().zip(seen.facts).enumerate() {
         anchors.extend(handshake_anchor(i as u32, flow, facts));
     }
-    for span in seen.spans {
+    for span in spans {
         anchors.extend(span_anchor(span, &seen.facts[span.flow as usize]));
     }
     anchors.sort_unstable_by_key(|a| (a.key, a.flow, a.time_ns));

@@ -52,7 +52,7 @@ fn story(index: usize, connection: &Connection, seen: &Seen<'_>, homes: &Homes) 
         return None;
     }
     let content = |spans: &Vec<u32>| {
-        let spans = spans.iter().map(|&i| seen.spans[i as usize].body_hash);
+        let spans = spans.iter().map(|&i| connection.spans[i as usize].body_hash);
         spans.fold([0, 0], |a, b| [a[0].max(b[0]), a[1].max(b[1])])
     };
     let contents: Vec<[u64; 2]> = connection.calls.iter().map(content).collect();
@@ -99,8 +99,10 @@ fn append(before: &mut Connection, mut next: Connection) {
     if let Some(first) = next.path.first_mut() {
         first.basis = OrderBasis::Forwarding;
     }
+    let offset = before.spans.len() as u32;
     before.path.extend(next.path);
+    before.spans.extend(next.spans);
     for (call, tail) in before.calls.iter_mut().zip(next.calls) {
-        call.extend(tail);
+        call.extend(tail.into_iter().map(|i| i + offset));
     }
 }

@@ -14,81 +14,75 @@ mod order;
 pub use connections::Seen;
 pub use homes::{Homes, Place};
 
-/// Calls of all connections, and where addresses live.
+/// One connection: its flows in path order, its spans, and its calls as indices into them.
 #[derive(Debug, Default)]
-pub struct Joined {
-    /// Calls without links, hops and traces, ordered by first time, then id.
-    pub calls: Vec<Call>,
-    /// Where endpoints live.
-    pub homes: Homes,
-}
-
-/// One connection: its flows in path order, and its calls as span indices.
-#[derive(Debug, Default)]
-pub(crate) struct Connection {
-    /// Flows in path order.
-    pub(crate) path: Vec<order::Placed>,
+pub struct Connection {
+    path: Vec<order::Placed>,
+    spans: Vec<Span>,
     /// Joint calls, each a list of spans in path order.
-    pub(crate) calls: Vec<Vec<u32>>,
+    calls: Vec<Vec<u32>>,
 }
 
-/// Joins the spans of all points.
-pub fn join(seen: &Seen<'_>) -> Joined {
-    let mut homes = Homes::learn_points(seen);
-    let spans_of = spans_by_flow(seen);
-    let mut connections: Vec<Connection> = connections::connections(seen)
-        .into_iter()
-        .map(|flows| connection(&flows, &spans_of, seen, &homes))
-        .collect();
-    let path = |c: &Connection| c.path.iter().map(|p| p.flow).collect::<Vec<_>>();
-    homes.learn_homes(&connections.iter().map(path).collect::<Vec<_>>(), seen);
-    forwarding::merge(&mut connections, seen, &homes);
-    let mut calls: Vec<Call> = connections
-        .iter()
-        .flat_map(|c| c.calls.iter().enumerate().map(move |(i, spans)| (c, i, spans)))
-        .map(|(c, i, spans)| call(c, i, spans, seen, &homes))
-        .collect();
-    calls.sort_by_cached_key(|c| (c.times().first(), c.id));
-    Joined { calls, homes }
-}
-
-fn spans_by_flow(seen: &Seen<'_>) -> Vec<Vec<u32>> {
-    let mut by_flow = vec![Vec::new(); seen.flows.len()];
-    for (i, span) in seen.spans.iter().enumerate() {
-        by_flow[span.flow as usize].push(i as u32);
+/// The flows of each connection and the spans seen in them: pass 1. Independent connections from here on.
+pub fn group(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<(Vec<u32>, Vec<Span>)> {
+    let groups = connections::connections(seen, &spans);
+    let mut group_of = vec![0u32; seen.flows.len()];
+    for (i, flows) in groups.iter().enumerate() {
+        flows.iter().for_each(|&flow| group_of[flow as usize] = i as u32);
     }
-    by_flow
+    let mut spans_of: Vec<Vec<Span>> = groups.iter().map(|_| Vec::new()).collect();
+    for span in spans {
+        spans_of[group_of[span.flow as usize] as usize].push(span);
+    }
+    groups.into_iter().zip(spans_of).collect()
 }
 
-fn connection(flows: &[u32], spans_of: &[Vec<u32>], seen: &Seen<'_>, homes: &Homes) -> Connection {
-    let mut calls = joint_calls(flows, spans_of, seen);
-    let path = order::path_order(flows, &calls, seen, homes);
+/// Orders one connection's points and finds its joint calls.
+pub fn connect(flows: &[u32], mut spans: Vec<Span>, seen: &Seen<'_>, homes: &Homes) -> Connection {
+    spans.sort_by_key(|s| (s.flow, s.times.first()));
+    let mut calls = joint_calls(&spans);
+    let path = order::path_order(flows, &spans, &calls, seen, homes);
     let place: BTreeMap<u32, usize> = path.iter().enumerate().map(|(i, p)| (p.flow, i)).collect();
     for call in &mut calls {
-        call.sort_by_key(|&s| place[&seen.spans[s as usize].flow]);
+        call.sort_by_key(|&i| place[&spans[i as usize].flow]);
     }
-    Connection { path, calls }
+    Connection { path, spans, calls }
+}
+
+/// Learns where endpoints live from the ends of all paths, then merges forwarded connections: pass 2.
+pub fn settle(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &mut Homes) {
+    let path = |c: &Connection| c.path.iter().map(|p| p.flow).collect::<Vec<_>>();
+    homes.learn_homes(&connections.iter().map(path).collect::<Vec<_>>(), seen);
+    forwarding::merge(connections, seen, homes);
+}
+
+/// The calls of one connection, without links, hops and traces.
+pub fn calls(mut connection: Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Call> {
+    let calls = std::mem::take(&mut connection.calls);
+    let each = calls.iter().enumerate();
+    each.map(|(i, spans)| call(&mut connection, i, spans, seen, homes)).collect()
 }
 
 /// What names a call inside its connection: the place of its request in the stream, else of its response; for datagrams
 /// their id and content. The last number counts repetitions at one point.
 type Name = (u8, u64, u64, u32);
 
-fn joint_calls(flows: &[u32], spans_of: &[Vec<u32>], seen: &Seen<'_>) -> Vec<Vec<u32>> {
-    let all = || flows.iter().flat_map(|&f| spans_of[f as usize].iter().copied());
-    let span = |i: u32| &seen.spans[i as usize];
-    let request_of: BTreeMap<u32, u32> =
-        all().filter_map(|i| span(i).response_sequence.zip(span(i).request_sequence)).collect();
+fn joint_calls(spans: &[Span]) -> Vec<Vec<u32>> {
+    let request_of: BTreeMap<u32, u32> = spans
+        .iter()
+        .filter(|span| span.times.request_first.is_some())
+        .filter_map(|span| span.response_sequence.zip(span.request_sequence))
+        .collect();
     let mut repeats: BTreeMap<(u32, (u8, u64, u64)), u32> = BTreeMap::new();
     let mut calls: BTreeMap<Name, Vec<u32>> = BTreeMap::new();
-    for i in all() {
-        let name = name(span(i), &request_of);
-        let repeat = repeats.entry((span(i).flow, name)).or_default();
-        calls.entry((name.0, name.1, name.2, *repeat)).or_default().push(i);
+    for (i, span) in spans.iter().enumerate() {
+        let name = name(span, &request_of);
+        let repeat = repeats.entry((span.flow, name)).or_default();
+        calls.entry((name.0, name.1, name.2, *repeat)).or_default().push(i as u32);
         *repeat += 1;
     }
     let mut calls: Vec<Vec<u32>> = calls.into_values().collect();
-    calls.sort_by_key(|spans| spans.iter().map(|&i| (span(i).flow, i)).min());
+    calls.sort_by_key(|call| call.iter().min().copied());
     calls
 }
 
@@ -102,22 +96,28 @@ fn name(span: &Span, request_of: &BTreeMap<u32, u32>) -> (u8, u64, u64) {
 }
 
 fn call(
-    connection: &Connection,
+    connection: &mut Connection,
     index: usize,
     spans: &[u32],
     seen: &Seen<'_>,
     homes: &Homes,
 ) -> Call {
-    let span = |i: &u32| &seen.spans[*i as usize];
-    let flow = |i: &u32| &seen.flows[span(i).flow as usize];
-    let (first, last) = (&spans[0], &spans[spans.len() - 1]);
-    let best = best_span(spans, seen);
+    let spans_at = spans_at(connection, spans, seen);
+    let issues = issues(spans, &spans_at, connection);
+    let state = joint_state(spans, connection);
+    let response_bytes = spans.iter().map(|&i| connection.spans[i as usize].bytes[1]).max();
+    let (first, last) = (spans[0] as usize, spans[spans.len() - 1] as usize);
+    let (first, last) = (&connection.spans[first], &connection.spans[last]);
+    let (head, tail) = (&seen.flows[first.flow as usize], &seen.flows[last.flow as usize]);
+    let id = call_id(first, head, seen);
+    let best = best_span(spans, connection);
+    let best = &mut connection.spans[best];
+    let facts = std::mem::take(best.facts.as_mut());
     let Facts {
         request_type, resource, authority, version, status, outcome, ids, attributes, ..
-    } = best.facts.as_ref().clone();
-    let spans_at = spans_at(connection, spans, seen);
+    } = facts;
     Call {
-        id: call_id(span(first), flow(first), seen),
+        id,
         protocol: best.protocol.to_string(),
         request_type,
         resource,
@@ -125,30 +125,31 @@ fn call(
         version,
         status,
         outcome,
-        state: joint_state(spans, seen),
-        client: endpoint(flow(first), true, homes),
-        server: endpoint(flow(last), false, homes),
+        state,
+        client: endpoint(head, true, homes),
+        server: endpoint(tail, false, homes),
         request_bytes: best.bytes[0],
-        response_bytes: spans.iter().map(|i| span(i).bytes[1]).max().unwrap_or(0),
-        connect_ns: flow(first).rtt_ns().filter(|_| index == 0),
+        response_bytes: response_bytes.unwrap_or(0),
+        connect_ns: head.rtt_ns().filter(|_| index == 0),
         ids,
         attributes,
         link: None,
         hops: Vec::new(),
         self_ns: None,
         trace: 0,
-        issues: issues(spans, &spans_at, seen),
+        issues,
         spans: spans_at,
     }
 }
 
-/// The span that knows most: a recognised protocol, a whole request and response, the most bytes.
-fn best_span<'a>(spans: &[u32], seen: &Seen<'a>) -> &'a Span {
-    let rank = |span: &Span| {
+/// The span that knows most: a recognised protocol, a whole request and response, no doubts; of equals the first.
+fn best_span(spans: &[u32], connection: &Connection) -> usize {
+    let rank = |&i: &u32| {
+        let span = &connection.spans[i as usize];
         (span.protocol != "opaque", state_rank(span.state), span.facts.issues.is_empty())
     };
-    let spans = spans.iter().map(|&i| &seen.spans[i as usize]);
-    spans.rev().max_by_key(|s| rank(s)).expect("a call has at least one span")
+    let best = spans.iter().rev().max_by_key(|i| rank(i)).expect("a call has at least one span");
+    *best as usize
 }
 
 fn state_rank(state: CallState) -> u8 {
@@ -160,8 +161,8 @@ fn state_rank(state: CallState) -> u8 {
     }
 }
 
-fn joint_state(spans: &[u32], seen: &Seen<'_>) -> CallState {
-    let states = spans.iter().map(|&i| seen.spans[i as usize].state);
+fn joint_state(spans: &[u32], connection: &Connection) -> CallState {
+    let states = spans.iter().map(|&i| connection.spans[i as usize].state);
     states.max_by_key(|s| state_rank(*s)).unwrap_or(CallState::Open)
 }
 
@@ -171,7 +172,7 @@ fn spans_at(connection: &Connection, spans: &[u32], seen: &Seen<'_>) -> Vec<Span
         placed.map_or(OrderBasis::Undecided, |p| p.basis)
     };
     let at = |&i: &u32| {
-        let span = &seen.spans[i as usize];
+        let span = &connection.spans[i as usize];
         SpanAt {
             point: seen.flows[span.flow as usize].point,
             flow: span.flow,
@@ -183,11 +184,11 @@ fn spans_at(connection: &Connection, spans: &[u32], seen: &Seen<'_>) -> Vec<Span
     spans.iter().map(at).collect()
 }
 
-fn issues(spans: &[u32], at: &[SpanAt], seen: &Seen<'_>) -> Vec<Issue> {
-    let joint = joint_state(spans, seen);
+fn issues(spans: &[u32], at: &[SpanAt], connection: &Connection) -> Vec<Issue> {
+    let joint = joint_state(spans, connection);
     let mut issues: Vec<Issue> = spans
         .iter()
-        .map(|&i| &seen.spans[i as usize])
+        .map(|&i| &connection.spans[i as usize])
         .filter(|span| span.state == joint)
         .flat_map(|span| span.facts.issues.iter().copied())
         .collect();
@@ -208,19 +209,28 @@ fn endpoint(flow: &Flow, client: bool, homes: &Homes) -> Endpoint {
 /// The first 64 bits of BLAKE3 over host, namespace, interface, both sockets, protocol, stream places and first time.
 fn call_id(span: &Span, flow: &Flow, seen: &Seen<'_>) -> u64 {
     let point = &seen.points[flow.point as usize];
-    let place = format!(
-        "{}\0{}\0{}\0{}\0{}\0{}\0{:?}\0{:?}\0{:?}\0{:?}",
-        point.host,
-        point.netns,
-        point.interface,
-        flow.client,
-        flow.server,
-        span.protocol,
-        span.request_sequence,
-        span.response_sequence,
-        span.correlation,
+    let mut place: Vec<u8> = Vec::with_capacity(160);
+    for name in [&*point.host, &*point.netns, &*point.interface, span.protocol] {
+        place.extend_from_slice(name.as_bytes());
+        place.push(0);
+    }
+    for socket in [flow.client, flow.server] {
+        match socket.ip() {
+            std::net::IpAddr::V4(v4) => place.extend(v4.octets()),
+            std::net::IpAddr::V6(v6) => place.extend(v6.octets()),
+        }
+        place.extend(socket.port().to_be_bytes());
+    }
+    let numbers = [
+        span.request_sequence.map(i64::from),
+        span.response_sequence.map(i64::from),
+        span.correlation.map(|id| id as i64),
         span.times.first(),
-    );
-    let hash = blake3::hash(place.as_bytes());
+    ];
+    for number in numbers {
+        place.push(u8::from(number.is_some()));
+        place.extend(number.unwrap_or(0).to_be_bytes());
+    }
+    let hash = blake3::hash(&place);
     u64::from_be_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
 }

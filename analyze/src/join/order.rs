@@ -5,6 +5,7 @@
 use super::connections::Seen;
 use super::homes::{End, Homes};
 use crate::call::{Flow, OrderBasis};
+use crate::pair::Span;
 use afterpath_formats::frame::Direction as Passing;
 use std::cmp::Ordering;
 
@@ -20,9 +21,10 @@ pub(crate) struct Placed {
     pub(crate) basis: OrderBasis,
 }
 
-/// Orders `flows`, of which `calls` are some joint calls as span indices.
+/// Orders `flows`, in which `calls` (indices into `spans`) were seen.
 pub(super) fn path_order(
     flows: &[u32],
+    spans: &[Span],
     calls: &[Vec<u32>],
     seen: &Seen<'_>,
     homes: &Homes,
@@ -30,7 +32,7 @@ pub(super) fn path_order(
     if let [only] = flows {
         return vec![Placed { flow: *only, basis: OrderBasis::Single }];
     }
-    let judge = Judge { seen, homes, flows, calls: &calls[..calls.len().min(MAX_VOTES)] };
+    let judge = Judge { seen, homes, flows, spans, calls: &calls[..calls.len().min(MAX_VOTES)] };
     let mut ranked: Vec<(usize, u32)> = flows
         .iter()
         .map(|&flow| {
@@ -52,6 +54,7 @@ struct Judge<'a> {
     seen: &'a Seen<'a>,
     homes: &'a Homes,
     flows: &'a [u32],
+    spans: &'a [Span],
     calls: &'a [Vec<u32>],
 }
 
@@ -117,8 +120,8 @@ impl Judge<'_> {
         vote(&mut back, f.handshake_ns[1], g.handshake_ns[1]);
         for call in self.calls {
             let times_at = |flow: u32| {
-                let span = call.iter().find(|&&s| self.seen.spans[s as usize].flow == flow)?;
-                Some(&self.seen.spans[*span as usize].times)
+                let span = call.iter().find(|&&s| self.spans[s as usize].flow == flow)?;
+                Some(&self.spans[*span as usize].times)
             };
             if let (Some(x), Some(y)) = (times_at(a), times_at(b)) {
                 vote(&mut forward, x.request_first, y.request_first);

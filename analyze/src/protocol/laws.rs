@@ -10,8 +10,10 @@ type Sample = (&'static str, fn() -> Dialog);
 /// One beginning of a conversation per protocol, with the protocol's name: one line each.
 const SAMPLES: &[Sample] = &[
     ("http1", super::http1::tests::sample),
+    ("tls", super::tls::tests::sample),
     ("dns", super::dns::tests::sample),
     ("redis", super::redis::sample),
+    ("postgres", super::postgres::sample),
 ];
 
 /// A recorded conversation in time order: what each side sent, and what the capture lost of it.

@@ -9,9 +9,11 @@ pub mod http1;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod postgres;
 pub mod redis;
 pub mod stretch;
 pub mod text;
+pub mod tls;
 
 pub use message::{ExplicitId, Message, Outcome, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
@@ -83,4 +85,5 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&http1::Http1, &dns::Dns, &redis::Redis];
+pub const PROTOCOLS: &[&dyn Protocol] =
+    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres, &tls::Tls];

@@ -5,9 +5,10 @@ use super::super::Half;
 use super::packet::{self, Read};
 
 /// Where a half stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Frames {
     /// Before the first stretch.
+    #[default]
     Fresh,
     /// Before a length.
     Length,
@@ -15,12 +16,6 @@ pub(super) enum Frames {
     Skip(u64),
     /// Nobody knows where the next message begins; maybe here, if after a gap.
     Lost { after_gap: bool },
-}
-
-impl Default for Frames {
-    fn default() -> Self {
-        Frames::Fresh
-    }
 }
 
 impl Frames {

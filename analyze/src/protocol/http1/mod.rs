@@ -111,11 +111,11 @@ impl Talk {
     /// Reads the responses, and requests only as far as responses need them, so that the queue stays as short as it
     /// was on the wire; then the other requests.
     fn read(&mut self, stretch: &Stretch<'_>, messages: &mut Vec<Message>) -> Option<Switch> {
+        // Asked again without more bytes it would read the same head again.
+        let mut client_is_stuck = false;
         loop {
-            while self.server.awaits_head() && self.outstanding.is_empty() {
-                if self.hear_client(stretch, messages) == Step::Stuck {
-                    break;
-                }
+            while self.server.awaits_head() && self.outstanding.is_empty() && !client_is_stuck {
+                client_is_stuck = self.hear_client(stretch, messages) == Step::Stuck;
             }
             match self.server.step(&stretch.server, &mut self.outstanding, messages) {
                 Step::On => {}

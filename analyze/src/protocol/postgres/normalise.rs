@@ -1,0 +1,227 @@
+//! SQL without its literals: what a statement asks, never what about. One pass over the text, no grammar.
+//! Never fails: what isn't SQL comes out as it is, an unterminated literal reaches to the end.
+//!
+//! Source: PostgreSQL documentation, 4.1 "Lexical Structure".
+
+use crate::protocol::text::bounded;
+
+const TEXT_MAX: usize = 1024;
+
+/// One query string, normalised.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// First keyword in upper case.
+    pub(super) keyword: String,
+    /// The text with `?` for literals, without comments, at most 1,024 bytes.
+    pub(super) text: String,
+    /// Statements in the string.
+    pub(super) n_statements: usize,
+    /// It has a COPY … FROM STDIN: data follow the query.
+    pub(super) copies_in: bool,
+}
+
+/// Reads a query string.
+pub(super) fn statement(sql: &[u8]) -> Statement {
+    let mut scanner = Scanner { sql, at: 0, text: Vec::new(), space: false };
+    let mut statement = Statement::default();
+    let (mut first, mut copy) = (true, false);
+    while let Some(token) = scanner.token() {
+        match token {
+            Token::End => (first, copy) = (true, false),
+            Token::Word(word) => {
+                statement.n_statements += usize::from(first);
+                if statement.keyword.is_empty() {
+                    statement.keyword = bounded(word, 64).to_ascii_uppercase();
+                }
+                copy |= first && word.eq_ignore_ascii_case(b"COPY");
+                statement.copies_in |= copy && word.eq_ignore_ascii_case(b"STDIN");
+                first = false;
+            }
+            Token::Other => {}
+        }
+    }
+    statement.text = bounded(&scanner.text, TEXT_MAX);
+    statement
+}
+
+enum Token<'a> {
+    Word(&'a [u8]),
+    /// `;`
+    End,
+    Other,
+}
+
+struct Scanner<'a> {
+    sql: &'a [u8],
+    at: usize,
+    text: Vec<u8>,
+    /// White space or a comment came before the next token.
+    space: bool,
+}
+
+impl<'a> Scanner<'a> {
+    fn token(&mut self) -> Option<Token<'a>> {
+        self.skip_blank();
+        let rest = &self.sql[self.at..];
+        let (length, literal, token) = match rest {
+            [] => return None,
+            [b';', ..] => (1, false, Token::End),
+            [b'e' | b'E', b'\'', ..] => (1 + string(&rest[1..], true), true, Token::Other),
+            [b'\'', ..] => (string(rest, false), true, Token::Other),
+            [b'"', ..] => (quoted(rest), false, Token::Other),
+            [b'$', b'0'..=b'9', ..] => {
+                (1 + run(&rest[1..], |b| b.is_ascii_digit()), false, Token::Other)
+            }
+            [b'$', ..] => match dollar_quoted(rest) {
+                Some(length) => (length, true, Token::Other),
+                None => (1, false, Token::Other),
+            },
+            [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..] => (number(rest), true, Token::Other),
+            [b, ..] if is_word(*b) => {
+                let length = run(rest, |b| is_word(b) || b.is_ascii_digit() || b == b'$');
+                (length, false, Token::Word(&rest[..length]))
+            }
+            _ => (1, false, Token::Other),
+        };
+        self.put(if literal { b"?" } else { &rest[..length] });
+        self.at += length;
+        Some(token)
+    }
+
+    fn skip_blank(&mut self) {
+        loop {
+            let rest = &self.sql[self.at..];
+            let length = match rest {
+                [b'-', b'-', ..] => run(rest, |b| b != b'\n'),
+                [b'/', b'*', ..] => comment(rest),
+                _ => run(rest, |b| b.is_ascii_whitespace()),
+            };
+            if length == 0 {
+                return;
+            }
+            self.space = true;
+            self.at += length;
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.space && !self.text.is_empty() {
+            self.text.push(b' ');
+        }
+        self.space = false;
+        let room = TEXT_MAX.saturating_sub(self.text.len());
+        self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphabetic() || b == b'_' || b >= 0x80
+}
+
+fn run(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().take_while(|&&b| belongs(b)).count()
+}
+
+/// A string from its quote on; a doubled quote, or with escapes a backslash, doesn't end it.
+fn string(bytes: &[u8], escapes: bool) -> usize {
+    let mut at = 1;
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'\\', _, ..] if escapes => at += 2,
+            [b'\'', b'\'', ..] => at += 2,
+            [b'\'', ..] => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn quoted(bytes: &[u8]) -> usize {
+    let inner = run(&bytes[1..], |b| b != b'"');
+    (inner + 2).min(bytes.len())
+}
+
+/// `$tag$ … $tag$`.
+fn dollar_quoted(bytes: &[u8]) -> Option<usize> {
+    let name = run(&bytes[1..], |b| is_word(b) || b.is_ascii_digit());
+    let tag = bytes.get(..name + 2).filter(|tag| tag.ends_with(b"$"))?;
+    let mut at = tag.len();
+    // From dollar to dollar: a tag has none inside, so no byte is compared twice.
+    loop {
+        at += run(&bytes[at..], |b| b != b'$');
+        if at >= bytes.len() {
+            return Some(bytes.len());
+        }
+        if bytes[at..].starts_with(tag) {
+            return Some(at + tag.len());
+        }
+        at += 1;
+    }
+}
+
+fn number(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&b) = bytes.get(at) {
+        let sign = matches!(b, b'+' | b'-') && at > 0 && matches!(bytes[at - 1], b'e' | b'E');
+        if !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_') || sign) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Comments nest.
+fn comment(bytes: &[u8]) -> usize {
+    let (mut at, mut depth) = (0, 0usize);
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'/', b'*', ..] => (at, depth) = (at + 2, depth + 1),
+            [b'*', b'/', ..] => (at, depth) = (at + 2, depth - 1),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::statement;
+
+    fn check(sql: &str, keyword: &str, text: &str) {
+        let statement = statement(sql.as_bytes());
+        assert_eq!((&*statement.keyword, &*statement.text), (keyword, text), "{sql}");
+    }
+
+    #[test]
+    fn literals_become_question_marks() {
+        check("select 'it''s', 1.5e-3, $1 from t2", "SELECT", "select ?, ?, $1 from t2");
+        check(r"SELECT E'a\'b', 'c\'", "SELECT", "SELECT ?, ?");
+        check("SELECT $$a$b$$, $x$ $$ $x$, a$1", "SELECT", "SELECT ?, ?, a$1");
+        check("SELECT \"Odd 1\" FROM t WHERE a=-3", "SELECT", "SELECT \"Odd 1\" FROM t WHERE a=-?");
+        check("SELECT 'open", "SELECT", "SELECT ?");
+        check("SELECT x'ff', 0x1F, .5", "SELECT", "SELECT x?, ?, ?");
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        check(
+            "/* a /* b */ c */ -- d\n  (WITH x AS (SELECT 1)\n\tSELECT 2)",
+            "WITH",
+            "(WITH x AS (SELECT ?) SELECT ?)",
+        );
+        check("/* open", "", "");
+        check("", "", "");
+    }
+
+    #[test]
+    fn statements_are_counted() {
+        assert_eq!(statement(b"BEGIN; SELECT ';' ; COMMIT;").n_statements, 3);
+        assert!(statement(b"copy t (a) from stdin").copies_in);
+        assert!(!statement(b"copy t to stdout; select stdin").copies_in);
+        assert!(statement("x".repeat(9_000).as_bytes()).text.len() == 1_024);
+    }
+}
