@@ -1,5 +1,7 @@
 //! The real binary over captures made here: every command, its streams, exit codes and errors. Never the network.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking, in its helpers too
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

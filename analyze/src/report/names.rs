@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The names of one analysis.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    /// Ports each place answers on.
-    ports: BTreeMap<(String, String), BTreeSet<u16>>,
+    /// Ports each place answers on, by host and namespace.
+    ports: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
     /// Hosts on which a namespace of this name was seen.
     hosts: BTreeMap<String, BTreeSet<String>>,
 }
@@ -21,8 +21,7 @@ impl Names {
             names.hosts.entry(point.netns.clone()).or_default().insert(point.host.clone());
         }
         for call in &analysis.calls {
-            let place = (call.server.host.clone(), call.server.netns.clone());
-            names.ports.entry(place).or_default().insert(call.server.port);
+            names.learn(&call.server);
         }
         names
     }
@@ -32,8 +31,8 @@ impl Names {
         if end.host.is_empty() {
             return std::net::SocketAddr::new(end.address, end.port).to_string();
         }
-        let place = (end.host.clone(), end.netns.clone());
-        match self.ports.get(&place).map_or(0, BTreeSet::len) {
+        let ports = self.ports.get(&end.host).and_then(|host| host.get(&end.netns));
+        match ports.map_or(0, BTreeSet::len) {
             0 | 1 => self.place(end),
             _ => format!("{}:{}", self.place(end), end.port),
         }
@@ -46,6 +45,17 @@ impl Names {
             Some(parent) => self.server(&parent.server),
             None => self.place(&call.client),
         }
+    }
+
+    /// Nearly every call is to a port that is known by then: no name is copied for those.
+    fn learn(&mut self, end: &Endpoint) {
+        let known = self.ports.get_mut(&end.host).and_then(|host| host.get_mut(&end.netns));
+        if let Some(ports) = known {
+            ports.insert(end.port);
+            return;
+        }
+        let host = self.ports.entry(end.host.clone()).or_default();
+        host.entry(end.netns.clone()).or_default().insert(end.port);
     }
 
     fn place(&self, end: &Endpoint) -> String {
