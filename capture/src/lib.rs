@@ -1,1 +1,6 @@
-//! x
+//! Kernel → formats: the recorder. So far it only knows which probes a machine could run; recording is not built yet.
+//! It never interprets what it records: no protocol, no latency, no association.
+
+pub mod machine;
+pub mod missing;
+pub mod probes;

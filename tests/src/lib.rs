@@ -1,5 +1,9 @@
-//! What the whole-program tests share: the testbed's truth and the scorer. Never part of the product.
+//! What the whole-program suites and the benches share: the checkout they run in, captures made from a seed, other
+//! makers' tools, the testbed's truth and the scorer. Never part of the product.
 
+pub mod checkout;
+pub mod generate;
 pub mod recording;
 pub mod score;
+pub mod tool;
 pub mod truth;

@@ -1,0 +1,73 @@
+//! Probes on packets and on what the network stack counts.
+//! They see no process: which socket a packet belongs to is found offline.
+
+use super::Probe;
+use super::needs::{Needs, RING_BUFFER};
+use crate::machine::{Capability, Kernel};
+
+/// TPACKET_V3.
+const PACKET_RING: Kernel = Kernel::new(3, 2);
+/// Pressure stall information.
+const PRESSURE: Kernel = Kernel::new(4, 20);
+/// `kfree_skb` says why.
+const DROP_REASONS: Kernel = Kernel::new(5, 17);
+
+/// Frames.
+pub(super) const PACKETS: Probe = Probe {
+    name: "packets",
+    about: "frames of all or chosen interfaces, cut at a snap length",
+    on_by_default: true,
+    kernel_floor: PACKET_RING,
+    check: |machine| {
+        Needs::of(machine, PACKET_RING, "TPACKET_V3")
+            .feature(machine.packet_sockets, "packet sockets", "CONFIG_PACKET")
+            .capability(Capability::NetRaw)
+            .done()
+    },
+};
+
+/// Counters once a second.
+pub(super) const COUNTERS: Probe = Probe {
+    name: "counters",
+    about: "once a second: TCP, interface and queue counters, pressure, throttling",
+    on_by_default: true,
+    kernel_floor: PRESSURE,
+    check: |machine| {
+        Needs::of(machine, PRESSURE, "pressure stall information")
+            .feature(machine.netstat, "/proc/net/netstat", "CONFIG_PROC_FS, CONFIG_INET")
+            .done()
+    },
+};
+
+/// Dropped packets.
+pub(super) const DROPS: Probe = Probe {
+    name: "drops",
+    about: "packets the kernel dropped, with the reason, header-only",
+    on_by_default: true,
+    kernel_floor: DROP_REASONS,
+    check: |machine| {
+        Needs::of(machine, DROP_REASONS, "drop reasons")
+            .ebpf()
+            .events(&["skb/kfree_skb"])
+            .feature(
+                machine.drop_reasons || !machine.has_event("skb/kfree_skb"),
+                "a `reason` field in skb/kfree_skb",
+                "Linux 5.17",
+            )
+            .done()
+    },
+};
+
+/// Stack points.
+pub(super) const KERNEL_PATH: Probe = Probe {
+    name: "kernel_path",
+    about: "header-only passage of packets through the host's stack points",
+    on_by_default: false,
+    kernel_floor: RING_BUFFER,
+    check: |machine| {
+        Needs::of(machine, RING_BUFFER, "BPF ring buffer")
+            .ebpf()
+            .events(&["net/netif_receive_skb", "net/net_dev_queue", "net/net_dev_start_xmit"])
+            .done()
+    },
+};

@@ -1,0 +1,48 @@
+//! Programs of other makers that suites and benches compare with. A missing one is said on a line of its own, and is a
+//! failure when everything is required; it is never passed over in silence.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Set to `1` where nothing may be missing.
+pub const REQUIRE_ALL: &str = "AFTERPATH_REQUIRE_ALL";
+
+/// Where `name` is installed.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Whether `name` can be used. When not, says that `what` was skipped.
+///
+/// # Panics
+/// When it is missing and [`REQUIRE_ALL`] is `1`.
+pub fn usable(name: &str, what: &str) -> bool {
+    if find(name).is_some() {
+        return true;
+    }
+    let required = std::env::var(REQUIRE_ALL).is_ok_and(|value| value == "1");
+    assert!(!required, "{name} is not installed and {REQUIRE_ALL}=1: {what} can't be skipped");
+    skip(&format!("{name} is not installed"), what);
+    false
+}
+
+/// Says that `what` was skipped and why, past the test harness's capture.
+pub fn skip(why: &str, what: &str) {
+    // A line that can't be written is not worth failing for.
+    let _ = writeln!(io::stderr(), "SKIPPED {what}: {why}");
+}
+
+/// Runs a tool to its end and returns what it wrote.
+///
+/// # Errors
+/// When it can't be started, or fails; the message is what it said.
+pub fn output(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(io::Error::other(format!("{command:?}: {}: {said}", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
