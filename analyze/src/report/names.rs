@@ -3,6 +3,7 @@
 
 use crate::call::{Analysis, Call, Endpoint};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The names of one analysis.
 #[derive(Debug, Clone, Default)]
@@ -11,7 +12,12 @@ pub struct Names {
     ports: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
     /// Hosts on which a namespace of this name was seen.
     hosts: BTreeMap<String, BTreeSet<String>>,
+    /// Addresses of clients that no point is near to.
+    outside: BTreeSet<IpAddr>,
 }
+
+/// More clients than this from outside are one line in tables over edges.
+const OUTSIDE: usize = 16;
 
 impl Names {
     /// Learns what serves where.
@@ -22,6 +28,9 @@ impl Names {
         }
         for call in &analysis.calls {
             names.learn(&call.server);
+            if call.link.is_none() && call.client.host.is_empty() {
+                names.outside.insert(call.client.address);
+            }
         }
         names
     }
@@ -44,6 +53,15 @@ impl Names {
         match parent {
             Some(parent) => self.server(&parent.server),
             None => self.place(&call.client),
+        }
+    }
+
+    /// [`Names::client`] for tables over edges: many clients from outside are one.
+    pub fn caller(&self, analysis: &Analysis, call: &Call) -> String {
+        let outside = call.link.is_none() && call.client.host.is_empty();
+        match self.outside.len() {
+            n if outside && n > OUTSIDE => format!("{n} addresses outside"),
+            _ => self.client(analysis, call),
         }
     }
 
@@ -77,6 +95,20 @@ mod tests {
 
     fn check(end: &Endpoint, expected: &str) {
         assert_eq!(Names::of(&sample::shop()).server(end), expected);
+    }
+
+    #[test]
+    fn many_clients_from_outside_are_one_caller() {
+        let mut analysis = sample::shop();
+        let mut call = analysis.calls[0].clone();
+        call.client.host = String::new();
+        for i in 0..17 {
+            call.client.address = [192, 0, 2, i].into();
+            analysis.calls.push(call.clone());
+        }
+        let names = Names::of(&analysis);
+        assert_eq!(names.caller(&analysis, &call), "17 addresses outside");
+        assert_eq!(names.client(&analysis, &call), "192.0.2.16");
     }
 
     #[test]
