@@ -54,10 +54,20 @@ fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
         .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
         .collect();
     join::settle(&mut connections, seen, &mut homes);
-    let mut calls: Vec<Call> =
-        connections.into_par_iter().flat_map_iter(|c| join::calls(c, seen, &homes)).collect();
-    calls.par_sort_by_key(|c| (c.times().first(), c.id));
-    calls
+    let calls: Vec<Vec<Call>> =
+        connections.into_par_iter().map(|c| join::calls(c, seen, &homes)).collect();
+    in_time_order(calls)
+}
+
+/// Calls ordered by first time, then id. Places are sorted, calls moved once: they are large.
+fn in_time_order(calls: Vec<Vec<Call>>) -> Vec<Call> {
+    let mut calls: Vec<Option<Call>> = calls.into_iter().flatten().map(Some).collect();
+    let place = |(i, call): (usize, &Option<Call>)| {
+        call.as_ref().map(|c| (c.times().first(), c.id, i))
+    };
+    let mut order: Vec<_> = calls.iter().enumerate().filter_map(place).collect();
+    order.par_sort_unstable();
+    order.into_iter().filter_map(|(_, _, i)| calls[i].take()).collect()
 }
 
 /// Every call's parts and self time.

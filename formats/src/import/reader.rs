@@ -246,11 +246,10 @@ fn format(start: &[u8]) -> std::result::Result<(Format, usize), Kind> {
 /// memory before its bytes are there.
 fn fill(source: &mut Source, bytes: &mut Vec<u8>, want: usize) -> std::io::Result<()> {
     while bytes.len() < want {
-        let had = bytes.len();
-        bytes.resize(want.min(had + READ_BYTES), 0);
-        let got = source.read(&mut bytes[had..]);
-        bytes.truncate(had + *got.as_ref().unwrap_or(&0));
-        if got? == 0 {
+        let step = (want - bytes.len()).min(READ_BYTES);
+        bytes.reserve(step);
+        // Reads into spare capacity, which need not be zeroed first.
+        if source.by_ref().take(step as u64).read_to_end(bytes)? == 0 {
             break;
         }
     }

@@ -168,9 +168,6 @@ pub(crate) struct Demo {
     /// Replace ./afterpath-demo/
     #[arg(long)]
     pub(crate) force: bool,
-    /// Analyze this bundle instead of the sample built in
-    #[arg(long, hide = true, value_name = "BUNDLE")]
-    pub(crate) sample: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

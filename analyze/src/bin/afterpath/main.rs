@@ -20,6 +20,10 @@ mod terminal;
 use arguments::Arguments;
 use failure::Failure;
 
+/// Import and dissection allocate and free much in several threads; measured in `tests/benches`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -1,7 +1,7 @@
 //! `demo`: the two-minute tour over the sample built in. Writes one folder, shows one waterfall, says what to try next.
 //!
-//! The sample is `analyze/assets/demo.afterpath.tar`, recorded in the testbed. A build without that file has no sample and
-//! says so; `--sample BUNDLE` (hidden) shows the same tour over any bundle.
+//! The sample is `analyze/assets/demo.afterpath.tar`, recorded in the testbed: one request was held back for 170 ms on its
+//! way through the L4 gateway (`analyze/assets/README.md`).
 
 use super::report::{shown_options, to_stdout, write_report};
 use crate::arguments::{Analyzed, Demo};
@@ -17,10 +17,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-#[cfg(demo_sample)]
-const SAMPLE: Option<&[u8]> = Some(include_bytes!("../../../../assets/demo.afterpath.tar"));
-#[cfg(not(demo_sample))]
-const SAMPLE: Option<&[u8]> = None;
+const SAMPLE: &[u8] = include_bytes!("../../../../assets/demo.afterpath.tar");
 
 const FOLDER: &str = "afterpath-demo";
 const BUNDLE: &str = "demo.afterpath.tar";
@@ -30,10 +27,11 @@ pub(crate) fn run(a: &Demo) -> Result<()> {
     let staging = Staging::beside(Path::new(FOLDER), a.force)?;
     let folder = staging.path();
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
-    place_sample(a, &folder.join(BUNDLE))?;
+    let sample = folder.join(BUNDLE);
+    fs::write(&sample, SAMPLE).with_context(|| sample.display().to_string())?;
     let progress = Progress::begin("analyzing the sample");
     let analyzed = Analyzed { ignore_ids: false, again: false };
-    let input = input::read(&[folder.join(BUNDLE)], &analyzed)?;
+    let input = input::read(&[sample], &analyzed)?;
     drop(progress);
     let Some(trace) = showpiece(&input.analysis) else {
         return Err(Failure::new("empty-sample", "no trace was found in the sample").into());
@@ -44,24 +42,12 @@ pub(crate) fn run(a: &Demo) -> Result<()> {
     to_stdout(|out| tour(&input.analysis, &options, out))
 }
 
-fn place_sample(a: &Demo, path: &Path) -> Result<()> {
-    if let Some(bundle) = &a.sample {
-        return Ok(afterpath_formats::bundle::pack(bundle, path, false)?);
-    }
-    let Some(sample) = SAMPLE else {
-        let text = "this program was built without its sample (analyze/assets/demo.afterpath.tar)";
-        return Err(Failure::new("no-sample", text).into());
-    };
-    fs::write(path, sample).with_context(|| path.display().to_string())
-}
-
-/// The slowest of the traces that reach deepest: a path worth looking at, with something wrong on it.
+/// The slowest trace: something is wrong on its path.
 fn showpiece(analysis: &Analysis) -> Option<&Trace> {
-    let most = analysis.traces.iter().map(|t| t.calls.len()).max()?;
     let duration = |t: &Trace| {
         measure::root(analysis, t).map_or(0, |root| measure::duration(analysis, root).ns)
     };
-    analysis.traces.iter().filter(|t| t.calls.len() * 10 >= most * 8).max_by_key(|t| duration(t))
+    analysis.traces.iter().max_by_key(|t| duration(t))
 }
 
 fn write_files(folder: &Path, input: &Input, options: &Options) -> Result<()> {
