@@ -12,3 +12,4 @@ pub mod link;
 pub mod pair;
 pub mod pipeline;
 pub mod protocol;
+pub mod report;

@@ -17,7 +17,7 @@ fn packets_come_back_sorted_and_equal() {
     let output = scratch.path("a.afterpath");
     let summary = import(&plan(&[file], &output), &|_| ()).expect("importable");
     assert_eq!((summary.n_packets, summary.warnings.len()), (20_000, 0));
-    let bundles = Bundles::open(&[output.clone()]).expect("openable");
+    let bundles = Bundles::open(std::slice::from_ref(&output)).expect("openable");
     assert_eq!(bundles.warnings, []);
     check(&bundles, &frames);
     let found = verify(&output).expect("verifiable");
@@ -67,7 +67,7 @@ fn neither_runs_nor_threads_change_a_byte() {
         let output = scratch.path(&format!("{n_threads}-{run_bytes}.afterpath"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
         let limits = Limits { run_bytes, chunk_bytes: 20_000 };
-        let plan = plan(&[file.clone()], &output);
+        let plan = plan(std::slice::from_ref(&file), &output);
         let summary = pool.install(|| import_within(&plan, &limits, &|_| ())).expect("importable");
         assert_eq!(summary.n_spilled_runs > 1, run_bytes != usize::MAX);
         let packed = scratch.path("x.tar");

@@ -3,6 +3,7 @@
 
 pub mod checkout;
 pub mod generate;
+pub mod recording;
 pub mod score;
 pub mod tool;
 pub mod truth;

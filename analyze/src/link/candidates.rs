@@ -41,6 +41,11 @@ impl Window {
         windows
     }
 
+    /// Time that this call was served before `child` was asked and after it was answered.
+    pub(super) fn slack_around(&self, child: &Window) -> i64 {
+        (child.asked_from - self.request_last).abs() + (self.served_to - child.asked_to).abs()
+    }
+
     fn of(call: &Call, points: &[Point], open_until: i64) -> Window {
         let domain = |point: u32| points[point as usize].domain;
         let first = nearest_whole(call.spans.iter(), domain).unwrap_or(&call.spans[0]);

@@ -59,18 +59,21 @@ impl Linker<'_> {
         p.protocol == c.protocol && p.request_type == c.request_type && p.resource == c.resource
     }
 
-    /// A proxy passes the request on: the parent says the same and has not been passed on yet.
+    /// A proxy passes the request on: the parent says the same, and a proxy adds little before and after. Parents passed on
+    /// before stay candidates, for that may have been the mistake.
     fn relay(&mut self, candidates: Candidates, evidence: &Evidence) {
         let child = candidates.child;
         let mut parents = candidates.parents;
         parents.retain(|&p| self.same_request(p, child));
-        let fresh = |p: &CallIndex| self.busy[*p as usize].1 == 0;
-        if parents.iter().any(fresh) {
-            parents.retain(fresh);
-        }
         let mut reasons = vec!["same request passed on".to_string()];
         self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
-        self.settle(child, parents, LinkKind::Relay, reasons);
+        self.drop_ancestors(&mut parents);
+        let rank = |p: CallIndex| {
+            let slack = self.windows[p as usize].slack_around(&self.windows[child as usize]);
+            (self.busy[p as usize].1 == 0, std::cmp::Reverse((slack, p)))
+        };
+        let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
+        self.settle(child, chosen, parents.len(), LinkKind::Relay, reasons);
     }
 
     /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
@@ -89,7 +92,15 @@ impl Linker<'_> {
             parents.retain(is_service);
         }
         self.drop_ancestors(&mut parents);
-        self.settle(child, parents, LinkKind::Work, reasons);
+        let start = self.windows[child as usize].asked_from;
+        // The most recently active, preferring one that waits for no other call.
+        let rank = |p: CallIndex| {
+            let (until, _) = self.busy[p as usize];
+            let active = self.windows[p as usize].request_last.max(until.min(start));
+            (until <= start, active, std::cmp::Reverse(p))
+        };
+        let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
+        self.settle(child, chosen, parents.len(), LinkKind::Work, reasons);
     }
 
     fn narrow_by_ids(
@@ -119,32 +130,29 @@ impl Linker<'_> {
         parents.retain(|p| !ancestors.contains(p));
     }
 
-    /// Takes the most recently active parent, preferring one that waits for no other call.
+    /// Writes the link down; the confidence of one among `k` possible parents is 1/k.
     fn settle(
         &mut self,
         child: CallIndex,
-        parents: Vec<CallIndex>,
+        chosen: Option<CallIndex>,
+        k: usize,
         kind: LinkKind,
         mut reasons: Vec<String>,
     ) {
-        let start = self.windows[child as usize].asked_from;
-        let rank = |p: CallIndex| {
-            let (until, _) = self.busy[p as usize];
-            let active = self.windows[p as usize].request_last.max(until.min(start));
-            (until <= start, active, std::cmp::Reverse(p))
-        };
-        let Some(parent) = parents.iter().copied().max_by_key(|&p| rank(p)) else { return };
-        let k = parents.len() as u32;
-        reasons.push(match k {
-            1 => "contained, 1 candidate".to_string(),
-            _ => format!("contained, {k} candidates, most recently active taken"),
+        let Some(parent) = chosen else { return };
+        reasons.push(match (k, kind) {
+            (1, _) => "contained, 1 candidate".to_string(),
+            (_, LinkKind::Relay) => format!("contained, {k} candidates, closest fit taken"),
+            (_, LinkKind::Work) => {
+                format!("contained, {k} candidates, most recently active taken")
+            }
         });
         let busy = &mut self.busy[parent as usize];
         busy.0 = busy.0.max(self.windows[child as usize].asked_to);
         busy.1 += 1;
-        let confidence = 1.0 / f64::from(k);
+        let (confidence, candidates) = (1.0 / k as f64, k as u32);
         self.calls[child as usize].link =
-            Some(Link { parent, kind, confidence, candidates: k, evidence: reasons });
+            Some(Link { parent, kind, confidence, candidates, evidence: reasons });
     }
 
     fn listener(&self, call: CallIndex) -> Listener {

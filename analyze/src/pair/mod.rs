@@ -101,9 +101,14 @@ impl Pairing {
         for request in requests {
             self.wait(protocol, request);
         }
+        let begins: Vec<u64> = answers
+            .iter()
+            .filter(|m| m.message.role == Role::Response && m.message.correlation.is_none())
+            .map(|m| m.message.begin)
+            .collect();
         for answer in answers {
             match answer.message.role {
-                Role::Response => self.answer(protocol, answer),
+                Role::Response => self.answer(protocol, answer, &begins),
                 Role::OneWay => self.spans.push(one_way(protocol, answer)),
                 Role::Interim | Role::Request => {}
             }
@@ -124,10 +129,14 @@ impl Pairing {
         }
     }
 
-    fn answer(&mut self, protocol: &'static str, response: TimedMessage) {
+    /// `begins` are where the stretch's responses begin, in order.
+    fn answer(&mut self, protocol: &'static str, response: TimedMessage, begins: &[u64]) {
         let request = match response.message.correlation {
             Some(id) => self.waiting_for_id(id),
-            None => self.waiting_in_order(protocol, &response),
+            None => {
+                self.drop_unheard(protocol, response.message.begin, begins);
+                self.waiting_in_order(&response)
+            }
         };
         self.last_response_end = response.message.end;
         self.spans.push(match request {
@@ -146,21 +155,40 @@ impl Pairing {
         request
     }
 
-    /// By order, but a request whose response fell into a gap must not take the next one's: when the following request was
-    /// sent, its sender had received what lay between the last response and this one.
-    fn waiting_in_order(
-        &mut self,
-        protocol: &'static str,
-        response: &TimedMessage,
-    ) -> Option<TimedMessage> {
-        while let [_, next, ..] = self.waiting.make_contiguous() {
-            let received = next.acked;
-            if received <= self.last_response_end || response.message.begin < received {
+    /// A gap before a response swallowed responses. Those before the gap answered the first of the requests sent before
+    /// the client heard of this one, those behind it the last: what waits in between is not answered in this capture.
+    fn drop_unheard(&mut self, protocol: &'static str, begin: u64, begins: &[u64]) {
+        if begin <= self.last_response_end {
+            return;
+        }
+        let Some(asked) = self.waiting.iter().position(|r| r.acked > begin) else {
+            return self.drop_heard(protocol, begin);
+        };
+        let heard = self.waiting[asked].acked;
+        let from = begins.partition_point(|&b| b < begin);
+        let answered = begins.partition_point(|&b| b < heard).saturating_sub(from);
+        for _ in answered..asked {
+            self.drop_first(protocol);
+        }
+    }
+
+    /// When the following request was sent, its sender had received what lay before this response.
+    fn drop_heard(&mut self, protocol: &'static str, begin: u64) {
+        while let Some(next) = self.waiting.get(1) {
+            if next.acked <= self.last_response_end || begin < next.acked {
                 break;
             }
-            let lost = self.waiting.pop_front()?;
+            self.drop_first(protocol);
+        }
+    }
+
+    fn drop_first(&mut self, protocol: &'static str) {
+        if let Some(lost) = self.waiting.pop_front() {
             self.spans.push(unanswered(protocol, lost, Issue::ResponseMissing));
         }
+    }
+
+    fn waiting_in_order(&mut self, response: &TimedMessage) -> Option<TimedMessage> {
         let head = self.waiting.front()?;
         match (head.first_ns, response.first_ns) {
             (Some(asked), Some(answered)) if answered < asked => None,
@@ -329,6 +357,25 @@ mod tests {
                 message(Role::Response, 10, 6, 20),
             ],
             &[(Open, Some(1), None), (Complete, Some(5), Some(6))],
+        );
+    }
+
+    #[test]
+    fn in_a_pipeline_the_responses_behind_a_gap_answer_the_last() {
+        use CallState::*;
+        check(
+            vec![
+                message(Role::Request, 0, 1, 0),
+                message(Role::Request, 10, 2, 0),
+                message(Role::Response, 10, 3, 20),
+                message(Role::Request, 20, 4, 20),
+                message(Role::Response, 20, 5, 30),
+            ],
+            &[
+                (Open, Some(1), None),
+                (Complete, Some(2), Some(3)),
+                (Complete, Some(4), Some(5)),
+            ],
         );
     }
 

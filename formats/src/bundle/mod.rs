@@ -9,10 +9,10 @@ pub mod open;
 pub mod pack;
 pub mod packet_file;
 mod source;
-mod table_file;
+pub(crate) mod table_file;
 mod tar_index;
 pub mod verify;
-pub mod write;
+pub(crate) mod write;
 
 pub use open::{Bundles, Domain, Host, Interface, Loss};
 pub use pack::pack;

@@ -4,10 +4,14 @@
 pub const MANIFEST: &str = "manifest.json";
 
 /// The folder name of a host: `<name>-<id>`, with every character escaped (`%2F`) that is not a letter, a digit or one of `._-`
-/// so that it is one path element and one Hive partition value everywhere.
+/// and a long name cut, so that it is one path element and one Hive partition value everywhere.
 pub fn host_folder(name: &str, id: &str) -> String {
     let mut folder = String::new();
-    for byte in name.bytes().take(120) {
+    for byte in name.bytes() {
+        // A file system's names end at 255 bytes.
+        if folder.len() >= 180 {
+            break;
+        }
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => folder.push(byte as char),
             b'.' if !folder.is_empty() => folder.push('.'),
@@ -52,6 +56,7 @@ mod tests {
         check("node.example", "node.example");
         check("k=v %", "k%3Dv%20%25");
         check("é", "%C3%A9");
+        check(&"é".repeat(90), &"%C3%A9".repeat(30));
     }
 
     #[test]

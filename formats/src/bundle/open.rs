@@ -33,6 +33,17 @@ pub struct Bundles {
     pub warnings: Vec<Error>,
     /// BLAKE3 over all manifests, 64 hexadecimal digits: the identity of the input.
     pub hash: String,
+    /// What export needs of each host, in the order of `hosts`.
+    pub(crate) captured: Vec<Captured>,
+}
+
+/// What a host's captures held besides packets.
+#[derive(Debug, Clone)]
+pub(crate) struct Captured {
+    /// All declarations; a packet's `interface_id` is an index.
+    pub(crate) interfaces: Vec<InterfaceRow>,
+    /// Files of the capture_blocks table.
+    pub(crate) blocks: Vec<TableFile>,
 }
 
 /// A host.
@@ -108,6 +119,7 @@ impl Bundles {
             reductions: Vec::new(),
             warnings: Vec::new(),
             hash: String::new(),
+            captured: Vec::new(),
         };
         let mut hasher = blake3::Hasher::new();
         for (number, path) in paths.iter().enumerate() {
@@ -178,6 +190,12 @@ impl Bundles {
                 }));
             }
         }
+        let blocks = files(&table::capture_blocks::TABLE)
+            .filter_map(|file| {
+                keep(&mut self.warnings, open_file(source, file, &table::capture_blocks::TABLE))
+            })
+            .collect();
+        self.captured.push(Captured { interfaces: rows, blocks });
         for table in packets {
             note_unknown(&mut self.warnings, &table);
             self.packet_files.push(PacketFile::new(host, table, points.clone()));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// A Parquet file whose footer could be read and whose columns are those of its table.
 #[derive(Debug, Clone)]
-pub(super) struct TableFile {
+pub(crate) struct TableFile {
     pub(super) path: PathBuf,
     pub(super) blob: Blob,
     pub(super) metadata: ArrowReaderMetadata,
@@ -58,13 +58,18 @@ impl TableFile {
     /// All rows of a small table, row group by row group; what can't be read is named in `warnings`.
     pub(super) fn read_all(&self, warnings: &mut Vec<Error>) -> Vec<RecordBatch> {
         let mut batches = Vec::new();
-        for group in 0..self.metadata.metadata().num_row_groups() {
-            match self.read_group(group) {
+        for group in self.groups() {
+            match group {
                 Ok(more) => batches.extend(more),
                 Err(error) => warnings.push(error),
             }
         }
         batches
+    }
+
+    /// The row groups one by one, each whole.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Result<Vec<RecordBatch>>> {
+        (0..self.metadata.metadata().num_row_groups()).map(|group| self.read_group(group))
     }
 
     /// An error about row group `group`.

@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::points::{Lookup, PointKey};
-use super::run::{Row, Rows};
+use super::run::{NEAR_ROWS, Row, Rows, fetch};
 use crate::bundle::write::{Group, Sink};
 use crate::error::Result;
 use crate::frame::{self, Direction};
@@ -109,10 +109,15 @@ fn encode(
     lookup: &Lookup,
     mut group: Group,
 ) -> Result<Vec<ArrowColumnChunk>> {
+    let mut some = Vec::with_capacity(NEAR_ROWS);
     for begin in range.clone().step_by(SLICE_ROWS) {
         let end = range.end.min(begin + SLICE_ROWS);
-        let mut columns = PacketRows::with_capacity(end - begin);
-        (begin..end).for_each(|index| columns.push(&packet_row(rows.row(index), lookup)));
+        let n_bytes = (begin..end).map(|index| rows.frame_bytes(index)).sum();
+        let mut columns = PacketRows::with_capacity(end - begin, n_bytes);
+        for near in (begin..end).step_by(NEAR_ROWS) {
+            fetch(rows, near..end.min(near + NEAR_ROWS), &mut some);
+            some.iter().for_each(|row| columns.push(&packet_row(*row, lookup)));
+        }
         group.write(&columns.finish())?;
     }
     group.close()

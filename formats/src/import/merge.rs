@@ -14,7 +14,7 @@ const FAN_IN: usize = 128;
 
 /// Hands every row of `runs` to `take` in order; the runs are deleted as they end. More than [`FAN_IN`] are merged into
 /// longer ones in `scratch` first.
-pub(super) fn merge(
+pub(crate) fn merge(
     mut runs: Vec<PathBuf>,
     scratch: &Path,
     mut take: impl FnMut(&[u8]) -> Result<()>,

@@ -38,7 +38,16 @@ pub(super) struct FileFacts {
 /// Finds the `interface_id` of a record.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
-    files: Vec<Vec<(u32, Vec<(u32, u32)>)>>,
+    /// By file, then by interface.
+    files: Vec<Vec<Ids>>,
+}
+
+/// The rows of one capture interface.
+#[derive(Debug)]
+struct Ids {
+    own: u32,
+    /// (number named by cooked headers, row), sorted.
+    cooked: Vec<(u32, u32)>,
 }
 
 impl PointFacts {
@@ -60,7 +69,7 @@ impl PointFacts {
 impl Lookup {
     /// The row of `interfaces` for a record; cooked numbers not seen while reading fall to the capture's own interface.
     pub(super) fn id(&self, key: PointKey) -> u32 {
-        let (own, cooked) = &self.files[key.file as usize][key.interface as usize];
+        let Ids { own, cooked } = &self.files[key.file as usize][key.interface as usize];
         let found = key.cooked.and_then(|number| {
             let at = cooked.binary_search_by_key(&number, |(number, _)| *number).ok()?;
             Some(cooked[at].1)
@@ -98,7 +107,7 @@ pub(super) fn rows(
                 rows.push(InterfaceRow { interface_id: id, point, ..row });
                 cooked.push((name.unwrap_or(0), id));
             }
-            found.push((own, cooked));
+            found.push(Ids { own, cooked });
         }
         lookup.files.push(found);
     }
@@ -162,13 +171,18 @@ fn range_of(facts: &BTreeMap<PointKey, PointFacts>, key: PointKey) -> Option<(i6
     all.range_ns
 }
 
+/// What declarations of one point share: namespace, link type, name or none, which of that name in its section.
+type Sameness = (Option<String>, u16, Option<String>, u32);
+/// File, section and name.
+type InSection = (Option<u32>, Option<u32>, Option<String>);
+
 /// Recognises a point declared again: the next file of a rotated set, the next section of a file.
 #[derive(Default)]
 struct SamePoints {
-    /// (namespace, link type, name or none, which of that name in its section) → the point, and its time range so far.
-    known: HashMap<(Option<String>, u16, Option<String>, u32), (u32, Option<(i64, i64)>)>,
-    /// How many of a name there were in a section.
-    in_section: HashMap<(Option<u32>, Option<u32>, Option<String>), u32>,
+    /// The point, and its time range so far.
+    known: HashMap<Sameness, (u32, Option<(i64, i64)>)>,
+    /// How many of a name there were in a section of a file.
+    in_section: HashMap<InSection, u32>,
     cooked: HashMap<(u32, Option<u32>), u32>,
     next_id: u32,
 }
@@ -232,8 +246,11 @@ mod tests {
         }
     }
 
-    /// Files with (section, name, time range) interfaces give these points.
-    fn check(files: &[&[(u32, &str, (i64, i64))]], expected: &[u32]) {
+    /// Section, name, time range.
+    type Declared<'a> = (u32, &'a str, (i64, i64));
+
+    /// Files with these interfaces give these points.
+    fn check(files: &[&[Declared<'_>]], expected: &[u32]) {
         let mut facts = BTreeMap::new();
         let mut all = Vec::new();
         for (number, declared) in files.iter().enumerate() {

@@ -11,14 +11,14 @@ use std::ops::Range;
 
 /// A row on its way to the packets table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row<'a> {
-    pub(super) flow_hash: i64,
-    pub(super) source_row: i64,
+pub(crate) struct Row<'a> {
+    pub(crate) flow_hash: i64,
+    pub(crate) source_row: i64,
     /// The host's capture file.
-    pub(super) file: u32,
-    pub(super) link: LinkType,
+    pub(crate) file: u32,
+    pub(crate) link: LinkType,
     /// Its `interface` counts within the file.
-    pub(super) record: Record<'a>,
+    pub(crate) record: Record<'a>,
 }
 
 /// Rows in table order.
@@ -27,6 +27,29 @@ pub(super) trait Rows: Sync {
     fn n_rows(&self) -> usize;
     /// Row `index`.
     fn row(&self, index: usize) -> Row<'_>;
+    /// At least the bytes of its frame; cheap.
+    fn frame_bytes(&self, index: usize) -> usize;
+}
+
+/// Rows fetched into the processor's cache at once.
+pub(super) const NEAR_ROWS: usize = 512;
+
+/// Fills `some` with the rows of `range`, their headers brought near.
+///
+/// Rows in table order lie all over a run. Two tight loops fetch many at once; one after the other, each would wait for
+/// memory alone, which took a third of the time.
+pub(super) fn fetch<'a>(
+    rows: &'a (impl Rows + ?Sized),
+    range: Range<usize>,
+    some: &mut Vec<Row<'a>>,
+) {
+    let touch = |frame: &[u8]| {
+        let byte = |at: usize| u32::from(frame.get(at).copied().unwrap_or(0));
+        byte(0) + byte(64)
+    };
+    some.clear();
+    some.extend(range.map(|index| rows.row(index)));
+    std::hint::black_box(some.iter().map(|row| touch(row.record.frame)).sum::<u32>());
 }
 
 /// A chunk and where it came from.
@@ -187,6 +210,10 @@ impl Run {
 }
 
 impl Rows for Run {
+    fn frame_bytes(&self, index: usize) -> usize {
+        self.keys[index].length as usize
+    }
+
     fn n_rows(&self) -> usize {
         self.keys.len()
     }

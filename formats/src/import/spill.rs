@@ -1,12 +1,13 @@
-//! Sorted runs on disk, while a bundle is being written. Never outlives the import, never read by anything else.
+//! Sorted runs on disk, while a bundle is written or exported. Never outlives that, never read by anything else.
 
-use super::run::{Row, Rows, Run};
+use super::run::{NEAR_ROWS, Row, Rows, Run, fetch};
 use crate::error::{Error, Result};
 use crate::frame::LinkType;
 use crate::record::{BlockKind, Record};
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a spilled row before its options and frame.
@@ -24,17 +25,24 @@ pub(super) fn spill(run: &Run, path: &Path) -> Result<()> {
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
         let slices = run.cuts(SLICE_ROWS, SLICE_BYTES);
         for some in slices.chunks(2 * rayon::current_num_threads().min(8)) {
-            let lay_out = |slice: &std::ops::Range<usize>| {
-                let mut bytes = Vec::new();
-                slice.clone().for_each(|index| push(&mut bytes, &run.row(index)));
-                bytes
-            };
+            let lay_out = |slice: &Range<usize>| lay_out(run, slice.clone());
             let laid_out: Vec<Vec<u8>> = some.par_iter().map(lay_out).collect();
             laid_out.iter().try_for_each(|bytes| file.write_all(bytes))?;
         }
         file.flush()
     };
     write().map_err(|error| Error::io(path, &error))
+}
+
+fn lay_out(run: &Run, slice: Range<usize>) -> Vec<u8> {
+    let n_bytes = slice.clone().map(|index| HEAD_BYTES + run.frame_bytes(index)).sum();
+    let mut bytes = Vec::with_capacity(n_bytes);
+    let mut some = Vec::with_capacity(NEAR_ROWS);
+    for near in slice.clone().step_by(NEAR_ROWS) {
+        fetch(run, near..slice.end.min(near + NEAR_ROWS), &mut some);
+        some.iter().for_each(|row| push(&mut bytes, row));
+    }
+    bytes
 }
 
 /// Reads a spilled run, row by row.
@@ -97,6 +105,10 @@ impl Gathered {
 }
 
 impl Rows for Gathered {
+    fn frame_bytes(&self, index: usize) -> usize {
+        u32_at(&self.bytes, self.starts[index] as usize) as usize - HEAD_BYTES
+    }
+
     fn n_rows(&self) -> usize {
         self.starts.len()
     }
@@ -106,7 +118,8 @@ impl Rows for Gathered {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
+/// Appends a row.
+pub(crate) fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
     let record = &row.record;
     let length = HEAD_BYTES + record.options.len() + record.frame.len();
     let (high, low) = record.raw_stamp.unwrap_or_default();
@@ -126,7 +139,8 @@ fn push(bytes: &mut Vec<u8>, row: &Row<'_>) {
     bytes.extend_from_slice(record.frame);
 }
 
-fn parse(bytes: &[u8]) -> Row<'_> {
+/// The row that `bytes` begins with.
+pub(crate) fn parse(bytes: &[u8]) -> Row<'_> {
     let length = u32_at(bytes, 0) as usize;
     let options = HEAD_BYTES + u32_at(bytes, 48) as usize;
     let flags = bytes[57];

@@ -1,7 +1,7 @@
 //! Reading single cells of small tables by column name. Never used for packets, where a cell at a time is too slow.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, UInt8Type, UInt16Type, UInt32Type};
+use arrow::datatypes::{Int64Type, UInt16Type, UInt32Type};
 
 /// A batch whose schema was checked against its table.
 pub(crate) struct Cells<'a>(pub(crate) &'a RecordBatch);
@@ -24,11 +24,6 @@ impl Cells<'_> {
     pub(crate) fn u16(&self, name: &str, row: usize) -> Option<u16> {
         let column = self.column(name);
         column.is_valid(row).then(|| column.as_primitive::<UInt16Type>().value(row))
-    }
-
-    pub(crate) fn u8(&self, name: &str, row: usize) -> Option<u8> {
-        let column = self.column(name);
-        column.is_valid(row).then(|| column.as_primitive::<UInt8Type>().value(row))
     }
 
     pub(crate) fn boolean(&self, name: &str, row: usize) -> Option<bool> {

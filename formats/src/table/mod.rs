@@ -48,6 +48,22 @@ pub fn find(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name).copied()
 }
 
+/// A table as it stands in the specification.
+pub fn markdown(table: &Table) -> String {
+    let mut text = format!("### {}\n\nOne row is {}.", table.name, table.about);
+    if !table.order.is_empty() {
+        text.push_str(&format!(" Sorted by {}.", table.order.join(", ")));
+    }
+    text.push_str("\n\n| column | type | meaning |\n|---|---|---|\n");
+    for Column { name, kind, nullable, about, .. } in table.columns {
+        let kind = kind.name();
+        let null = if *nullable { ", may be null" } else { "" };
+        text.push_str(&format!("| {name} | {kind}{null} | {about} |\n"));
+    }
+    text.push('\n');
+    text
+}
+
 /// One table of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {

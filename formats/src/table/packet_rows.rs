@@ -82,8 +82,8 @@ pub struct PacketRows {
 }
 
 impl PacketRows {
-    /// Builders with room for `n_rows`.
-    pub fn with_capacity(n_rows: usize) -> PacketRows {
+    /// Builders with room for `n_rows` whose frames have `n_bytes`.
+    pub fn with_capacity(n_rows: usize, n_bytes: usize) -> PacketRows {
         let u8s = || UInt8Builder::with_capacity(n_rows);
         let u16s = || UInt16Builder::with_capacity(n_rows);
         let u32s = || UInt32Builder::with_capacity(n_rows);
@@ -125,7 +125,7 @@ impl PacketRows {
             drop_count: i64s(),
             comment: StringBuilder::new(),
             block_options: BinaryBuilder::new(),
-            frame: BinaryBuilder::new(),
+            frame: BinaryBuilder::with_capacity(n_rows, n_bytes),
         }
     }
 

@@ -1,2 +1,55 @@
-//! x
-fn main() {}
+//! `afterpath`: everything done with a recording after it was made. Words, paths and printing; never an analysis of its
+//! own.
+
+use afterpath::report::harmless::harmless;
+use anyhow::Error;
+use clap::{CommandFactory, FromArgMatches};
+use std::io::Write;
+use std::process::ExitCode;
+
+mod arguments;
+mod commands;
+mod failure;
+mod input;
+mod results;
+mod staging;
+mod terminal;
+
+use arguments::Arguments;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    staging::clean_up_when_interrupted();
+    let done =
+        terminal::set_threads(arguments.threads).and_then(|()| commands::run(&arguments, &matches));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // `| head` has seen enough: nothing went wrong.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let (text, code) = shown(&error);
+            // Where even stderr is closed, the exit code is all that can be said.
+            let _ = writeln!(std::io::stderr(), "{}", harmless(&text));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn shown(error: &Error) -> (String, u8) {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return (failure.to_string(), failure.code());
+    }
+    if let Some(error) = error.downcast_ref::<afterpath_formats::error::Error>() {
+        let wrong_usage = matches!(error.kind, afterpath_formats::error::Kind::BadArguments(_));
+        return (error.to_string(), if wrong_usage { 2 } else { 1 });
+    }
+    (format!("error[io]: {error:#}"), 1)
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    let kind =
+        |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map(std::io::Error::kind);
+    error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}

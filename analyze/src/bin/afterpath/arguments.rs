@@ -1,0 +1,303 @@
+//! The command line: every subcommand and option with its help. Only what exists.
+
+use afterpath::report::{Filter, Moment, Zone, instant};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Full-path traces, after the fact: captures in, every hop of every request out.
+#[derive(Parser)]
+#[command(name = "afterpath", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Work with N threads [default: one per processor]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Exit with 1 when something was damaged, lost or unusable, although the rest was done
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// The two-minute tour: analyzes the sample built into this program, writes ./afterpath-demo/
+    Demo(Demo),
+    /// Captures (pcap, pcapng; plain, gzip, zstd; rotated sets) into a bundle
+    Import(Import),
+    /// Reconstructs everything and says what was found, and what was lost or ambiguous
+    Analyze(Reading),
+    /// The list of traces: when, how long, how they ended, where the time went
+    Traces(Traces),
+    /// One trace as a waterfall, with the time spent on every hop
+    Trace(Trace),
+    /// Latency of every hop between services: percentiles, shares, what was not observed
+    Hops(Selected),
+    /// Requests, errors and durations per service; who calls whom
+    Services(Selected),
+    /// What happened around an instant: in flight, slow, failed, open, lost
+    Explain(Explain),
+    /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet
+    Export(Export),
+    /// Compares every file of a bundle with its manifest; exits with 1 when something is wrong
+    Verify(Verify),
+    /// A bundle into one file, the same bytes every time
+    Pack(Pack),
+    /// A completion script for a shell, on stdout
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Man pages, one per command
+    Man {
+        /// Where to write them
+        dir: PathBuf,
+    },
+}
+
+/// What every reading command takes.
+#[derive(Args, Clone)]
+pub(crate) struct Reading {
+    /// Bundles (directories or packed) or a folder of results
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub(crate) bundles: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+    #[command(flatten)]
+    pub(crate) analyzed: Analyzed,
+}
+
+/// How text looks.
+#[derive(Args, Clone)]
+pub(crate) struct Shown {
+    /// JSON Lines instead of text, each with its schema
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Zone of instants: UTC or an offset like +02:00
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone, allow_hyphen_values = true)]
+    pub(crate) tz: Zone,
+    /// Columns of text [default: the terminal's, else 100]
+    #[arg(long, value_name = "COLUMNS")]
+    pub(crate) width: Option<usize>,
+    /// Only ASCII characters
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// When to colour what is slow or failed; NO_COLOR is honoured
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What an analysis depends on.
+#[derive(Args, Clone)]
+pub(crate) struct Analyzed {
+    /// Link without the ids that tracers planted, to see how well the rest does
+    #[arg(long)]
+    pub(crate) ignore_ids: bool,
+    /// Analyze again even if there are results
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+/// Which calls.
+#[derive(Args, Clone)]
+pub(crate) struct Selection {
+    /// Only what failed: error statuses, refused, unanswered
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Conditions joined by `and`, on the fields of `export --format calls`: =, !=, <, <=, >, >=, ~ (contains);
+    /// like 'duration > 5ms and server.service = cart'
+    #[arg(long = "where", value_name = "CONDITIONS")]
+    pub(crate) conditions: Option<String>,
+}
+
+/// A report over chosen calls.
+#[derive(Args)]
+pub(crate) struct Selected {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Args)]
+pub(crate) struct Traces {
+    /// Only the N slowest, slowest first
+    #[arg(long, value_name = "N")]
+    pub(crate) slowest: Option<usize>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Args)]
+pub(crate) struct Trace {
+    /// A trace's or call's id, the beginning of one, or a planted id (traceparent's trace id, X-Request-ID …)
+    pub(crate) id: String,
+    /// Every point and part on its own line
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// ISO 8601, a time of day, Unix time (seconds to nanoseconds), or +12.3s after the recording's start
+    #[arg(value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) time: String,
+    /// How far around it
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    pub(crate) window: i64,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Replace ./afterpath-demo/
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Analyze this bundle instead of the sample built in
+    #[arg(long, hide = true, value_name = "BUNDLE")]
+    pub(crate) sample: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+#[derive(Args)]
+pub(crate) struct Import {
+    /// Captures, each from a host of its own; - is stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The bundle to write
+    #[arg(short, long, value_name = "BUNDLE")]
+    pub(crate) output: PathBuf,
+    /// Captures of one host: NAME=FILE,FILE… (rotated files append), or NAME before --netns
+    #[arg(long, value_name = "NAME[=FILES]")]
+    pub(crate) host: Vec<String>,
+    /// Captures of one network namespace of the host before: NAME=[INTERFACE@]FILE,…
+    #[arg(long, value_name = "NAME=FILES")]
+    pub(crate) netns: Vec<String>,
+    /// All hosts share one clock
+    #[arg(long)]
+    pub(crate) same_clock: bool,
+    /// Each interface has a clock of its own (hardware stamps, mirrors, merged files)
+    #[arg(long, conflicts_with = "same_clock")]
+    pub(crate) clock_per_interface: bool,
+    /// Replace an existing bundle
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What export writes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The packets, exactly as they were captured
+    Pcapng,
+    /// Every call as a line of JSON
+    Calls,
+    /// Calls, observations, hops and flows as tables in a directory
+    Parquet,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// What to write
+    #[arg(long, value_enum)]
+    pub(crate) format: Format,
+    /// Where: a file, - for stdout (not for parquet), a directory for parquet
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: PathBuf,
+    /// Only packets of these hosts (pcapng)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    /// Replace an existing output
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Bundles (directories or packed) or a folder of results
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub(crate) bundles: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) analyzed: Analyzed,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// Bundles
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub(crate) bundles: Vec<PathBuf>,
+    /// JSON Lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Pack {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// The file to write [default: BUNDLE.tar]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl Selection {
+    /// The conditions, read.
+    pub(crate) fn filter(&self, zone: Zone) -> anyhow::Result<Filter> {
+        let Some(text) = &self.conditions else { return Ok(Filter::default()) };
+        Filter::parse(text, zone)
+            .map_err(|e| crate::Failure::usage("bad-condition", e.to_string()).into())
+    }
+}
+
+impl Explain {
+    /// The moment, read.
+    pub(crate) fn moment(&self) -> anyhow::Result<Moment> {
+        let zone = self.reading.shown.tz;
+        Moment::parse(&self.time, zone).ok_or_else(|| {
+            let text = format!(
+                "`{}` is no instant; give 2026-11-22T10:14:03Z, 10:14:03, Unix time or +12.3s",
+                self.time
+            );
+            crate::Failure::usage("bad-time", text).into()
+        })
+    }
+}
+
+fn zone(text: &str) -> Result<Zone, String> {
+    Zone::parse(text).ok_or_else(|| "give UTC or an offset like +02:00".to_owned())
+}
+
+fn duration(text: &str) -> Result<i64, String> {
+    instant::parse_duration(text).ok_or_else(|| "give a duration like 500ms or 2s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

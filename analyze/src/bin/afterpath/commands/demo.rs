@@ -1,0 +1,148 @@
+//! `demo`: the two-minute tour over the sample built in. Writes one folder, shows one waterfall, says what to try next.
+//!
+//! The sample is `analyze/assets/demo.afterpath.tar`, recorded in the testbed. A build without that file has no sample and
+//! says so; `--sample BUNDLE` (hidden) shows the same tour over any bundle.
+
+use super::report::{shown_options, to_stdout, write_report};
+use crate::arguments::{Analyzed, Demo};
+use crate::failure::Failure;
+use crate::input::{self, Input};
+use crate::staging::Staging;
+use crate::terminal::Progress;
+use afterpath::call::{Analysis, Trace};
+use afterpath::report::quantity::plural;
+use afterpath::report::{Options, calls, harmless, measure};
+use anyhow::{Context, Result};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+#[cfg(demo_sample)]
+const SAMPLE: Option<&[u8]> = Some(include_bytes!("../../../../assets/demo.afterpath.tar"));
+#[cfg(not(demo_sample))]
+const SAMPLE: Option<&[u8]> = None;
+
+const FOLDER: &str = "afterpath-demo";
+const BUNDLE: &str = "demo.afterpath.tar";
+
+/// Runs it.
+pub(crate) fn run(a: &Demo) -> Result<()> {
+    let staging = Staging::beside(Path::new(FOLDER), a.force)?;
+    let folder = staging.path();
+    fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+    place_sample(a, &folder.join(BUNDLE))?;
+    let progress = Progress::begin("analyzing the sample");
+    let analyzed = Analyzed { ignore_ids: false, again: false };
+    let input = input::read(&[folder.join(BUNDLE)], &analyzed)?;
+    drop(progress);
+    let Some(trace) = showpiece(&input.analysis) else {
+        return Err(Failure::new("empty-sample", "no trace was found in the sample").into());
+    };
+    let options = Options { trace: calls::id(trace.id), ..shown_options(&a.shown) };
+    write_files(&folder, &input, &options)?;
+    staging.commit()?;
+    to_stdout(|out| tour(&input.analysis, &options, out))
+}
+
+fn place_sample(a: &Demo, path: &Path) -> Result<()> {
+    if let Some(bundle) = &a.sample {
+        return Ok(afterpath_formats::bundle::pack(bundle, path, false)?);
+    }
+    let Some(sample) = SAMPLE else {
+        let text = "this program was built without its sample (analyze/assets/demo.afterpath.tar)";
+        return Err(Failure::new("no-sample", text).into());
+    };
+    fs::write(path, sample).with_context(|| path.display().to_string())
+}
+
+/// The slowest of the traces that reach deepest: a path worth looking at, with something wrong on it.
+fn showpiece(analysis: &Analysis) -> Option<&Trace> {
+    let most = analysis.traces.iter().map(|t| t.calls.len()).max()?;
+    let duration = |t: &Trace| {
+        measure::root(analysis, t).map_or(0, |root| measure::duration(analysis, root).ns)
+    };
+    analysis.traces.iter().filter(|t| t.calls.len() * 10 >= most * 8).max_by_key(|t| duration(t))
+}
+
+fn write_files(folder: &Path, input: &Input, options: &Options) -> Result<()> {
+    let plain = Options { colour: false, json: false, width: 120, ..options.clone() };
+    let write = |name: &str, report: &str| -> Result<()> {
+        let mut bytes = Vec::new();
+        write_report(report, &input.analysis, &plain, &mut bytes)?;
+        let path = folder.join(name);
+        fs::write(&path, bytes).with_context(|| path.display().to_string())
+    };
+    write("waterfall.txt", "trace")?;
+    write("calls.jsonl", "calls")?;
+    let path = folder.join("README.md");
+    fs::write(&path, readme(&options.trace)).with_context(|| path.display().to_string())
+}
+
+fn readme(trace: &str) -> String {
+    format!(
+        "# What `afterpath demo` wrote\n\n\
+         | file | what it is |\n|---|---|\n\
+         | `{BUNDLE}` | the recording: packets captured at many points of a small network |\n\
+         | `{BUNDLE}.analysis/` | results of its analysis, read by the commands below |\n\
+         | `waterfall.txt` | one request, every hop, as the demo showed it |\n\
+         | `calls.jsonl` | every call as a line of JSON; fields are documented in `CALLS.md` of the source |\n\n\
+         ## To try, beside this folder\n\n```\n{}\n```\n",
+        suggestions(trace).map(|(command, _)| command).join("\n")
+    )
+}
+
+/// Commands with what they show.
+fn suggestions(trace: &str) -> [(String, &'static str); 6] {
+    let on = |command: String| format!("afterpath {command} {FOLDER}/{BUNDLE}");
+    let id = &trace[..trace.len().min(8)];
+    [
+        (on("traces --slowest 5".into()), "the slowest requests, and where their time went"),
+        (on(format!("trace {id} -v")), "this one again, every point on a line of its own"),
+        (on("hops".into()), "latency of every hop, percentiles over all requests"),
+        (on("services".into()), "requests, errors, durations; who calls whom"),
+        (on("traces --where 'duration > 100ms'".into()), "conditions on any field of a call"),
+        (on("explain +1s".into()), "what happened a second into the recording"),
+    ]
+}
+
+fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<()> {
+    if options.json {
+        return write_report("trace", analysis, options, out);
+    }
+    let points: Vec<String> = analysis.points.iter().map(afterpath::call::Point::label).collect();
+    let intro = format!(
+        "A small network was recorded with tcpdump at {}; nothing was changed in its services. From these {} \
+         afterpath reconstructed {} and put {} together. This is one of them: every call, every point it passed, the \
+         time on every hop.",
+        plural(points.len() as u64, "point"),
+        plural(analysis.n_packets, "packet"),
+        plural(analysis.calls.len() as u64, "call"),
+        plural(analysis.traces.len() as u64, "trace")
+    );
+    writeln!(out, "{}\n", folded(&intro, options.width))?;
+    write_report("trace", analysis, options, out)?;
+    writeln!(out, "\nWritten to ./{FOLDER}/ (its README.md says what is what). Next:\n")?;
+    for (command, what) in suggestions(&options.trace) {
+        writeln!(out, "  {command}\n      {what}")?;
+    }
+    writeln!(
+        out,
+        "\nWith captures of your own:  afterpath import a.pcap b.pcap -o mine.afterpath"
+    )?;
+    Ok(writeln!(out, "                            afterpath analyze mine.afterpath")?)
+}
+
+fn folded(text: &str, columns: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last().map_or(0, |l| harmless::width(l));
+        if last > 0 && last + 1 + harmless::width(word) > columns {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,126 @@
+//! `export`: packets, calls or tables to other programs. A file appears whole or not at all.
+
+use super::report::{to_stdout, write_report};
+use crate::arguments::{Export, Format};
+use crate::failure::Failure;
+use crate::input;
+use crate::staging::Staging;
+use crate::terminal::{Progress, warn};
+use afterpath::call::Analysis;
+use afterpath::report::names::Names;
+use afterpath::report::tables::{TABLES, Table};
+use afterpath::report::{Options, Zone};
+use afterpath_formats::bundle::Bundles;
+use afterpath_formats::export::export_pcapng;
+use anyhow::{Context, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Calls or flows in one batch of a table.
+const ROWS: usize = 32_768;
+
+/// Runs it.
+pub(crate) fn run(a: &Export, strict: bool) -> Result<()> {
+    match a.format {
+        Format::Pcapng => pcapng(a, strict),
+        Format::Calls => calls(a, strict),
+        Format::Parquet => parquet(a, strict),
+    }
+}
+
+fn pcapng(a: &Export, strict: bool) -> Result<()> {
+    let bundles = input::open(&a.bundles)?;
+    let hosts = hosts(&bundles, &a.host)?;
+    let mut n_warnings = bundles.warnings.len();
+    into_output(a, |mut out| {
+        let _progress = Progress::begin("exporting packets");
+        let exported = export_pcapng(&bundles, &hosts, &mut out, &a.output)?;
+        exported.warnings.iter().for_each(warn);
+        n_warnings += exported.warnings.len();
+        Ok(())
+    })?;
+    match n_warnings {
+        n if n > 0 && strict => {
+            Err(Failure::new("strict", format!("{n} warnings, which --strict forbids")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hosts(bundles: &Bundles, wanted: &[String]) -> Result<Vec<u32>> {
+    let known: Vec<&str> = bundles.hosts.iter().map(|h| h.name.as_str()).collect();
+    if let Some(unknown) = wanted.iter().find(|w| !known.contains(&w.as_str())) {
+        let text = format!("there is no host `{unknown}`; there are {}", known.join(", "));
+        return Err(Failure::usage("unknown-host", text).into());
+    }
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    Ok((0..).zip(&known).filter(|(_, name)| chosen(name)).map(|(i, _)| i).collect())
+}
+
+fn calls(a: &Export, strict: bool) -> Result<()> {
+    let filter = a.selection.filter(Zone::UTC)?;
+    let input = input::read(&a.bundles, &a.analyzed)?;
+    let options = Options { json: true, failed: a.selection.failed, filter, ..Options::default() };
+    into_output(a, |out| write_report("calls", &input.analysis, &options, out))?;
+    input::check_strict(&input, strict)
+}
+
+fn parquet(a: &Export, strict: bool) -> Result<()> {
+    if a.output == Path::new("-") {
+        return Err(
+            Failure::usage("bad-output", "parquet is several files: give a directory").into()
+        );
+    }
+    if a.selection.failed || a.selection.conditions.is_some() {
+        let text = "parquet holds everything: choose rows with the program that reads it";
+        return Err(Failure::usage("bad-condition", text).into());
+    }
+    let input = input::read(&a.bundles, &a.analyzed)?;
+    let staging = Staging::beside(&a.output, a.force)?;
+    let folder = staging.path();
+    std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+    let progress = Progress::begin("writing tables");
+    let names = Names::of(&input.analysis);
+    for table in TABLES {
+        progress.now(&format!("writing {}", table.name));
+        let file = folder.join(format!("{}.parquet", table.name));
+        write_table(table, &input.analysis, &names, &file)
+            .with_context(|| file.display().to_string())?;
+    }
+    drop(progress);
+    staging.commit()?;
+    input::check_strict(&input, strict)
+}
+
+fn write_table(table: &Table, analysis: &Analysis, names: &Names, path: &Path) -> Result<()> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_created_by(concat!("afterpath ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let empty = (table.batch)(analysis, names, 0..0)?;
+    let mut writer = ArrowWriter::try_new(File::create(path)?, empty.schema(), Some(properties))?;
+    let n = (table.len)(analysis);
+    for from in (0..n).step_by(ROWS) {
+        writer.write(&(table.batch)(analysis, names, from..(from + ROWS).min(n))?)?;
+    }
+    writer.close()?;
+    Ok(())
+}
+
+/// stdout for `-`, else a file that appears when it is whole.
+fn into_output(a: &Export, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    if a.output == Path::new("-") {
+        return to_stdout(write);
+    }
+    let staging = Staging::beside(&a.output, a.force)?;
+    let path = staging.path();
+    let mut out = BufWriter::new(File::create(&path).with_context(|| path.display().to_string())?);
+    write(&mut out)?;
+    out.flush().with_context(|| a.output.display().to_string())?;
+    drop(out);
+    staging.commit()
+}

@@ -1,0 +1,84 @@
+//! `import`: captures → bundle. The order of `--host` and `--netns` counts: a namespace belongs to the host before it.
+
+use super::report::to_stdout;
+use crate::arguments::Import;
+use crate::failure::Failure;
+use crate::staging::Staging;
+use crate::terminal::{Progress, warn};
+use afterpath::report::harmless::harmless;
+use afterpath::report::quantity;
+use afterpath_formats::import::{self, ImportPlan, ImportSummary, Word};
+use anyhow::Result;
+use clap::ArgMatches;
+use std::path::PathBuf;
+
+/// The files, `--host` and `--netns` in the order they were given.
+pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
+    let at = |name: &str| matches.indices_of(name).into_iter().flatten().collect::<Vec<_>>();
+    let files = at("files").into_iter().zip(a.files.iter().cloned().map(Word::File));
+    let hosts = at("host").into_iter().zip(a.host.iter().cloned().map(Word::Host));
+    let namespaces = at("netns").into_iter().zip(a.netns.iter().cloned().map(Word::Netns));
+    let mut words: Vec<(usize, Word)> = files.chain(hosts).chain(namespaces).collect();
+    words.sort_by_key(|(at, _)| *at);
+    words.into_iter().map(|(_, word)| word).collect()
+}
+
+/// Runs it.
+pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
+    // Written into a staging of our own, so that Ctrl-C removes it.
+    let output: PathBuf = a.output.components().collect();
+    ImportPlan::parse(words, &output)?;
+    let staging = Staging::beside(&output, a.force)?;
+    let mut plan = ImportPlan::parse(words, staging.path())?;
+    (plan.same_clock, plan.clock_per_interface) = (a.same_clock, a.clock_per_interface);
+    let progress = Progress::begin("importing");
+    let summary = import::import(&plan, &|p| progress.now(&shown(p)))?;
+    drop(progress);
+    staging.commit()?;
+    summary.warnings.iter().for_each(warn);
+    to_stdout(|out| {
+        let text = if a.json { json(&summary, &output) } else { sentence(&summary, &output) };
+        Ok(writeln!(out, "{text}")?)
+    })?;
+    match summary.warnings.len() {
+        n if n > 0 && strict => {
+            Err(Failure::new("strict", format!("{n} warnings, which --strict forbids")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn shown(progress: import::Progress<'_>) -> String {
+    match progress {
+        import::Progress::Reading { host, n_bytes } => {
+            format!("reading {host}: {}", quantity::bytes(n_bytes))
+        }
+        import::Progress::Writing { host, n_packets } => {
+            format!("writing {host}: {}", quantity::plural(n_packets, "packet"))
+        }
+    }
+}
+
+fn sentence(summary: &ImportSummary, output: &std::path::Path) -> String {
+    let text = format!(
+        "{}: {} from {}, {} read",
+        output.display(),
+        quantity::plural(summary.n_packets, "packet"),
+        quantity::plural(summary.n_hosts, "host"),
+        quantity::bytes(summary.n_bytes)
+    );
+    harmless(&text).into_owned()
+}
+
+fn json(summary: &ImportSummary, output: &std::path::Path) -> String {
+    serde_json::json!({
+        "schema": "afterpath.import/1",
+        "bundle": output.display().to_string(),
+        "n_hosts": summary.n_hosts,
+        "n_packets": summary.n_packets,
+        "n_blocks": summary.n_blocks,
+        "n_bytes": summary.n_bytes,
+        "warnings": summary.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+    .to_string()
+}

@@ -1,0 +1,44 @@
+//! One file per kind of command; here only which is which. Reports are all the same command.
+
+use crate::arguments::{Arguments, Command};
+use anyhow::Result;
+use clap::{ArgMatches, CommandFactory};
+
+mod analyze;
+mod demo;
+mod export;
+mod import;
+mod pack;
+mod report;
+mod verify;
+
+/// Does what was asked.
+pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
+    let strict = arguments.strict;
+    match &arguments.command {
+        Command::Demo(a) => demo::run(a),
+        Command::Import(a) => {
+            let words =
+                matches.subcommand_matches("import").map_or_else(Vec::new, |m| import::words(a, m));
+            import::run(a, &words, strict)
+        }
+        Command::Analyze(a) => analyze::run(a, strict),
+        Command::Traces(a) => report::traces(a, strict),
+        Command::Trace(a) => report::trace(a, strict),
+        Command::Hops(a) => report::selected("hops", a, strict),
+        Command::Services(a) => report::selected("services", a, strict),
+        Command::Explain(a) => report::explain(a, strict),
+        Command::Export(a) => export::run(a, strict),
+        Command::Verify(a) => verify::run(a, strict),
+        Command::Pack(a) => pack::run(a),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "afterpath", &mut script);
+            report::to_stdout(|out| Ok(out.write_all(&script)?))
+        }
+        Command::Man { dir } => {
+            std::fs::create_dir_all(dir)?;
+            Ok(clap_mangen::generate_to(Arguments::command(), dir)?)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Reports on stdout: traces, trace, hops, services, explain. Never anything of its own on stdout.
+
+use crate::arguments::{Colour, Explain, Reading, Selected, Selection, Shown, Trace, Traces};
+use crate::failure::Failure;
+use crate::{input, terminal};
+use afterpath::report::{self, Options, waterfall};
+use anyhow::Result;
+use std::io::{BufWriter, Write};
+
+/// `traces`.
+pub(crate) fn traces(a: &Traces, strict: bool) -> Result<()> {
+    let options = Options { slowest: a.slowest, ..selected_options(&a.reading, &a.selection)? };
+    write("traces", &a.reading, &options, strict)
+}
+
+/// `hops`, `services`.
+pub(crate) fn selected(name: &str, a: &Selected, strict: bool) -> Result<()> {
+    write(name, &a.reading, &selected_options(&a.reading, &a.selection)?, strict)
+}
+
+/// `explain TIME`.
+pub(crate) fn explain(a: &Explain, strict: bool) -> Result<()> {
+    let options = Options {
+        moment: Some(a.moment()?),
+        window_ns: a.window,
+        ..selected_options(&a.reading, &a.selection)?
+    };
+    write("explain", &a.reading, &options, strict)
+}
+
+/// `trace ID`.
+pub(crate) fn trace(a: &Trace, strict: bool) -> Result<()> {
+    let input = input::read(&a.reading.bundles, &a.reading.analyzed)?;
+    if waterfall::find(&input.analysis, &a.id).is_empty() {
+        let text = format!(
+            "no trace, call or planted id is or begins with `{}` (4 digits at least); `afterpath traces` lists them",
+            a.id
+        );
+        return Err(Failure::new("unknown-trace", text).into());
+    }
+    let options =
+        Options { trace: a.id.clone(), verbose: a.verbose, ..shown_options(&a.reading.shown) };
+    to_stdout(|out| write_report("trace", &input.analysis, &options, out))?;
+    input::check_strict(&input, strict)
+}
+
+/// How a report is to look.
+pub(crate) fn shown_options(shown: &Shown) -> Options {
+    Options {
+        json: shown.json,
+        width: shown.width.unwrap_or_else(terminal::width),
+        colour: match shown.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal::takes_colour(),
+        },
+        ascii: shown.ascii,
+        zone: shown.tz,
+        ..Options::default()
+    }
+}
+
+/// Writes a report by its name.
+pub(crate) fn write_report(
+    name: &str,
+    analysis: &afterpath::call::Analysis,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let report = report::named(name).ok_or_else(|| Failure::new("unknown-report", name))?;
+    Ok((report.write)(analysis, options, out)?)
+}
+
+/// Buffered stdout, flushed at the end.
+pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    write(&mut out)?;
+    Ok(out.flush()?)
+}
+
+fn selected_options(reading: &Reading, selection: &Selection) -> Result<Options> {
+    let filter = selection.filter(reading.shown.tz)?;
+    Ok(Options { failed: selection.failed, filter, ..shown_options(&reading.shown) })
+}
+
+fn write(name: &str, reading: &Reading, options: &Options, strict: bool) -> Result<()> {
+    let input = input::read(&reading.bundles, &reading.analyzed)?;
+    to_stdout(|out| write_report(name, &input.analysis, options, out))?;
+    input::check_strict(&input, strict)
+}

@@ -1,0 +1,347 @@
+//! What happened around a moment: requests in flight, those that were slow, failed or open, conversations in trouble,
+//! losses. Never aligns clocks: instants are each point's own, and it says so when there are several.
+
+use super::grid::{Align, Grid, Tone};
+use super::ink::Ink;
+use super::measure::{self, Seen};
+use super::names::Names;
+use super::quantity::{self, Distribution};
+use super::{Options, Report, calls, instant, json};
+use crate::call::{Analysis, Call, Flow, Point};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Its entry in the table of reports.
+pub(super) const EXPLAIN: Report =
+    Report { name: "explain", about: "what happened around an instant", write };
+
+/// Ordinary calls listed in text; the noteworthy are always all listed.
+const ORDINARY: usize = 10;
+
+fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let Some((first, last)) = measure::recording(analysis) else {
+        return if options.json {
+            Ok(())
+        } else {
+            Ink::new(out, options).line("nothing was recorded")
+        };
+    };
+    let at = options.moment.map_or(first, |m| m.resolve(first, options.zone));
+    let window = (at.saturating_sub(options.window_ns), at.saturating_add(options.window_ns));
+    let names = Names::of(analysis);
+    let around = Around::of(analysis, &names, options, at, window);
+    if options.json {
+        return around.write_json(analysis, &names, out);
+    }
+    let mut ink = Ink::new(out, options);
+    write_head(&mut ink, analysis, options, at, (first, last))?;
+    around.write(&mut ink, analysis, &names, at)?;
+    write_losses(&mut ink, analysis)
+}
+
+/// Why a call is worth a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Note {
+    Failed,
+    Open,
+    Slow,
+    None,
+}
+
+impl Note {
+    fn name(self) -> &'static str {
+        match self {
+            Note::Failed => "failed",
+            Note::Open => "open",
+            Note::Slow => "slow",
+            Note::None => "",
+        }
+    }
+}
+
+struct Around<'a> {
+    n_in_flight: usize,
+    /// Calls that touch the window, the noteworthy first, then the longest.
+    calls: Vec<(Note, Seen, &'a Call)>,
+    flows: Vec<(usize, &'a Flow)>,
+}
+
+impl<'a> Around<'a> {
+    fn of(
+        analysis: &'a Analysis,
+        names: &Names,
+        options: &Options,
+        at: i64,
+        (from, to): (i64, i64),
+    ) -> Self {
+        let usual = usual(analysis, names);
+        let mut calls = Vec::new();
+        let mut n_in_flight = 0;
+        for call in &analysis.calls {
+            let (start, duration) = (measure::start(call), measure::duration(analysis, call));
+            let end = start.saturating_add(duration.ns);
+            if start > to || end < from || !options.filter.matches(analysis, names, call) {
+                continue;
+            }
+            n_in_flight += usize::from((start..=end).contains(&at));
+            let key =
+                (names.server(&call.server), call.protocol.clone(), call.request_type.clone());
+            calls.push((note(call, duration, usual.get(&key)), duration, call));
+        }
+        calls.retain(|(note, ..)| !options.failed || matches!(note, Note::Failed | Note::Open));
+        calls.sort_by_key(|(note, duration, call)| (*note == Note::None, -duration.ns, call.id));
+        let flows = analysis.flows.iter().enumerate();
+        let flows =
+            flows.filter(|(_, f)| f.first_ns <= to && f.last_ns >= from && !troubles(f).is_empty());
+        Around { n_in_flight, calls, flows: flows.collect() }
+    }
+
+    fn write(
+        &self,
+        ink: &mut Ink<'_>,
+        analysis: &Analysis,
+        names: &Names,
+        at: i64,
+    ) -> io::Result<()> {
+        let noteworthy = self.calls.iter().filter(|c| c.0 != Note::None).count();
+        ink.line("")?;
+        ink.line(&format!(
+            "{} in flight at this instant, {} in the window, {} of them slow, failed or open",
+            quantity::plural(self.n_in_flight as u64, "call"),
+            quantity::count(self.calls.len() as u64),
+            quantity::count(noteworthy as u64)
+        ))?;
+        let mut grid = Grid::new(&[
+            ("began", Align::Right),
+            ("duration", Align::Right),
+            ("", Align::Left),
+            ("service", Align::Left),
+            ("request", Align::Flexible),
+            ("status", Align::Left),
+            ("trace", Align::Left),
+        ]);
+        let shown = self.calls.len().min(noteworthy + ORDINARY);
+        for (note, duration, call) in &self.calls[..shown] {
+            let tone = match note {
+                Note::Failed | Note::Open => Tone::Failed,
+                Note::Slow => Tone::Slow,
+                Note::None => Tone::Plain,
+            };
+            grid.row([
+                (offset(measure::start(call) - at), Tone::Plain),
+                (quantity::seen(*duration), tone),
+                (note.name().to_owned(), tone),
+                (names.server(&call.server), Tone::Plain),
+                (format!("{} {}", call.protocol, measure::request(call)), Tone::Plain),
+                (measure::status(call), tone),
+                (trace_id(analysis, call), Tone::Plain),
+            ]);
+        }
+        if shown > 0 {
+            grid.write(ink, "  ")?;
+        }
+        if shown < self.calls.len() {
+            let rest = (self.calls.len() - shown) as u64;
+            ink.line(&format!(
+                "  and {} more, shorter and ordinary; --json lists all",
+                quantity::plural(rest, "call")
+            ))?;
+        }
+        self.write_flows(ink, analysis)
+    }
+
+    fn write_flows(&self, ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
+        ink.line("")?;
+        if self.flows.is_empty() {
+            return ink.line(
+                "no conversation alive in the window had retransmissions, resets, stalls or gaps",
+            );
+        }
+        ink.line(
+            "conversations alive in the window that had trouble (counted over their whole life)",
+        )?;
+        let mut grid = Grid::new(&[
+            ("point", Align::Left),
+            ("conversation", Align::Left),
+            ("trouble", Align::Flexible),
+        ]);
+        for (_, flow) in &self.flows {
+            let point =
+                analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
+            let trouble: Vec<_> =
+                troubles(flow).iter().map(|(n, what)| format!("{what} {n}")).collect();
+            grid.plain([point, format!("{} → {}", flow.client, flow.server), trouble.join(", ")]);
+        }
+        grid.write(ink, "  ")
+    }
+
+    fn write_json(
+        &self,
+        analysis: &Analysis,
+        names: &Names,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        for (_, _, call) in &self.calls {
+            calls::write_call(analysis, names, call, out)?;
+        }
+        for (index, flow) in &self.flows {
+            let point =
+                analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
+            json::line(out, &FlowLine::of(*index, flow, point))?;
+        }
+        analysis.losses.iter().try_for_each(|l| {
+            json::line(
+                out,
+                &LossLine {
+                    schema: "afterpath.losses/1",
+                    place: &l.place,
+                    cause: &l.cause,
+                    count: l.count,
+                },
+            )
+        })
+    }
+}
+
+/// A thing that could not be used.
+#[derive(Serialize)]
+pub(super) struct LossLine<'a> {
+    pub(super) schema: &'static str,
+    pub(super) place: &'a str,
+    pub(super) cause: &'a str,
+    pub(super) count: u64,
+}
+
+#[derive(Serialize)]
+struct FlowLine {
+    schema: &'static str,
+    index: usize,
+    point: String,
+    protocol: String,
+    client: String,
+    server: String,
+    first_unix_ns: String,
+    last_unix_ns: String,
+    troubles: Vec<Trouble>,
+}
+
+#[derive(Serialize)]
+struct Trouble {
+    kind: &'static str,
+    count: u64,
+}
+
+impl FlowLine {
+    fn of(index: usize, flow: &Flow, point: String) -> Self {
+        FlowLine {
+            schema: "afterpath.flows/1",
+            index,
+            point,
+            protocol: flow.protocol.clone(),
+            client: flow.client.to_string(),
+            server: flow.server.to_string(),
+            first_unix_ns: flow.first_ns.to_string(),
+            last_unix_ns: flow.last_ns.to_string(),
+            troubles: troubles(flow)
+                .into_iter()
+                .map(|(count, kind)| Trouble { kind, count })
+                .collect(),
+        }
+    }
+}
+
+/// p90 and median per service, protocol and request type: what is usual for such a call.
+fn usual(analysis: &Analysis, names: &Names) -> BTreeMap<(String, String, String), (i64, i64)> {
+    let mut values: BTreeMap<_, Vec<Seen>> = BTreeMap::new();
+    for call in &analysis.calls {
+        let key = (names.server(&call.server), call.protocol.clone(), call.request_type.clone());
+        values.entry(key).or_default().push(measure::duration(analysis, call));
+    }
+    let both = |v| {
+        let d = Distribution::of(v);
+        (d.percentile(900).map_or(0, |s| s.ns), d.percentile(500).map_or(0, |s| s.ns))
+    };
+    values.into_iter().map(|(key, v)| (key, both(v))).collect()
+}
+
+/// Slow: at or above the p90 of its kind and at least twice its median.
+fn note(call: &Call, duration: Seen, usual: Option<&(i64, i64)>) -> Note {
+    match usual {
+        _ if measure::is_open(call) => Note::Open,
+        _ if call.failed() => Note::Failed,
+        Some((p90, p50)) if duration.ns >= *p90 && duration.ns / 2 >= *p50 => Note::Slow,
+        _ => Note::None,
+    }
+}
+
+fn troubles(flow: &Flow) -> Vec<(u64, &'static str)> {
+    let [a, b] = &flow.counters;
+    let counts = [
+        (a.retransmissions + b.retransmissions, "retransmissions"),
+        (a.syn_retransmissions + b.syn_retransmissions, "SYN retransmissions"),
+        (a.resets + b.resets, "resets"),
+        (a.zero_windows + b.zero_windows, "zero windows"),
+        (a.out_of_order + b.out_of_order, "out of order"),
+        (a.missing_bytes + b.missing_bytes, "bytes not captured"),
+    ];
+    counts.into_iter().filter(|(n, _)| *n > 0).collect()
+}
+
+fn write_head(
+    ink: &mut Ink<'_>,
+    analysis: &Analysis,
+    options: &Options,
+    at: i64,
+    (first, last): (i64, i64),
+) -> io::Result<()> {
+    ink.line(&format!(
+        "{} ± {}, {} into {} of recording",
+        instant::iso(at, options.zone),
+        quantity::duration(options.window_ns),
+        quantity::duration(at - first),
+        quantity::duration(last - first)
+    ))?;
+    if at < first || at > last {
+        let range = format!(
+            "{} to {}",
+            instant::iso(first, options.zone),
+            instant::iso(last, options.zone)
+        );
+        ink.wrapped(
+            "",
+            "  ",
+            &format!("this instant lies outside the recording, which is {range}"),
+        )?;
+    }
+    match analysis.domains.len() {
+        0 | 1 => Ok(()),
+        n => ink.wrapped(
+            "",
+            "  ",
+            &format!("{n} clocks that are not aligned: each instant is its own point's"),
+        ),
+    }
+}
+
+fn write_losses(ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
+    ink.line("")?;
+    if analysis.losses.is_empty() {
+        return ink.line("lost: nothing in the whole recording");
+    }
+    ink.line("lost or unused in the whole recording (not located in time)")?;
+    let mut grid =
+        Grid::new(&[("count", Align::Right), ("cause", Align::Left), ("place", Align::Flexible)]);
+    for loss in &analysis.losses {
+        grid.plain([quantity::count(loss.count), loss.cause.clone(), loss.place.clone()]);
+    }
+    grid.write(ink, "  ")
+}
+
+fn offset(ns: i64) -> String {
+    if ns >= 0 { format!("+{}", quantity::duration(ns)) } else { quantity::duration(ns) }
+}
+
+fn trace_id(analysis: &Analysis, call: &Call) -> String {
+    analysis.traces.get(call.trace as usize).map_or_else(String::new, |t| calls::id(t.id))
+}

@@ -1,0 +1,318 @@
+//! Latency per hop: for each edge between services and each stretch of its path, both directions, the share of the time
+//! spent there and of the calls that could not see it. Never mixes what was not observed into a percentile.
+
+use super::grid::{Align, Grid, Tone};
+use super::ink::Ink;
+use super::measure::{self, Seen};
+use super::names::Names;
+use super::quantity::{self, Distribution};
+use super::{Options, Report, json};
+use crate::call::{Analysis, Call, Hop, Part};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Its entry in the table of reports.
+pub(super) const HOPS: Report = Report {
+    name: "hops",
+    about: "latency of every hop between services, percentiles and shares",
+    write,
+};
+
+fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let edges = edges(analysis, options);
+    if options.json {
+        return write_json(&edges, out);
+    }
+    let mut ink = Ink::new(out, options);
+    if edges.is_empty() {
+        return ink.line("no calls match");
+    }
+    for (i, (key, edge)) in edges.iter().enumerate() {
+        if i > 0 {
+            ink.line("")?;
+        }
+        write_edge(&mut ink, key, edge)?;
+    }
+    ink.line("")?;
+    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; waiting: the server for further calls; share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
+}
+
+/// Client service, server service, protocol.
+type EdgeKey = (String, String, String);
+/// What a stretch is, from which point, to which.
+type StretchKey = (&'static str, String, String);
+
+#[derive(Default)]
+struct Edge {
+    n_calls: usize,
+    n_open: usize,
+    n_without_hops: usize,
+    durations: Vec<Seen>,
+    stretches: BTreeMap<StretchKey, Stretch>,
+}
+
+#[derive(Default)]
+struct Stretch {
+    /// Where it first stood in a path: the order of rows.
+    position: usize,
+    forward: Vec<i64>,
+    back: Vec<i64>,
+    total: Vec<i64>,
+}
+
+fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
+    let names = Names::of(analysis);
+    let mut edges: BTreeMap<EdgeKey, Edge> = BTreeMap::new();
+    for call in &analysis.calls {
+        if (options.failed && !call.failed()) || !options.filter.matches(analysis, &names, call) {
+            continue;
+        }
+        let key = (names.client(analysis, call), names.server(&call.server), call.protocol.clone());
+        let edge = edges.entry(key).or_default();
+        edge.n_calls += 1;
+        edge.n_open += usize::from(measure::is_open(call));
+        edge.n_without_hops += usize::from(call.hops.is_empty());
+        edge.durations.push(measure::duration(analysis, call));
+        for (i, hop) in call.hops.iter().enumerate() {
+            add(analysis, call, edge, i, hop);
+        }
+    }
+    edges
+}
+
+/// The server part is two stretches: its own time, and the time it waited for further calls.
+fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: &Hop) {
+    let own_ns = measure::own_time(call, hop.part, hop.total_ns);
+    let label = |i: u16| measure::point_label(analysis, call, i as usize);
+    let (from, to) = if hop.part == Part::Unattributed {
+        (String::new(), String::new())
+    } else {
+        (label(hop.from), label(hop.to))
+    };
+    let mut put = |name: &'static str,
+                   position: usize,
+                   forward: Option<i64>,
+                   back: Option<i64>,
+                   total: i64| {
+        let key = (name, from.clone(), to.clone());
+        let new = || Stretch { position, ..Stretch::default() };
+        let s = edge.stretches.entry(key).or_insert_with(new);
+        s.position = s.position.min(position);
+        s.forward.extend(forward);
+        s.back.extend(back);
+        s.total.push(total);
+    };
+    put(hop.part.name(), 2 * position, hop.forward_ns, hop.return_ns, own_ns);
+    if own_ns < hop.total_ns {
+        put("waiting_for_calls", 2 * position + 1, None, None, hop.total_ns - own_ns);
+    }
+}
+
+impl Edge {
+    fn rows(&self) -> Vec<(&StretchKey, &Stretch)> {
+        let mut rows: Vec<_> = self.stretches.iter().collect();
+        rows.sort_by_key(|(key, s)| (s.position, *key));
+        rows
+    }
+
+    fn total_ns(&self) -> f64 {
+        self.stretches.values().flat_map(|s| &s.total).map(|&ns| ns as f64).sum()
+    }
+}
+
+fn write_edge(
+    ink: &mut Ink<'_>,
+    (client, server, protocol): &EdgeKey,
+    edge: &Edge,
+) -> io::Result<()> {
+    let durations = Distribution::of(edge.durations.clone());
+    let p = |permille| quantity::percentile(durations.percentile(permille));
+    let open = match edge.n_open {
+        0 => String::new(),
+        n => format!(" · {} open", quantity::share(n as f64, edge.n_calls as f64)),
+    };
+    let head = format!(
+        "{client} → {server} {protocol} · {} · p50 {} · p99 {}{open}",
+        quantity::plural(edge.n_calls as u64, "call"),
+        p(500),
+        p(990)
+    );
+    ink.wrapped("", "  ", &head)?;
+    if edge.stretches.is_empty() {
+        return ink.line("  no hop could be measured");
+    }
+    let mut grid = Grid::new(&[
+        ("part", Align::Left),
+        ("stretch", Align::Flexible),
+        ("", Align::Left),
+        ("n", Align::Right),
+        ("p50", Align::Right),
+        ("p90", Align::Right),
+        ("p99", Align::Right),
+        ("max", Align::Right),
+        ("share", Align::Right),
+        ("unseen", Align::Right),
+    ]);
+    let rows = edge.rows();
+    let largest = rows.iter().map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
+    for (key, stretch) in rows {
+        let slow = sum(&stretch.total) == largest && key.0 != "waiting_for_calls";
+        write_stretch(&mut grid, key, stretch, edge, if slow { Tone::Slow } else { Tone::Plain });
+    }
+    grid.write(ink, "  ")
+}
+
+fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Edge, tone: Tone) {
+    let place = if key.1 == key.2 { key.1.clone() } else { format!("{} → {}", key.1, key.2) };
+    let one_way = [("→", &stretch.forward), ("←", &stretch.back)];
+    let mut ways: Vec<_> = one_way.into_iter().filter(|(_, values)| !values.is_empty()).collect();
+    if ways.is_empty()
+        || stretch.forward.len() < stretch.total.len() && matches!(key.0, "wire" | "gateway")
+    {
+        ways.push((if matches!(key.0, "wire" | "gateway") { "⇄" } else { "" }, &stretch.total));
+    }
+    for (i, (way, values)) in ways.into_iter().enumerate() {
+        let d = Distribution::exact(values.iter().copied());
+        let p = |permille| quantity::percentile(d.percentile(permille));
+        let first = |text: String| if i == 0 { text } else { String::new() };
+        let unseen = edge.n_calls.saturating_sub(stretch.total.len()) as f64;
+        let cells = [
+            first(short(key.0).to_owned()),
+            first(place.clone()),
+            way.to_owned(),
+            quantity::count(d.len() as u64),
+            p(500),
+            p(900),
+            p(990),
+            quantity::percentile(d.max()),
+            first(quantity::share(sum(&stretch.total), edge.total_ns())),
+            first(quantity::share(unseen, edge.n_calls as f64)),
+        ];
+        grid.row(cells.map(|c| (c, tone)));
+    }
+}
+
+fn short(part: &str) -> &str {
+    match part {
+        "waiting_for_calls" => "waiting",
+        "gateway" => "forwarding",
+        part => part.trim_end_matches("_transfer"),
+    }
+}
+
+fn sum(values: &[i64]) -> f64 {
+    values.iter().map(|&ns| ns as f64).sum()
+}
+
+#[derive(Serialize)]
+struct StretchLine<'a> {
+    schema: &'static str,
+    client_service: &'a str,
+    server_service: &'a str,
+    protocol: &'a str,
+    part: &'a str,
+    from: &'a str,
+    to: &'a str,
+    n_calls: usize,
+    n_open: usize,
+    n_without_hops: usize,
+    n_observed: usize,
+    not_observed_share: f64,
+    time_share: Option<f64>,
+    forward: Option<Percentiles>,
+    #[serde(rename = "return")]
+    back: Option<Percentiles>,
+    total: Option<Percentiles>,
+}
+
+/// Nearest-rank percentiles of one column of values.
+#[derive(Debug, Serialize)]
+pub(super) struct Percentiles {
+    n: usize,
+    p50_ns: i64,
+    p90_ns: i64,
+    p99_ns: i64,
+    max_ns: i64,
+    /// The names of those above that are only lower bounds.
+    lower_bounds: Vec<&'static str>,
+}
+
+/// Of a distribution, `None` of nothing.
+pub(super) fn percentiles(d: &Distribution) -> Option<Percentiles> {
+    let all = [
+        ("p50", d.percentile(500)?),
+        ("p90", d.percentile(900)?),
+        ("p99", d.percentile(990)?),
+        ("max", d.max()?),
+    ];
+    Some(Percentiles {
+        n: d.len(),
+        p50_ns: all[0].1.ns,
+        p90_ns: all[1].1.ns,
+        p99_ns: all[2].1.ns,
+        max_ns: all[3].1.ns,
+        lower_bounds: all.iter().filter(|(_, v)| v.at_least).map(|(name, _)| *name).collect(),
+    })
+}
+
+fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Result<()> {
+    let of = |values: &[i64]| percentiles(&Distribution::exact(values.iter().copied()));
+    for ((client, server, protocol), edge) in edges {
+        let whole = edge.total_ns();
+        for ((part, from, to), stretch) in edge.rows() {
+            let missing = edge.n_calls.saturating_sub(stretch.total.len()) as f64;
+            json::line(
+                out,
+                &StretchLine {
+                    schema: "afterpath.hops/1",
+                    client_service: client,
+                    server_service: server,
+                    protocol,
+                    part,
+                    from,
+                    to,
+                    n_calls: edge.n_calls,
+                    n_open: edge.n_open,
+                    n_without_hops: edge.n_without_hops,
+                    n_observed: stretch.total.len(),
+                    not_observed_share: missing / edge.n_calls.max(1) as f64,
+                    time_share: (whole > 0.0).then(|| sum(&stretch.total) / whole),
+                    forward: of(&stretch.forward),
+                    back: of(&stretch.back),
+                    total: of(&stretch.total),
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::CallState;
+    use crate::report::sample;
+
+    fn check(analysis: &Analysis) {
+        let edges = edges(analysis, &Options::default());
+        for (key, edge) in &edges {
+            // What the rows add up to is what the calls took: nothing counted twice, nothing left out.
+            let closed: i64 = analysis
+                .calls
+                .iter()
+                .filter(|c| c.state == CallState::Complete && c.protocol == key.2)
+                .filter(|c| Names::of(analysis).server(&c.server) == key.1)
+                .filter(|c| Names::of(analysis).client(analysis, c) == key.0)
+                .filter_map(|c| c.times().duration_ns())
+                .sum();
+            assert_eq!(edge.total_ns() as i64, closed, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn stretches_sum_to_the_calls() {
+        check(&sample::shop());
+        check(&sample::two_clocks());
+    }
+}

@@ -1,0 +1,169 @@
+//! Services as a monitoring page would show them: requests, rate, errors, durations at the point nearest to the server;
+//! and who calls whom. Requests still open count as at least so slow; they are never left out.
+
+use super::grid::{Align, Grid, Tone};
+use super::hops::{Percentiles, percentiles};
+use super::ink::Ink;
+use super::measure::{self, Seen};
+use super::names::Names;
+use super::quantity::{self, Distribution};
+use super::{Options, Report, json};
+use crate::call::Analysis;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Its entry in the table of reports.
+pub(super) const SERVICES: Report = Report {
+    name: "services",
+    about: "requests, errors and durations per service; who calls whom",
+    write,
+};
+
+#[derive(Default)]
+struct Tally {
+    n: u64,
+    n_failed: u64,
+    n_open: u64,
+    durations: Vec<Seen>,
+}
+
+/// Service and protocol, or client service, server service and protocol.
+type Tallies = BTreeMap<Vec<String>, Tally>;
+
+fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let (services, edges) = tallies(analysis, options);
+    let recorded_ns = measure::recorded_ns(analysis);
+    if options.json {
+        return write_json(&services, &edges, recorded_ns, out);
+    }
+    let mut ink = Ink::new(out, options);
+    if services.is_empty() {
+        return ink.line("no calls match");
+    }
+    ink.line(&format!("services, over {} of recording", quantity::duration(recorded_ns)))?;
+    table(&["service", "protocol"], &services, recorded_ns).write(&mut ink, "  ")?;
+    ink.line("")?;
+    ink.line("who calls whom")?;
+    table(&["client", "server", "protocol"], &edges, recorded_ns).write(&mut ink, "  ")?;
+    ink.line("")?;
+    ink.wrapped("", "  ", "Durations: request's first to response's last byte, for a service at the point nearest to it, for an edge nearest to the client. ≥: some requests were still open and may turn out slower.")
+}
+
+fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
+    let names = Names::of(analysis);
+    let (mut services, mut edges) = (Tallies::new(), Tallies::new());
+    for call in analysis.calls.iter().filter(|c| options.filter.matches(analysis, &names, c)) {
+        let (client, server) = (names.client(analysis, call), names.server(&call.server));
+        let at_server = measure::server_duration(analysis, call);
+        let at_client = measure::duration(analysis, call);
+        let service = vec![server.clone(), call.protocol.clone()];
+        let edge = vec![client, server, call.protocol.clone()];
+        for (tally, duration) in [
+            (services.entry(service).or_default(), at_server),
+            (edges.entry(edge).or_default(), at_client),
+        ] {
+            let open = measure::is_open(call);
+            tally.n += 1;
+            tally.n_open += u64::from(open);
+            tally.n_failed += u64::from(call.failed() && !open);
+            tally.durations.push(duration);
+        }
+    }
+    (services, edges)
+}
+
+fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64) -> Grid {
+    // An edge's line has one more name; its rate and p90 are in the JSON.
+    let is_edge = keys.len() == 3;
+    let keep = |name: &str| !is_edge || !matches!(name, "rate" | "p90");
+    let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max"];
+    let mut columns: Vec<_> = keys.iter().map(|k| (*k, Align::Flexible)).collect();
+    columns.extend(numbers.into_iter().filter(|n| keep(n)).map(|name| (name, Align::Right)));
+    let mut grid = Grid::new(&columns);
+    for (key, tally) in tallies {
+        let d = Distribution::of(tally.durations.clone());
+        let p = |permille| (quantity::percentile(d.percentile(permille)), Tone::Plain);
+        let red = |n: u64| if n > 0 { Tone::Failed } else { Tone::Plain };
+        let share = |n: u64| (quantity::share(n as f64, tally.n as f64), red(n));
+        let values = [
+            (quantity::count(tally.n), Tone::Plain),
+            (quantity::rate(tally.n, recorded_ns), Tone::Plain),
+            share(tally.n_failed),
+            share(tally.n_open),
+            p(500),
+            p(900),
+            p(990),
+            (quantity::percentile(d.max()), Tone::Plain),
+        ];
+        let names = key.iter().map(|k| (k.clone(), Tone::Plain));
+        let values = numbers.into_iter().zip(values).filter(|(n, _)| keep(n)).map(|(_, v)| v);
+        grid.row(names.chain(values));
+    }
+    grid
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_service: Option<&'a str>,
+    service: &'a str,
+    protocol: &'a str,
+    n_calls: u64,
+    per_second: Option<f64>,
+    n_failed: u64,
+    failed_share: f64,
+    n_open: u64,
+    open_share: f64,
+    duration: Option<Percentiles>,
+}
+
+fn write_json(
+    services: &Tallies,
+    edges: &Tallies,
+    recorded_ns: i64,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let all = services.iter().map(|x| ("afterpath.services/1", x));
+    for (schema, (key, tally)) in all.chain(edges.iter().map(|x| ("afterpath.edges/1", x))) {
+        let [client @ .., service, protocol] = key.as_slice() else { continue };
+        json::line(
+            out,
+            &Line {
+                schema,
+                client_service: client.first().map(String::as_str),
+                service,
+                protocol,
+                n_calls: tally.n,
+                per_second: (recorded_ns > 0).then(|| tally.n as f64 * 1e9 / recorded_ns as f64),
+                n_failed: tally.n_failed,
+                failed_share: tally.n_failed as f64 / tally.n as f64,
+                n_open: tally.n_open,
+                open_share: tally.n_open as f64 / tally.n as f64,
+                duration: percentiles(&Distribution::of(tally.durations.clone())),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn check(service: &str, expected: (u64, u64, u64)) {
+        let (services, _) = tallies(&sample::shop(), &Options::default());
+        let of = services.iter().filter(|(k, _)| k[0] == service).map(|(_, t)| t);
+        let sum = of.fold((0, 0, 0), |s, t| (s.0 + t.n, s.1 + t.n_failed, s.2 + t.n_open));
+        assert_eq!(sum, expected, "{service}");
+    }
+
+    #[test]
+    fn every_call_counts_once() {
+        check("redis", (2, 0, 0));
+        check("gateway:80", (2, 0, 1));
+        check("gateway:8443", (1, 1, 0));
+    }
+}

@@ -1,0 +1,236 @@
+//! What came of an analysis: calls by protocol, traces, links, and everything that was lost or stayed ambiguous, by its
+//! cause. Never a figure without the doubts that belong to it.
+
+use super::explain::LossLine;
+use super::grid::{Align, Grid, Tone};
+use super::ink::Ink;
+use super::{Options, Report, instant, json, measure, quantity};
+use crate::call::{Analysis, OrderBasis, Part};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Its entry in the table of reports.
+pub(super) const SUMMARY: Report = Report {
+    name: "analyze",
+    about: "what was reconstructed, and what was lost or ambiguous",
+    write,
+};
+
+/// Whether something was lost or stayed doubtful: what `--strict` makes an error.
+pub fn is_doubtful(analysis: &Analysis) -> bool {
+    !analysis.losses.is_empty() || analysis.calls.iter().any(|c| !c.issues.is_empty())
+}
+
+fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let protocols = protocols(analysis);
+    let doubts = Doubts::of(analysis);
+    if options.json {
+        json::line(out, &line(analysis, &protocols, &doubts))?;
+        return analysis.losses.iter().try_for_each(|l| {
+            json::line(
+                out,
+                &LossLine {
+                    schema: "afterpath.losses/1",
+                    place: &l.place,
+                    cause: &l.cause,
+                    count: l.count,
+                },
+            )
+        });
+    }
+    let mut ink = Ink::new(out, options);
+    write_head(&mut ink, analysis, options)?;
+    if !protocols.is_empty() {
+        ink.line("")?;
+        write_protocols(&mut ink, &protocols)?;
+    }
+    ink.line("")?;
+    write_doubts(&mut ink, analysis, &doubts)
+}
+
+#[derive(Default, Serialize)]
+struct Protocol {
+    n_calls: u64,
+    n_failed: u64,
+    n_open: u64,
+    n_linked: u64,
+    n_ambiguous: u64,
+}
+
+fn protocols(analysis: &Analysis) -> BTreeMap<&str, Protocol> {
+    let mut protocols: BTreeMap<&str, Protocol> = BTreeMap::new();
+    for call in &analysis.calls {
+        let p = protocols.entry(&call.protocol).or_default();
+        let open = measure::is_open(call);
+        p.n_calls += 1;
+        p.n_open += u64::from(open);
+        p.n_failed += u64::from(call.failed() && !open);
+        p.n_linked += u64::from(call.link.is_some());
+        p.n_ambiguous += u64::from(call.link.as_ref().is_some_and(|l| l.candidates > 1));
+    }
+    protocols
+}
+
+/// What stayed doubtful, counted by its cause.
+#[derive(Default, Serialize)]
+struct Doubts {
+    n_ambiguous_links: u64,
+    n_undecided_order: u64,
+    n_one_way_unknown: u64,
+    n_unattributed_hops: u64,
+    issues: BTreeMap<&'static str, u64>,
+}
+
+impl Doubts {
+    fn of(analysis: &Analysis) -> Self {
+        let mut doubts = Doubts::default();
+        for call in &analysis.calls {
+            doubts.n_ambiguous_links +=
+                u64::from(call.link.as_ref().is_some_and(|l| l.candidates > 1));
+            let undecided = call.spans.iter().any(|s| s.order_basis == OrderBasis::Undecided);
+            doubts.n_undecided_order += u64::from(undecided);
+            for hop in &call.hops {
+                let leg = matches!(hop.part, Part::Wire | Part::Gateway);
+                doubts.n_one_way_unknown += u64::from(leg && hop.bound_ns.is_none());
+                doubts.n_unattributed_hops +=
+                    u64::from(hop.part == Part::Unattributed && hop.total_ns != 0);
+            }
+            for issue in &call.issues {
+                *doubts.issues.entry(issue.name()).or_default() += 1;
+            }
+        }
+        for issue in analysis.flows.iter().flat_map(|f| &f.issues) {
+            *doubts.issues.entry(issue.name()).or_default() += 1;
+        }
+        doubts
+    }
+}
+
+fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::Result<()> {
+    let counts = [
+        quantity::plural(analysis.traces.len() as u64, "trace"),
+        quantity::plural(analysis.calls.len() as u64, "call"),
+        quantity::plural(analysis.flows.len() as u64, "flow"),
+        quantity::plural(analysis.points.len() as u64, "point"),
+        quantity::plural(analysis.domains.len() as u64, "clock"),
+        quantity::plural(analysis.n_packets, "packet"),
+    ];
+    ink.wrapped("", "", &counts.join(" · "))?;
+    let Some((first, _)) = measure::recording(analysis) else { return Ok(()) };
+    let over = quantity::duration(measure::recorded_ns(analysis));
+    ink.line(&format!("recorded from {} for {over}", instant::iso(first, options.zone)))
+}
+
+fn write_protocols(ink: &mut Ink<'_>, protocols: &BTreeMap<&str, Protocol>) -> io::Result<()> {
+    let names = ["calls", "failed", "open", "linked to a parent", "of these ambiguous"];
+    let mut columns = vec![("protocol", Align::Left)];
+    columns.extend(names.map(|n| (n, Align::Right)));
+    let mut grid = Grid::new(&columns);
+    for (name, p) in protocols {
+        let red = |n: u64| (quantity::count(n), if n > 0 { Tone::Failed } else { Tone::Plain });
+        grid.row([
+            ((*name).to_owned(), Tone::Plain),
+            (quantity::count(p.n_calls), Tone::Plain),
+            red(p.n_failed),
+            red(p.n_open),
+            (quantity::share(p.n_linked as f64, p.n_calls as f64), Tone::Plain),
+            (quantity::share(p.n_ambiguous as f64, p.n_linked as f64), Tone::Plain),
+        ]);
+    }
+    grid.write(ink, "  ")
+}
+
+fn write_doubts(ink: &mut Ink<'_>, analysis: &Analysis, doubts: &Doubts) -> io::Result<()> {
+    let mut rows: Vec<(u64, String, String)> = vec![
+        (
+            doubts.n_ambiguous_links,
+            "ambiguous-link".into(),
+            "calls with more than one possible parent".into(),
+        ),
+        (
+            doubts.n_undecided_order,
+            "order-undecided".into(),
+            "calls with points in undecided order".into(),
+        ),
+        (
+            doubts.n_one_way_unknown,
+            "one-way-unknown".into(),
+            "hops between clocks, only both ways together".into(),
+        ),
+        (
+            doubts.n_unattributed_hops,
+            "unattributed".into(),
+            "stretches no pair of points covers".into(),
+        ),
+    ];
+    let issues = doubts.issues.iter().filter(|(name, _)| **name != "order-undecided");
+    rows.extend(issues.map(|(name, n)| (*n, (*name).to_owned(), "calls and flows".into())));
+    rows.extend(analysis.losses.iter().map(|l| (l.count, l.cause.clone(), l.place.clone())));
+    rows.retain(|(n, ..)| *n > 0);
+    if rows.is_empty() {
+        return ink.line("nothing was lost, nothing stayed ambiguous");
+    }
+    ink.line("lost, unused or doubtful")?;
+    let mut grid =
+        Grid::new(&[("count", Align::Right), ("cause", Align::Left), ("where", Align::Flexible)]);
+    for (n, cause, place) in rows {
+        grid.plain([quantity::count(n), cause, place]);
+    }
+    grid.write(ink, "  ")
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    n_traces: usize,
+    n_calls: usize,
+    n_flows: usize,
+    n_points: usize,
+    clock_domains: &'a [String],
+    n_packets: u64,
+    recorded_ns: i64,
+    protocols: &'a BTreeMap<&'a str, Protocol>,
+    doubts: &'a Doubts,
+}
+
+fn line<'a>(
+    analysis: &'a Analysis,
+    protocols: &'a BTreeMap<&str, Protocol>,
+    doubts: &'a Doubts,
+) -> Line<'a> {
+    Line {
+        schema: "afterpath.summary/1",
+        n_traces: analysis.traces.len(),
+        n_calls: analysis.calls.len(),
+        n_flows: analysis.flows.len(),
+        n_points: analysis.points.len(),
+        clock_domains: &analysis.domains,
+        n_packets: analysis.n_packets,
+        recorded_ns: measure::recorded_ns(analysis),
+        protocols,
+        doubts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn check(cause: &str, expected: bool) {
+        let mut out = Vec::new();
+        write(&sample::two_clocks(), &Options::default(), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap().contains(cause), expected, "{cause}");
+    }
+
+    #[test]
+    fn every_doubt_that_is_there_is_named() {
+        for cause in
+            ["ambiguous-link", "order-undecided", "one-way-unknown", "open-at-end", "snap-length"]
+        {
+            check(cause, true);
+        }
+        check("malformed", false);
+    }
+}

@@ -1,0 +1,76 @@
+//! A small capture: requests over keep-alive connections, as one observation point saw them. Classic pcap, nanoseconds,
+//! Ethernet, IPv4, TCP; checksums are zero.
+
+const NANOSECOND_MAGIC: u32 = 0xa1b2_3c4d;
+const START_S: u32 = 1_795_342_443;
+
+/// `n` requests, one connection each, 50 ms apart, seen with this TTL and this much (ns) after the client sent them.
+pub fn requests(n: u32, ttl: u8, delay_ns: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    file.extend(NANOSECOND_MAGIC.to_le_bytes());
+    file.extend([2, 0, 4, 0]);
+    file.extend([0; 8]);
+    file.extend(65_535u32.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    for i in 0..n {
+        connection(&mut file, i, ttl, delay_ns);
+    }
+    file
+}
+
+fn connection(file: &mut Vec<u8>, i: u32, ttl: u8, delay_ns: u32) {
+    let request = format!(
+        "GET /item/{i} HTTP/1.1\r\nHost: shop.example\r\nX-Request-ID: request-{i}\r\n\r\n"
+    );
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let (c, s) = (1_000 + i * 100_000, 9_000 + i * 100_000);
+    let (c_end, s_end) = (c + 1 + request.len() as u32, s + 1 + response.len() as u32);
+    let service_ns = 2_000_000 + i * 100_000;
+    // What comes back was seen by the server's side earlier than by the client's.
+    let there = |at: u32| at + delay_ns;
+    let back = |at: u32| at + 400_000 - delay_ns;
+    let mut packet = |from_client: bool, at: u32, seq: u32, ack: u32, flags: u8, data: &[u8]| {
+        frame(file, (i, ttl), from_client, at, (seq, ack, flags), data);
+    };
+    packet(true, there(0), c, 0, 0x02, b"");
+    packet(false, back(100_000), s, c + 1, 0x12, b"");
+    packet(true, there(600_000), c + 1, s + 1, 0x10, b"");
+    packet(true, there(700_000), c + 1, s + 1, 0x18, request.as_bytes());
+    packet(false, back(1_000_000 + service_ns), s + 1, c_end, 0x18, response.as_bytes());
+    packet(true, there(1_700_000 + service_ns), c_end, s_end, 0x11, b"");
+    packet(false, back(2_000_000 + service_ns), s_end, c_end + 1, 0x11, b"");
+    packet(true, there(2_700_000 + service_ns), c_end + 1, s_end + 1, 0x10, b"");
+}
+
+fn frame(
+    file: &mut Vec<u8>,
+    (i, ttl): (u32, u8),
+    from_client: bool,
+    at: u32,
+    (seq, ack, flags): (u32, u32, u8),
+    data: &[u8],
+) {
+    let (client, server) = ([10, 0, 0, 2], [10, 0, 1, 5]);
+    let (client_port, server_port) = (40_000 + i as u16, 8_080u16);
+    let (from, to) = if from_client { (client, server) } else { (server, client) };
+    let ports = if from_client { (client_port, server_port) } else { (server_port, client_port) };
+    // The far side's frames arrive with the other side's TTL.
+    let ttl = if from_client { ttl } else { 127 - ttl };
+    let length = (40 + data.len()) as u16;
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+    frame.extend(length.to_be_bytes());
+    frame.extend((seq as u16 ^ u16::from(flags)).to_be_bytes());
+    frame.extend([0x40, 0, ttl, 6, 0, 0]);
+    frame.extend(from.into_iter().chain(to));
+    frame.extend(ports.0.to_be_bytes());
+    frame.extend(ports.1.to_be_bytes());
+    frame.extend(seq.to_be_bytes());
+    frame.extend(ack.to_be_bytes());
+    frame.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend(data);
+    let ns = u64::from(i) * 50_000_000 + u64::from(at);
+    file.extend((START_S + (ns / 1_000_000_000) as u32).to_le_bytes());
+    file.extend(((ns % 1_000_000_000) as u32).to_le_bytes());
+    file.extend([frame.len() as u32, frame.len() as u32].iter().flat_map(|n| n.to_le_bytes()));
+    file.extend(frame);
+}

@@ -1,0 +1,274 @@
+//! The real binary over captures made here: every command, its streams, exit codes and errors. Never the network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+mod capture;
+
+/// A directory of its own with two captures of one request, and the program running in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("client.pcap"), capture::requests(20, 64, 0)).unwrap();
+        fs::write(place.path("server.pcap"), capture::requests(20, 63, 150_000)).unwrap();
+        place
+    }
+
+    fn with_bundle() -> Self {
+        let place = Place::new();
+        place.ok(&[
+            "import",
+            "--host",
+            "box",
+            "--netns",
+            "client=eth0@client.pcap",
+            "--netns",
+            "server=eth0@server.pcap",
+            "-o",
+            "b.afterpath",
+        ]);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_afterpath"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("XDG_CACHE_HOME", self.path("cache"));
+        command.env_remove("COLUMNS").env_remove("NO_COLOR");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// stdout of a run that went well.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn check(&self, arguments: &[&str], code: i32, stderr: &str) {
+        let output = self.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(stderr), "{arguments:?}: {text}");
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn from_captures_to_every_report() {
+    let place = Place::with_bundle();
+    let summary = place.ok(&["analyze", "b.afterpath"]);
+    assert!(summary.contains("20 traces") && summary.contains("http1"), "{summary}");
+    let traces = place.ok(&["traces", "b.afterpath", "--slowest", "1"]);
+    assert!(traces.contains("GET /item/"), "{traces}");
+    let line = place.ok(&["traces", "b.afterpath", "--slowest", "1", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+    assert_eq!(line["schema"], "afterpath.traces/1");
+    let waterfall = place.ok(&["trace", line["id"].as_str().unwrap(), "b.afterpath"]);
+    assert!(waterfall.contains("client/eth0") && waterfall.contains("server/eth0"), "{waterfall}");
+    assert!(!waterfall.contains('\x1b'), "no colour without a terminal");
+    let coloured =
+        place.ok(&["trace", line["id"].as_str().unwrap(), "b.afterpath", "--color", "always"]);
+    assert!(coloured.contains("\x1b[33;1m"));
+    for report in [&["hops"][..], &["services"], &["explain", "+1s"]] {
+        let arguments = [report, &["b.afterpath"]].concat();
+        assert!(!place.ok(&arguments).is_empty());
+        for line in place.ok(&[&arguments[..], &["--json"]].concat()).lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(value["schema"].as_str().unwrap().starts_with("afterpath."));
+        }
+    }
+    let planted = place.ok(&["trace", "request-7", "b.afterpath"]);
+    assert!(planted.contains("/item/7"), "{planted}");
+}
+
+#[test]
+fn results_are_kept_and_never_trusted_blindly() {
+    let place = Place::with_bundle();
+    let first = place.ok(&["export", "--format", "calls", "-o", "-", "b.afterpath"]);
+    let [file] = &place.names("b.afterpath.analysis")[..] else { panic!("one file of results") };
+    let stored = place.path("b.afterpath.analysis").join(file);
+    let again = place.run(&["export", "--format", "calls", "-o", "-", "b.afterpath"]);
+    assert_eq!((String::from_utf8(again.stdout).unwrap(), again.stderr.len()), (first.clone(), 0));
+    assert_eq!(
+        place.ok(&["export", "--format", "calls", "-o", "-", "b.afterpath.analysis"]),
+        first
+    );
+
+    let mut bytes = fs::read(&stored).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&stored, &bytes).unwrap();
+    let altered = place.run(&["export", "--format", "calls", "-o", "-", "b.afterpath"]);
+    assert_eq!(String::from_utf8(altered.stdout).unwrap(), first);
+    assert!(String::from_utf8(altered.stderr).unwrap().contains("analyzing again"));
+
+    for threads in ["1", "2", "8"] {
+        let fresh = [
+            "export",
+            "--format",
+            "calls",
+            "-o",
+            "-",
+            "b.afterpath",
+            "--again",
+            "--threads",
+            threads,
+        ];
+        assert_eq!(place.ok(&fresh), first, "{threads} threads");
+    }
+}
+
+#[test]
+fn outputs_appear_whole_and_overwrite_nothing() {
+    let place = Place::with_bundle();
+    place.check(&["import", "client.pcap", "-o", "b.afterpath"], 1, "error[output-exists]");
+    place.ok(&["import", "client.pcap", "-o", "b.afterpath", "--force"]);
+    place.ok(&["export", "--format", "parquet", "-o", "tables", "b.afterpath"]);
+    assert_eq!(
+        place.names("tables"),
+        ["calls.parquet", "flows.parquet", "hops.parquet", "observations.parquet"]
+    );
+    place.check(
+        &["export", "--format", "parquet", "-o", "tables", "b.afterpath"],
+        1,
+        "error[output-exists]",
+    );
+    place.ok(&["export", "--format", "parquet", "-o", "tables", "b.afterpath", "--force"]);
+    fs::create_dir(place.path("precious")).unwrap();
+    fs::write(place.path("precious/thesis.txt"), "x").unwrap();
+    place.check(
+        &["export", "--format", "parquet", "-o", "precious", "b.afterpath", "--force"],
+        1,
+        "no afterpath wrote",
+    );
+    place.ok(&["export", "--format", "pcapng", "-o", "out.pcapng", "b.afterpath"]);
+    assert_eq!(fs::read(place.path("out.pcapng")).unwrap()[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    place.ok(&["pack", "b.afterpath", "-o", "one.tar"]);
+    place.ok(&["pack", "b.afterpath", "-o", "two.tar"]);
+    assert_eq!(fs::read(place.path("one.tar")).unwrap(), fs::read(place.path("two.tar")).unwrap());
+    assert!(place.ok(&["verify", "one.tar", "b.afterpath"]).contains("whole"));
+    let hidden: Vec<_> = place.names(".").into_iter().filter(|n| n.starts_with('.')).collect();
+    assert!(hidden.is_empty(), "left behind: {hidden:?}");
+}
+
+#[test]
+fn errors_have_names_and_codes() {
+    let place = Place::with_bundle();
+    place.check(&["traces", "nowhere.afterpath"], 1, "error[");
+    place.check(&["traces"], 2, "BUNDLE");
+    place.check(
+        &["traces", "b.afterpath", "--where", "durration > 5ms"],
+        2,
+        "error[bad-condition]: unknown field `durration`",
+    );
+    place.check(&["traces", "b.afterpath", "--tz", "Mars"], 2, "+02:00");
+    place.check(&["explain", "yesterday", "b.afterpath"], 2, "error[bad-time]");
+    place.check(&["trace", "ffff", "b.afterpath"], 1, "error[unknown-trace]");
+    place.check(&["import", "-o", "x"], 2, "no capture");
+    place.check(&["import", "--netns", "a=client.pcap", "-o", "x"], 2, "needs a --host");
+    place.check(
+        &["export", "--format", "parquet", "-o", "-", "b.afterpath"],
+        2,
+        "error[bad-output]",
+    );
+    fs::write(place.path("evil\x1b[31m.pcap"), "no capture at all").unwrap();
+    let output = place.run(&["import", "evil\x1b[31m.pcap", "-o", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!output.stderr.contains(&0x1b), "a file's name is harmless too");
+    assert!(!place.path("x").exists());
+}
+
+#[test]
+fn a_truncated_capture_is_used_and_said() {
+    let place = Place::new();
+    let whole = capture::requests(20, 64, 0);
+    fs::write(place.path("cut.pcap"), &whole[..whole.len() - 7]).unwrap();
+    place.check(&["import", "cut.pcap", "-o", "b"], 0, "warning[truncated-capture]");
+    place.check(&["import", "cut.pcap", "-o", "c", "--strict"], 1, "error[strict]");
+    assert!(place.ok(&["traces", "b"]).contains("GET /item/"));
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let place = Place::with_bundle();
+    let mut child = place
+        .command(&["export", "--format", "calls", "-o", "-", "b.afterpath"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()),
+        (Some(0), "")
+    );
+}
+
+#[test]
+fn a_read_only_place_uses_the_cache() {
+    let place = Place::with_bundle();
+    // A file where the folder would be: unwritable for every user.
+    fs::write(place.path("b.afterpath.analysis"), "").unwrap();
+    place.ok(&["traces", "b.afterpath"]);
+    assert_eq!(place.names("cache/afterpath").len(), 1);
+    assert!(place.run(&["traces", "b.afterpath"]).stderr.is_empty());
+}
+
+#[test]
+fn the_demo_is_a_tour() {
+    let place = Place::with_bundle();
+    let tour = place.ok(&["demo", "--sample", "b.afterpath"]);
+    assert!(
+        tour.contains("client/eth0") && tour.contains("afterpath traces --slowest 5"),
+        "{tour}"
+    );
+    assert_eq!(
+        place.names("afterpath-demo"),
+        [
+            "README.md",
+            "calls.jsonl",
+            "demo.afterpath.tar",
+            "demo.afterpath.tar.analysis",
+            "waterfall.txt"
+        ]
+    );
+    place.check(&["demo", "--sample", "b.afterpath"], 1, "error[output-exists]");
+    place.ok(&["demo", "--sample", "b.afterpath", "--force"]);
+    let next = place.run(&["traces", "--slowest", "5", "afterpath-demo/demo.afterpath.tar"]);
+    assert!(next.status.success() && next.stderr.is_empty());
+}
+
+#[test]
+fn completions_and_man_pages() {
+    let place = Place::new();
+    assert!(place.ok(&["completions", "bash"]).contains("explain"));
+    place.ok(&["man", "man1"]);
+    assert!(place.names("man1").contains(&"afterpath-traces.1".to_owned()));
+    assert!(Path::new(env!("CARGO_BIN_EXE_afterpath")).exists());
+}

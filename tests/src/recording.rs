@@ -1,0 +1,100 @@
+//! Fresh recordings of the testbed for tests: recorded once per run, imported as a user would. Never touches anything
+//! outside the testbed's own namespaces and a temporary folder.
+
+use afterpath_formats::bundle::Bundles;
+use afterpath_formats::import::{ImportPlan, Word, import};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// The testbed is one: recordings come one after the other.
+static TESTBED: Mutex<()> = Mutex::new(());
+
+/// A recording and the bundle imported from it; both vanish when dropped.
+pub struct Recording {
+    folder: tempfile::TempDir,
+    /// The opened bundle.
+    pub bundles: Bundles,
+}
+
+impl Recording {
+    /// Records with the given `testbed record` options. `None`, said on the test's output, where this machine can't: not
+    /// root or not Linux.
+    ///
+    /// # Panics
+    /// When the testbed fails, and instead of giving `None` when `AFTERPATH_REQUIRE_ALL` is set.
+    pub fn fresh(options: &[&str]) -> Option<Recording> {
+        if let Some(why) = cannot_record() {
+            assert!(std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(), "not skipped in CI: {why}");
+            eprintln!("skipped: {why}");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let guard = TESTBED.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = Command::new(testbed())
+            .args(["record", "--out"])
+            .arg(folder.path().join("recording"))
+            .args(options)
+            .status()
+            .expect("the testbed starts");
+        drop(guard);
+        assert!(status.success(), "testbed record {options:?} failed: {status}");
+        let bundle = folder.path().join("bundle.afterpath");
+        import_recording(&folder.path().join("recording"), &bundle);
+        let bundles = Bundles::open(&[bundle]).expect("the bundle opens");
+        assert!(bundles.warnings.is_empty(), "{:?}", bundles.warnings);
+        Some(Recording { folder, bundles })
+    }
+
+    /// The folder with the captures and the truth.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("recording")
+    }
+
+    /// The imported bundle.
+    pub fn bundle(&self) -> PathBuf {
+        self.folder.path().join("bundle.afterpath")
+    }
+}
+
+fn cannot_record() -> Option<&'static str> {
+    if !cfg!(target_os = "linux") {
+        return Some("the testbed needs Linux");
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let root = status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"));
+    if root { None } else { Some("the testbed needs root") }
+}
+
+/// The testbed's launcher.
+pub fn testbed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testbed/testbed")
+}
+
+/// Imports a recording with the arguments that the testbed wrote beside it.
+pub fn import_recording(recording: &Path, bundle: &Path) {
+    let text = std::fs::read_to_string(recording.join("import-args")).expect("import-args is there");
+    let arguments: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<Word> = arguments
+        .chunks(2)
+        .map(|pair| match pair {
+            ["--host", name] => Word::Host(name.to_string()),
+            ["--netns", value] => Word::Netns(beside(recording, value)),
+            other => panic!("import-args has {other:?}"),
+        })
+        .collect();
+    let plan = ImportPlan::parse(&words, bundle).expect("import-args are valid");
+    let summary = import(&plan, &|_| ()).expect("the recording imports");
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+}
+
+/// `podA=eth0@podA.eth0.pcap,…` with the files' folder put before them.
+fn beside(recording: &Path, value: &str) -> String {
+    let (name, files) = value.split_once('=').expect("a namespace and its files");
+    let place = |file: &str| match file.split_once('@') {
+        Some((interface, file)) => format!("{interface}@{}", recording.join(file).display()),
+        None => recording.join(file).display().to_string(),
+    };
+    let files: Vec<String> = files.split(',').map(place).collect();
+    format!("{name}={}", files.join(","))
+}

@@ -1,0 +1,95 @@
+//! Freshly recorded traffic of the testbed, reconstructed and held against what its services logged. Never tunes anything:
+//! a figure that is missed fails.
+
+#![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
+
+use afterpath::call::Analysis;
+use afterpath::link::Evidence;
+use afterpath::pipeline::{Config, analyze};
+use afterpath_tests::recording::Recording;
+use afterpath_tests::score::{Matching, Score, forward_times, score};
+use afterpath_tests::truth::Truth;
+
+/// Planted ids masked: the scores are for what is known without them.
+const MASKED: Config = Config { evidence: Evidence { ignore_ids: true } };
+
+fn check(name: &str, options: &[&str]) -> Option<(Recording, Truth, Analysis, Score)> {
+    let recording = Recording::fresh(options)?;
+    let truth = Truth::read(&recording.path());
+    let analysis = analyze(&recording.bundles, &MASKED);
+    let score = score(&analysis, &truth);
+    println!("{name}\n{score}");
+    Some((recording, truth, analysis, score))
+}
+
+#[test]
+fn alone_every_call_has_its_path_and_its_parent() {
+    let options = ["--requests", "500", "--concurrency", "1"];
+    let Some((_, _, _, score)) = check("c = 1", &options) else { return };
+    assert!(score.paths.percent() >= 99.0 && score.paths.all >= 2_000, "{score}");
+    assert!(score.store_links.percent() >= 99.0, "{score}");
+}
+
+#[test]
+fn eight_at_once_every_call_has_its_path_and_doubtful_links_say_so() {
+    let options = ["--requests", "500", "--concurrency", "8", "--seed", "2"];
+    let Some((_, _, _, score)) = check("c = 8", &options) else { return };
+    assert!(score.paths.percent() >= 99.0 && score.paths.all >= 2_000, "{score}");
+    let share_said = 100.0 * score.silently_wrong as f64 / score.paths.all as f64;
+    assert!(share_said < 1.0, "wrong links that don't say they are ambiguous: {score}");
+}
+
+#[test]
+fn captures_on_any_interface_give_the_same_paths() {
+    let options = ["--requests", "60", "--concurrency", "2", "--capture", "any"];
+    let Some((recording, truth, mut analysis, _)) = check("any", &options) else { return };
+    let names = interface_names(&recording);
+    for point in &mut analysis.points {
+        if let Some(name) = names[&point.netns][point.interface.trim_start_matches("if")].as_str() {
+            point.interface = name.to_string();
+        }
+    }
+    let score = score(&analysis, &truth);
+    println!("any, interfaces named\n{score}");
+    assert!(score.paths.percent() >= 99.0, "{score}");
+}
+
+/// Linux cooked captures name interfaces by number; the testbed says which is which.
+fn interface_names(recording: &Recording) -> serde_json::Value {
+    let text = std::fs::read_to_string(recording.path().join("truth.json")).expect("it was read");
+    let truth: serde_json::Value = serde_json::from_str(&text).expect("it was parsed");
+    truth["recording"]["interfaces"].clone()
+}
+
+#[test]
+fn a_known_delay_shows_at_its_hop_and_nowhere_else() {
+    let options =
+        ["--requests", "60", "--concurrency", "2", "--delay", "25", "--delay-request", "30"];
+    let Some((_, truth, analysis, _)) = check("delay", &options) else { return };
+    let [delay] = &truth.delays[..] else { panic!("one delay was asked for") };
+    let matching = Matching::new(&analysis, &truth);
+    let delayed = matching.of(&delay.call_id).expect("the delayed call was found");
+    let (from, to) = (&delay.between.0, &delay.between.1);
+    let at_hop = forward_times(&analysis, from, to);
+    let held = at_hop.iter().find(|(call, _)| *call == delayed).expect("it has this hop").1;
+    println!("held {} ns, shown {held} ns", delay.hold_ns);
+    assert!(held >= delay.hold_ns && held - delay.hold_ns < 3_000_000, "{held} {}", delay.hold_ns);
+    let elsewhere = analysis.calls.iter().enumerate().flat_map(|(i, call)| {
+        call.hops.iter().filter(move |h| (i, h.forward_ns) != (delayed, Some(held)))
+    });
+    let slow = elsewhere
+        .filter(|h| h.from != h.to)
+        .filter(|h| h.forward_ns > Some(10_000_000) || h.return_ns > Some(10_000_000));
+    assert_eq!(slow.count(), 0, "the delay shows at one hop only");
+}
+
+#[test]
+fn one_two_and_eight_threads_give_equal_results() {
+    let options = ["--requests", "30", "--concurrency", "4"];
+    let Some((recording, _, analysis, _)) = check("threads", &options) else { return };
+    for threads in [1, 2, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let again = pool.install(|| analyze(&recording.bundles, &MASKED));
+        assert!(again == analysis, "{threads} threads differ");
+    }
+}
