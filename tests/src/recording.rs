@@ -25,7 +25,10 @@ impl Recording {
     /// When the testbed fails, and instead of giving `None` when `AFTERPATH_REQUIRE_ALL` is set.
     pub fn fresh(options: &[&str]) -> Option<Recording> {
         if let Some(why) = cannot_record() {
-            assert!(std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(), "not skipped in CI: {why}");
+            assert!(
+                std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(),
+                "not skipped in CI: {why}"
+            );
             eprintln!("skipped: {why}");
             return None;
         }
@@ -62,7 +65,8 @@ fn cannot_record() -> Option<&'static str> {
         return Some("the testbed needs Linux");
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let root = status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"));
+    let root =
+        status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"));
     if root { None } else { Some("the testbed needs root") }
 }
 
@@ -73,7 +77,8 @@ pub fn testbed() -> PathBuf {
 
 /// Imports a recording with the arguments that the testbed wrote beside it.
 pub fn import_recording(recording: &Path, bundle: &Path) {
-    let text = std::fs::read_to_string(recording.join("import-args")).expect("import-args is there");
+    let text =
+        std::fs::read_to_string(recording.join("import-args")).expect("import-args is there");
     let arguments: Vec<&str> = text.split_whitespace().collect();
     let words: Vec<Word> = arguments
         .chunks(2)

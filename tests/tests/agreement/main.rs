@@ -81,8 +81,10 @@ fn transactions_and_last_bytes_agree_with_tshark_reassembling_bodies() {
     }
     let ours = ours::transactions(&FIXTURE.analysis);
     let theirs = tshark::transactions(&FIXTURE.capture, Bodies::Reassembled);
+    let n_malformed = theirs.values().filter(|messages| messages.malformed).count();
+    assert!(n_malformed * 100 <= theirs.len(), "tshark gave up on {n_malformed} connections");
     let mut n_times = 0;
-    for (connection, ours, theirs) in pairs(&ours, &theirs) {
+    for (connection, ours, theirs) in pairs(&ours, &theirs).filter(|(_, _, t)| !t.malformed) {
         let methods: Vec<_> = ours.iter().map(|t| t.method.as_str()).collect();
         let statuses: Vec<_> = ours.iter().map(|t| t.status.as_str()).collect();
         assert_eq!(methods, theirs.methods(), "{connection:?}");

@@ -30,6 +30,8 @@ pub(crate) struct Found {
 pub(crate) struct Messages {
     pub(crate) requests: Vec<Found>,
     pub(crate) responses: Vec<Found>,
+    /// tshark gave up on a frame, as 4.0 does when a chunked body's last line end is cut in two.
+    pub(crate) malformed: bool,
     /// A request was sent before the response to the one before it was there.
     pub(crate) pipelined: bool,
 }
@@ -55,11 +57,20 @@ pub(crate) fn transactions(capture: &Path, bodies: Bodies) -> BTreeMap<Connectio
         // Without bodies, what follows a head would be taken for a head to come.
         format!("http.desegment_headers:{reassemble}"),
     ];
-    let fields = ["frame.time_epoch", "http.request.method", "http.response.code", "http.time"];
+    let fields = [
+        "frame.time_epoch",
+        "http.request.method",
+        "http.response.code",
+        "http.time",
+        "_ws.malformed",
+    ];
     let mut by_connection: BTreeMap<Connection, Messages> = BTreeMap::new();
-    for row in rows(capture, "http.request || http.response", &preferences, &fields) {
+    for row in
+        rows(capture, "http.request || http.response || _ws.malformed", &preferences, &fields)
+    {
         let (connection, _) = row.connection();
         let messages = by_connection.entry(connection).or_default();
+        messages.malformed |= !row.fields[4].is_empty();
         let at_ns = nanoseconds(&row.fields[0]);
         let found =
             |what: &str, http_time_ns| Found { what: what.to_string(), at_ns, http_time_ns };
