@@ -6,8 +6,8 @@ use afterpath_formats::import::{Limits, import, import_within};
 use afterpath_formats::packet::flow_hash;
 use std::fs;
 
-mod captures;
-use captures::{Frame, Scratch, frames, pcap, plan};
+mod made;
+use made::{Frame, Scratch, frames, pcap, plan};
 
 #[test]
 fn packets_come_back_sorted_and_equal() {

@@ -5,8 +5,8 @@ use afterpath_formats::import::{ImportPlan, Word, import};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-mod captures;
-use captures::{Scratch, frames, pcap, plan};
+mod made;
+use made::{Scratch, frames, pcap, plan};
 
 /// A bundle of two hosts, `a` and `b`.
 fn bundle(scratch: &Scratch) -> PathBuf {
@@ -69,6 +69,25 @@ fn flip_footer(path: &Path) {
     let at = bytes.len() - 40;
     bytes[at..].iter_mut().for_each(|byte| *byte ^= 0x55);
     fs::write(path, bytes).expect("writable");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    let linked = |path: &Path| {
+        let elsewhere = path.with_extension("moved");
+        fs::rename(path, &elsewhere).expect("movable");
+        std::os::unix::fs::symlink(elsewhere, path).expect("linkable");
+    };
+    check("packets", "a", linked, &["not-a-bundle"], &["not-a-bundle"], 1000);
+    check(
+        "packets",
+        "a",
+        |path| linked(path.parent().expect("a folder")),
+        &["not-a-bundle"],
+        &["not-a-bundle"],
+        1000,
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use afterpath_formats::import::{Limits, import, import_within};
 use proptest::prelude::*;
 use std::path::Path;
 
-mod captures;
-use captures::{Scratch, frames, pcap, plan};
+mod made;
+use made::{Scratch, frames, pcap, plan};
 
 /// Imports `bytes` and exports them, in runs of `run_bytes`.
 fn round_trip(bytes: &[u8], run_bytes: usize) -> (Vec<u8>, Exported) {

@@ -72,19 +72,11 @@ impl Source {
         match &self.place {
             Place::Directory => {
                 let path = self.shown(name);
-                // A link inside a bundle may point anywhere: it is not followed.
-                let kind =
-                    std::fs::symlink_metadata(&path).map_err(|error| match error.kind() {
-                        io::ErrorKind::NotFound => missing(),
-                        _ => Error::io(&path, &error),
-                    })?;
-                if !kind.is_file() {
-                    return Err(Error::new(
-                        &path,
-                        At::File,
-                        Kind::NotABundle("no plain file".into()),
-                    ));
-                }
+                check_plain(&self.path, name).map_err(|error| match error {
+                    None => Error::new(&path, At::File, Kind::NotABundle("no plain file".into())),
+                    Some(error) if error.kind() == io::ErrorKind::NotFound => missing(),
+                    Some(error) => Error::io(&path, &error),
+                })?;
                 File::open(&path).and_then(Blob::whole).map_err(|error| Error::io(&path, &error))
             }
             Place::Tar { blob, files } => {
@@ -106,6 +98,21 @@ impl Source {
             }
         }
     }
+}
+
+/// A link inside a bundle may point anywhere: neither files nor folders that are links are followed.
+fn check_plain(bundle: &Path, name: &str) -> std::result::Result<(), Option<io::Error>> {
+    let mut path = bundle.to_path_buf();
+    let mut elements = name.split('/').peekable();
+    while let Some(element) = elements.next() {
+        path.push(element);
+        let kind = std::fs::symlink_metadata(&path).map_err(Some)?.file_type();
+        let plain = if elements.peek().is_some() { kind.is_dir() } else { kind.is_file() };
+        if !plain {
+            return Err(None);
+        }
+    }
+    Ok(())
 }
 
 fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {

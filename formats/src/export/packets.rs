@@ -29,7 +29,7 @@ pub struct Exported {
 
 /// Writes the packets of `hosts` (indices into `bundles.hosts`), host after host, to `out`; `shown` names it in errors.
 ///
-/// Peak memory is one run (about 300 MB) and one row group of other blocks; more packets are sorted through temporary files.
+/// Peak memory is one run (about 250 MB) and one row group of other blocks; more packets are sorted through temporary files.
 pub fn export_pcapng(
     bundles: &Bundles,
     hosts: &[u32],
