@@ -1,5 +1,11 @@
 //! The real binary over captures made here: every command, its streams, exit codes and errors. Never the network.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests, with steps of their own in functions"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

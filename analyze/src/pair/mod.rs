@@ -371,11 +371,7 @@ mod tests {
                 message(Role::Request, 20, 4, 20),
                 message(Role::Response, 20, 5, 30),
             ],
-            &[
-                (Open, Some(1), None),
-                (Complete, Some(2), Some(3)),
-                (Complete, Some(4), Some(5)),
-            ],
+            &[(Open, Some(1), None), (Complete, Some(2), Some(3)), (Complete, Some(4), Some(5))],
         );
     }
 

@@ -62,7 +62,7 @@ pub fn share(part: f64, whole: f64) -> String {
     }
     let percent = part / whole * 100.0;
     match percent {
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p > 0.0 && p < 0.1 => "<0.1 %".to_owned(),
         p if p.abs() < 9.95 || (p > 99.0 && p < 99.95) => format!("{p:.1} %"),
         p => format!("{p:.0} %"),

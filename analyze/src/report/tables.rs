@@ -1,6 +1,8 @@
 //! The result as columns for Parquet: calls, observations, hops, flows. One line per column, its meaning beside it and in
 //! the file's metadata. Never an unsigned 64-bit or timestamp column: other readers refuse them.
 
+#![allow(clippy::disallowed_types, reason = "arrow's schemas take their metadata as a HashMap")]
+
 use super::calls;
 use super::measure;
 use super::names::Names;
@@ -284,6 +286,10 @@ fn close(close: Close) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests read the page of columns, and the wish to bless it"
+)]
 mod tests {
     use super::*;
     use crate::report::sample;

@@ -5,7 +5,7 @@ const NANOSECOND_MAGIC: u32 = 0xa1b2_3c4d;
 const START_S: u32 = 1_795_342_443;
 
 /// `n` requests, one connection each, 50 ms apart, seen with this TTL and this much (ns) after the client sent them.
-pub fn requests(n: u32, ttl: u8, delay_ns: u32) -> Vec<u8> {
+pub(crate) fn requests(n: u32, ttl: u8, delay_ns: u32) -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(NANOSECOND_MAGIC.to_le_bytes());
     file.extend([2, 0, 4, 0]);

@@ -87,7 +87,12 @@ fn response(method: &str, status: u16, random: &mut Random) -> Vec<u8> {
         random.pick(&BODY_TYPES),
     )
     .into_bytes();
-    let length = if status == 200 { random.spread(128, 10) } else { random.spread(64, 3) } as usize;
+    // Mostly what interfaces answer, a tenth pages and pictures.
+    let length = match status {
+        200 if random.percent(10) => random.spread(4_096, 5),
+        200 => random.spread(128, 7),
+        _ => random.spread(64, 3),
+    } as usize;
     let bodyless = method == "HEAD" || status == 204 || status == 304;
     if bodyless && status != 200 {
         bytes.extend(b"\r\n");

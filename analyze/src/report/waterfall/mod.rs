@@ -1,5 +1,6 @@
 //! One trace as a waterfall: the tree of calls with bars on the common timeline, under each call its path with every
 //! hop's time, its link's evidence and its doubts. Never hides a point silently, never draws a bar where none is known.
+//! Long: what stands on a line is decided in one place.
 
 use super::harmless::{fit_left, fit_right, harmless, width};
 use super::ink::Ink;

@@ -36,9 +36,9 @@ fn pcapng(a: &Export, strict: bool) -> Result<()> {
     let bundles = input::open(&a.bundles)?;
     let hosts = hosts(&bundles, &a.host)?;
     let mut n_warnings = bundles.warnings.len();
-    into_output(a, |mut out| {
+    into_output(a, |out| {
         let _progress = Progress::begin("exporting packets");
-        let exported = export_pcapng(&bundles, &hosts, &mut out, &a.output)?;
+        let exported = export_pcapng(&bundles, &hosts, out, &a.output)?;
         exported.warnings.iter().for_each(warn);
         n_warnings += exported.warnings.len();
         Ok(())
