@@ -2,7 +2,7 @@
 //! proxy passes on unchanged, and by who already waits for another call. Every link says how many parents were possible.
 //! Never looks at times of two clocks.
 
-use crate::call::{Call, CallIndex, CallState, Flow, Link, LinkKind, Point};
+use crate::call::{Call, CallIndex, CallState, Flow, FlowIndex, Link, LinkKind, Point};
 use std::collections::BTreeMap;
 
 mod candidates;
@@ -27,23 +27,36 @@ pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evi
     if candidates.is_empty() {
         return;
     }
-    let mut linker = Linker { calls, windows: &windows, busy: vec![(i64::MIN, 0); windows.len()] };
+    let busy = vec![Vec::new(); windows.len()];
+    let mut linker = Linker { calls, windows: &windows, busy, written: BTreeMap::new() };
     let (relays, others): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|c| linker.could_be_relay(c));
     for child in relays {
         linker.relay(child, evidence);
     }
     let proxies = linker.proxies();
-    for child in others {
-        linker.work(child, &proxies, evidence);
+    let narrowed = others.into_iter().map(|c| linker.narrow(c, &proxies, evidence));
+    let (certain, doubtful): (Vec<_>, Vec<_>) =
+        narrowed.collect::<Vec<_>>().into_iter().partition(|n| n.candidates.parents.len() == 1);
+    // What is certain first: it shows when the other parents had to wait.
+    for child in certain.into_iter().chain(doubtful) {
+        linker.work(child);
     }
 }
 
 struct Linker<'a> {
     calls: &'a mut [Call],
     windows: &'a [Window],
-    /// Per parent: until when its children so far keep it waiting, and how many it has.
-    busy: Vec<(i64, u32)>,
+    /// Per parent: when its children so far keep it waiting, by their start.
+    busy: Vec<Vec<(i64, i64)>>,
+    /// Per flow and instant of a write: the parent it was given.
+    written: BTreeMap<(FlowIndex, i64), CallIndex>,
+}
+
+/// A child with its narrowed parents and why they were narrowed.
+struct Narrowed {
+    candidates: Candidates,
+    reasons: Vec<String>,
 }
 
 /// A server's address and port in its place: one listening process.
@@ -70,34 +83,44 @@ impl Linker<'_> {
         self.drop_ancestors(&mut parents);
         let rank = |p: CallIndex| {
             let slack = self.windows[p as usize].slack_around(&self.windows[child as usize]);
-            (self.busy[p as usize].1 == 0, std::cmp::Reverse((slack, p)))
+            (self.busy[p as usize].is_empty(), std::cmp::Reverse((slack, p)))
         };
         let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
         self.settle(child, chosen, parents.len(), LinkKind::Relay, reasons);
     }
 
     /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
-    fn work(
-        &mut self,
-        candidates: Candidates,
+    fn narrow(
+        &self,
+        mut candidates: Candidates,
         proxies: &BTreeMap<Listener, bool>,
         evidence: &Evidence,
-    ) {
-        let child = candidates.child;
-        let mut parents = candidates.parents;
+    ) -> Narrowed {
+        let parents = &mut candidates.parents;
         let mut reasons = Vec::new();
-        self.narrow_by_ids(child, &mut parents, &mut reasons, evidence);
+        self.narrow_by_ids(candidates.child, parents, &mut reasons, evidence);
         let is_service = |p: &CallIndex| !proxies.get(&self.listener(*p)).copied().unwrap_or(false);
         if parents.iter().any(is_service) {
             parents.retain(is_service);
         }
-        self.drop_ancestors(&mut parents);
-        let start = self.windows[child as usize].asked_from;
-        // The most recently active, preferring one that waits for no other call.
+        self.drop_ancestors(parents);
+        Narrowed { candidates, reasons }
+    }
+
+    /// Takes the parent that wrote another command in the same segment (a pipeline); else the most recently active one,
+    /// preferring those that wait for no other call meanwhile.
+    fn work(&mut self, Narrowed { candidates, reasons }: Narrowed) {
+        let Candidates { child, parents } = candidates;
+        let asked = &self.windows[child as usize];
+        let same_write = self.written.get(&self.write_of(child)).copied();
         let rank = |p: CallIndex| {
-            let (until, _) = self.busy[p as usize];
-            let active = self.windows[p as usize].request_last.max(until.min(start));
-            (until <= start, active, std::cmp::Reverse(p))
+            let busy = &self.busy[p as usize];
+            let at = busy.partition_point(|&(from, _)| from <= asked.asked_from);
+            let before = busy[..at].last().map_or(i64::MIN, |&(_, to)| to);
+            let after = busy.get(at).map_or(i64::MAX, |&(from, _)| from);
+            let waits = before > asked.asked_from || after < asked.asked_to;
+            let active = self.windows[p as usize].request_last.max(before.min(asked.asked_from));
+            (Some(p) == same_write, !waits, active, std::cmp::Reverse(p))
         };
         let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
         self.settle(child, chosen, parents.len(), LinkKind::Work, reasons);
@@ -147,12 +170,18 @@ impl Linker<'_> {
                 format!("contained, {k} candidates, most recently active taken")
             }
         });
+        let asked = &self.windows[child as usize];
         let busy = &mut self.busy[parent as usize];
-        busy.0 = busy.0.max(self.windows[child as usize].asked_to);
-        busy.1 += 1;
+        let at = busy.partition_point(|&(from, _)| from <= asked.asked_from);
+        busy.insert(at, (asked.asked_from, asked.asked_to));
+        self.written.insert(self.write_of(child), parent);
         let (confidence, candidates) = (1.0 / k as f64, k as u32);
         self.calls[child as usize].link =
             Some(Link { parent, kind, confidence, candidates, evidence: reasons });
+    }
+
+    fn write_of(&self, call: CallIndex) -> (FlowIndex, i64) {
+        (self.calls[call as usize].spans[0].flow, self.windows[call as usize].asked_from)
     }
 
     fn listener(&self, call: CallIndex) -> Listener {
@@ -167,7 +196,7 @@ impl Linker<'_> {
             if matches!(call.state, CallState::Complete) {
                 let count = counts.entry(self.listener(i as CallIndex)).or_default();
                 count.0 += 1;
-                count.1 += u64::from(self.busy[i].1 > 0);
+                count.1 += u64::from(!self.busy[i].is_empty());
             }
         }
         counts

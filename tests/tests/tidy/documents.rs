@@ -113,7 +113,7 @@ fn samples_are_small() {
     let complaint = |source: &&Source| {
         (source.size_bytes > 2 * MIB).then(|| format!("{}: {}", source.path, source.size_bytes))
     };
-    none(samples.iter().filter_map(|source| complaint(source)).collect());
+    none(samples.iter().filter_map(complaint).collect());
     let all_bytes: u64 = samples.iter().map(|source| source.size_bytes).sum();
     assert!(all_bytes <= 20 * MIB, "samples/ holds {all_bytes} bytes");
     let demo = SOURCES.iter().find(|source| source.path.starts_with("analyze/assets/demo."));
