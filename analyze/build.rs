@@ -1,9 +1,7 @@
 //! Tells the program two things about its build: which analyzer it is (a hash of the stages' sources, so that results of
 //! another one are never reused) and whether the demo's sample was there. Never fails a build.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a build script is not the library: it reads its package and its environment"
-)]
+
+#![allow(clippy::disallowed_methods, reason = "a build script reads the sources")]
 
 use std::path::{Path, PathBuf};
 

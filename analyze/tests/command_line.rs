@@ -1,10 +1,7 @@
 //! The real binary over captures made here: every command, its streams, exit codes and errors. Never the network.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "tests, with steps of their own in functions"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::disallowed_methods, reason = "outputs are files")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,7 @@
 //! Golden tests: every report over every sample as readable text under `tests/golden/`. `AFTERPATH_BLESS=1` writes them
 //! anew; a difference is shown with its first line.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests read golden files, and the wish to bless them"
-)]
+#![allow(clippy::disallowed_methods, reason = "goldens are files")]
 
 use super::{Moment, Options, REPORTS, sample};
 use crate::call::Analysis;

@@ -68,7 +68,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         if (options.failed && !call.failed()) || !options.filter.matches(analysis, &names, call) {
             continue;
         }
-        let key = (names.client(analysis, call), names.server(&call.server), call.protocol.clone());
+        let key = (names.caller(analysis, call), names.server(&call.server), call.protocol.clone());
         let edge = edges.entry(key).or_default();
         edge.n_calls += 1;
         edge.n_open += usize::from(measure::is_open(call));

@@ -3,15 +3,21 @@
 
 use crate::call::{Analysis, Call, Endpoint};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The names of one analysis.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    /// Ports each place answers on.
-    ports: BTreeMap<(String, String), BTreeSet<u16>>,
+    /// Ports each place answers on, by host and namespace.
+    ports: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
     /// Hosts on which a namespace of this name was seen.
     hosts: BTreeMap<String, BTreeSet<String>>,
+    /// Addresses of clients that no point is near to.
+    outside: BTreeSet<IpAddr>,
 }
+
+/// More clients than this from outside are one line in tables over edges.
+const OUTSIDE: usize = 16;
 
 impl Names {
     /// Learns what serves where.
@@ -21,8 +27,10 @@ impl Names {
             names.hosts.entry(point.netns.clone()).or_default().insert(point.host.clone());
         }
         for call in &analysis.calls {
-            let place = (call.server.host.clone(), call.server.netns.clone());
-            names.ports.entry(place).or_default().insert(call.server.port);
+            names.learn(&call.server);
+            if call.link.is_none() && call.client.host.is_empty() {
+                names.outside.insert(call.client.address);
+            }
         }
         names
     }
@@ -32,8 +40,8 @@ impl Names {
         if end.host.is_empty() {
             return std::net::SocketAddr::new(end.address, end.port).to_string();
         }
-        let place = (end.host.clone(), end.netns.clone());
-        match self.ports.get(&place).map_or(0, BTreeSet::len) {
+        let ports = self.ports.get(&end.host).and_then(|host| host.get(&end.netns));
+        match ports.map_or(0, BTreeSet::len) {
             0 | 1 => self.place(end),
             _ => format!("{}:{}", self.place(end), end.port),
         }
@@ -46,6 +54,26 @@ impl Names {
             Some(parent) => self.server(&parent.server),
             None => self.place(&call.client),
         }
+    }
+
+    /// [`Names::client`] for tables over edges: many clients from outside are one.
+    pub fn caller(&self, analysis: &Analysis, call: &Call) -> String {
+        let outside = call.link.is_none() && call.client.host.is_empty();
+        match self.outside.len() {
+            n if outside && n > OUTSIDE => format!("{n} addresses outside"),
+            _ => self.client(analysis, call),
+        }
+    }
+
+    /// Nearly every call is to a port that is known by then: no name is copied for those.
+    fn learn(&mut self, end: &Endpoint) {
+        let known = self.ports.get_mut(&end.host).and_then(|host| host.get_mut(&end.netns));
+        if let Some(ports) = known {
+            ports.insert(end.port);
+            return;
+        }
+        let host = self.ports.entry(end.host.clone()).or_default();
+        host.entry(end.netns.clone()).or_default().insert(end.port);
     }
 
     fn place(&self, end: &Endpoint) -> String {
@@ -67,6 +95,20 @@ mod tests {
 
     fn check(end: &Endpoint, expected: &str) {
         assert_eq!(Names::of(&sample::shop()).server(end), expected);
+    }
+
+    #[test]
+    fn many_clients_from_outside_are_one_caller() {
+        let mut analysis = sample::shop();
+        let mut call = analysis.calls[0].clone();
+        call.client.host = String::new();
+        for i in 0..17 {
+            call.client.address = [192, 0, 2, i].into();
+            analysis.calls.push(call.clone());
+        }
+        let names = Names::of(&analysis);
+        assert_eq!(names.caller(&analysis, &call), "17 addresses outside");
+        assert_eq!(names.client(&analysis, &call), "192.0.2.16");
     }
 
     #[test]

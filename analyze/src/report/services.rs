@@ -54,7 +54,7 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
     let names = Names::of(analysis);
     let (mut services, mut edges) = (Tallies::new(), Tallies::new());
     for call in analysis.calls.iter().filter(|c| options.filter.matches(analysis, &names, c)) {
-        let (client, server) = (names.client(analysis, call), names.server(&call.server));
+        let (client, server) = (names.caller(analysis, call), names.server(&call.server));
         let at_server = measure::server_duration(analysis, call);
         let at_client = measure::duration(analysis, call);
         let service = vec![server.clone(), call.protocol.clone()];

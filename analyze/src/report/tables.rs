@@ -1,8 +1,6 @@
 //! The result as columns for Parquet: calls, observations, hops, flows. One line per column, its meaning beside it and in
 //! the file's metadata. Never an unsigned 64-bit or timestamp column: other readers refuse them.
 
-#![allow(clippy::disallowed_types, reason = "arrow's schemas take their metadata as a HashMap")]
-
 use super::calls;
 use super::measure;
 use super::names::Names;
@@ -13,7 +11,6 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -257,10 +254,15 @@ fn flows(analysis: &Analysis, range: Range<usize>) -> Vec<FlowRow<'_>> {
     flows.map(|(index, flow)| FlowRow { analysis, index, flow }).collect()
 }
 
+#[allow(
+    clippy::disallowed_types,
+    reason = "arrow's metadata is one; with one entry it has no order"
+)]
 fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, ArrowError> {
     let arrays: Vec<ArrayRef> = columns.iter().map(|c| (c.make)(rows)).collect();
     let field = |(c, array): (&Column<R>, &ArrayRef)| {
-        let meaning = HashMap::from([("meaning".to_owned(), c.meaning.to_owned())]);
+        let meaning =
+            std::collections::HashMap::from([("meaning".to_owned(), c.meaning.to_owned())]);
         Field::new(c.name, array.data_type().clone(), true).with_metadata(meaning)
     };
     let fields: Vec<Field> = columns.iter().zip(&arrays).map(field).collect();
@@ -286,10 +288,7 @@ fn close(close: Close) -> &'static str {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tests read the page of columns, and the wish to bless it"
-)]
+#[allow(clippy::disallowed_methods, reason = "the document is a file")]
 mod tests {
     use super::*;
     use crate::report::sample;

@@ -77,11 +77,10 @@ fn chosen<'a>(analysis: &'a Analysis, names: &Names, options: &Options) -> Vec<&
 
 /// As many digits of an id as tell all traces apart, 8 at least: `trace` takes them.
 fn id_digits(analysis: &Analysis) -> usize {
-    let mut ids: Vec<String> = analysis.traces.iter().map(|t| calls::id(t.id)).collect();
+    let mut ids: Vec<u64> = analysis.traces.iter().map(|t| t.id).collect();
     ids.sort_unstable();
-    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    let longest = ids.windows(2).map(|pair| common(&pair[0], &pair[1])).max();
-    longest.map_or(8, |n| n + 1).clamp(8, 16)
+    let common = |pair: &[u64]| (pair[0] ^ pair[1]).leading_zeros() as usize / 4;
+    ids.windows(2).map(common).max().map_or(8, |n| n + 1).clamp(8, 16)
 }
 
 fn duration(analysis: &Analysis, trace: &Trace) -> Seen {

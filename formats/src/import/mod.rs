@@ -37,7 +37,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { run_bytes: 176 << 20, chunk_bytes: 4 << 20 }
+        Limits { run_bytes: 448 << 20, chunk_bytes: 4 << 20 }
     }
 }
 

@@ -1,10 +1,7 @@
 //! `afterpath`: everything done with a recording after it was made. Words, paths and printing; never an analysis of its
 //! own.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the binary is where files and the environment are read"
-)]
+#![allow(clippy::disallowed_methods, reason = "the binary opens files and knows its environment")]
 
 use afterpath::report::harmless::harmless;
 use anyhow::Error;
