@@ -1,5 +1,6 @@
 //! The analyzer's result model: calls with their spans at every observation point, links, hops, flows and traces.
 //! Plain data; never computes anything but what a field's name promises.
+//! Long: the model is read as one page; half of it is what the fields mean.
 
 use crate::issue::Issue;
 use crate::protocol::{ExplicitId, Outcome};

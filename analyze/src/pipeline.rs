@@ -159,7 +159,7 @@ fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
     };
     let cuts = file.flow_cuts(PARTITION_ROWS).unwrap_or_else(|error| {
         loss(error.kind.name().to_string(), 1);
-        vec![0..file.n_rows()]
+        std::iter::once(0..file.n_rows()).collect()
     });
     let (mut reassembled, incomplete) = reassemble(file);
     if incomplete > 0 {

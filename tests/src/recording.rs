@@ -29,7 +29,7 @@ impl Recording {
                 std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(),
                 "not skipped in CI: {why}"
             );
-            eprintln!("skipped: {why}");
+            crate::tool::skip(why, "a fresh recording");
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

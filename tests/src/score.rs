@@ -219,10 +219,11 @@ pub fn forward_times(analysis: &Analysis, from: &str, to: &str) -> Vec<(usize, i
     let mut times = Vec::new();
     for (index, call) in analysis.calls.iter().enumerate() {
         for hop in call.hops.iter().filter(|h| matches!(h.part, Part::Wire | Part::Gateway)) {
-            if let Some(forward_ns) = hop.forward_ns {
-                if label(call, hop.from) == from && label(call, hop.to) == to {
-                    times.push((index, forward_ns));
-                }
+            if let Some(forward_ns) = hop.forward_ns
+                && label(call, hop.from) == from
+                && label(call, hop.to) == to
+            {
+                times.push((index, forward_ns));
             }
         }
     }

@@ -217,11 +217,12 @@ impl Direction {
         }
         let begin = self.arena.len();
         self.arena.extend_from_slice(captured);
-        if let Some(last) = self.segments.last_mut() {
-            if last.offset + last.length as u64 == offset && last.begin + last.length == begin {
-                last.length += captured.len();
-                return;
-            }
+        if let Some(last) = self.segments.last_mut()
+            && last.offset + last.length as u64 == offset
+            && last.begin + last.length == begin
+        {
+            last.length += captured.len();
+            return;
         }
         self.segments.push(Segment { offset, begin, length: captured.len() });
     }

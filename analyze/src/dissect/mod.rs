@@ -176,8 +176,10 @@ mod tests {
     use crate::call::CallState;
     use proptest::prelude::*;
 
-    /// (request type, resource, status, request_first, response_last) of the spans.
-    fn check(frames: &[Frame], expected: &[(&str, &str, &str, Option<i64>, Option<i64>)]) {
+    /// (request type, resource, status, request_first, response_last) of a span.
+    type Row<'a> = (&'a str, &'a str, &'a str, Option<i64>, Option<i64>);
+
+    fn check(frames: &[Frame], expected: &[Row<'_>]) {
         let spans = dissect(frames).spans;
         let found: Vec<_> = spans
             .iter()
@@ -200,7 +202,7 @@ mod tests {
         talk
     }
 
-    const TWO: [(&str, &str, &str, Option<i64>, Option<i64>); 2] = [
+    const TWO: [Row<'static>; 2] = [
         ("GET", "/a", "200", Some(4_000), Some(6_000)),
         ("GET", "/a", "200", Some(8_000), Some(10_000)),
     ];

@@ -17,6 +17,10 @@ const BODY: usize = 1024;
 
 /// What a conversation is known to speak.
 #[derive(Default)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one per conversation: boxing would cost each opaque one an allocation"
+)]
 enum Spoken {
     /// Not asked yet.
     #[default]

@@ -89,11 +89,14 @@ impl Homes {
             let (Some(&first), Some(&last)) = (path.first(), path.last()) else { continue };
             let client = self.end_vote(path, first, 0, seen);
             let server = self.end_vote(path, last, 1, seen);
-            if let (Some((a, x)), Some((b, y))) = (&client, &server) {
-                if x == y && a != b && !a.is_loopback() && !b.is_loopback() {
-                    transit.insert(x.clone());
-                    continue;
-                }
+            if let (Some((a, x)), Some((b, y))) = (&client, &server)
+                && x == y
+                && a != b
+                && !a.is_loopback()
+                && !b.is_loopback()
+            {
+                transit.insert(x.clone());
+                continue;
             }
             for (address, place) in [client, server].into_iter().flatten() {
                 *votes.entry(address).or_default().entry(place).or_default() += 1;

@@ -32,7 +32,7 @@ pub(crate) fn version(program: &str) -> String {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
-    line.unwrap_or("version unknown").trim().to_string()
+    line.unwrap_or("version unknown").trim().trim_end_matches('.').to_string()
 }
 
 /// `2026-11-22`, in UTC.

@@ -85,7 +85,8 @@ impl<'a> Connection<'a> {
         for _ in 0..self.random.spread(2, 5) {
             self.now_ns += self.random.spread(10_000, 10);
             let n = self.random.between(1, depth);
-            let exchanges: Vec<Exchange> = (0..n).map(|_| exchange::draw(self.random)).collect();
+            let exchanges: Vec<Exchange> =
+                (0..n).map(|_| exchange::draw(n > 1, self.random)).collect();
             self.exchange(&exchanges);
         }
         self.control(CLIENT, FIN | ACK);

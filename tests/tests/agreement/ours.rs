@@ -1,0 +1,79 @@
+//! What Afterpath says of a capture, in the shape that the tools' answers have. It never fills in what was not found.
+
+use afterpath::call::{Analysis, DirectionCounters};
+use afterpath::pipeline::{Config, analyze as reconstruct};
+use afterpath_formats::bundle::Bundles;
+use afterpath_formats::import::{ImportPlan, Word, import};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Client, server.
+pub(crate) type Connection = (SocketAddr, SocketAddr);
+
+/// One request with its response.
+#[derive(Debug, Clone)]
+pub(crate) struct Transaction {
+    pub(crate) method: String,
+    pub(crate) status: String,
+    /// First and last byte of the request, of the response.
+    pub(crate) times: [Option<i64>; 4],
+}
+
+/// One direction of a flow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Direction {
+    pub(crate) packets: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) retransmissions: u64,
+}
+
+/// A flow: from the client, from the server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FlowMetrics {
+    pub(crate) directions: [Direction; 2],
+    /// SYN to the handshake's last ACK.
+    pub(crate) round_trip_ns: Option<i64>,
+}
+
+/// Imports and reconstructs.
+pub(crate) fn analyze(capture: &Path, bundle: &Path) -> Analysis {
+    let plan = ImportPlan::parse(&[Word::File(capture.into())], bundle).expect("a plan");
+    let summary = import(&plan, &|_| ()).expect("an import");
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+    let bundles = Bundles::open(&[bundle.to_path_buf()]).expect("a bundle");
+    let analysis = reconstruct(&bundles, &Config::default());
+    assert!(analysis.losses.is_empty(), "{:?}", analysis.losses);
+    analysis
+}
+
+/// HTTP calls by connection, in the order they were asked.
+pub(crate) fn transactions(analysis: &Analysis) -> BTreeMap<Connection, Vec<Transaction>> {
+    let mut by_connection: BTreeMap<Connection, Vec<Transaction>> = BTreeMap::new();
+    for call in analysis.calls.iter().filter(|call| call.protocol == "http1") {
+        assert_eq!(call.spans.len(), 1, "one tap");
+        let flow = &analysis.flows[call.spans[0].flow as usize];
+        let t = call.times();
+        by_connection.entry((flow.client, flow.server)).or_default().push(Transaction {
+            method: call.request_type.clone(),
+            status: call.status.clone(),
+            times: [t.request_first, t.request_last, t.response_first, t.response_last],
+        });
+    }
+    by_connection.values_mut().for_each(|all| all.sort_by_key(|t| t.times));
+    by_connection
+}
+
+/// Flows by connection.
+pub(crate) fn flows(analysis: &Analysis) -> BTreeMap<Connection, FlowMetrics> {
+    let direction = |counters: DirectionCounters| Direction {
+        packets: counters.packets,
+        payload_bytes: counters.payload_bytes,
+        retransmissions: counters.retransmissions,
+    };
+    let metrics = |flow: &afterpath::call::Flow| FlowMetrics {
+        directions: flow.counters.map(direction),
+        round_trip_ns: flow.rtt_ns(),
+    };
+    analysis.flows.iter().map(|flow| ((flow.client, flow.server), metrics(flow))).collect()
+}

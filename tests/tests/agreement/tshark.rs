@@ -1,0 +1,163 @@
+//! What tshark says of a capture, with every preference that matters fixed. It never trusts a default.
+//!
+//! `http.time` is the time between the frames in which tshark finishes request and response: the last bytes of both when
+//! it reassembles bodies, the first ones when it doesn't (heads here fit one segment).
+
+use crate::ours::{Connection, Direction, FlowMetrics};
+use afterpath_tests::tool;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+
+/// What tshark does with a body that spans segments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    Reassembled,
+    Ignored,
+}
+
+/// A request or a response.
+pub(crate) struct Found {
+    what: String,
+    /// Of the frame it was finished in.
+    pub(crate) at_ns: i64,
+    pub(crate) http_time_ns: Option<i64>,
+}
+
+/// One connection's messages, in order.
+#[derive(Default)]
+pub(crate) struct Messages {
+    pub(crate) requests: Vec<Found>,
+    pub(crate) responses: Vec<Found>,
+    /// tshark gave up on a frame, as 4.0 does when a chunked body's last line end is cut in two.
+    pub(crate) malformed: bool,
+    /// A request was sent before the response to the one before it was there.
+    pub(crate) pipelined: bool,
+}
+
+impl Messages {
+    pub(crate) fn methods(&self) -> Vec<&str> {
+        self.requests.iter().map(|found| found.what.as_str()).collect()
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<&str> {
+        self.responses.iter().map(|found| found.what.as_str()).collect()
+    }
+}
+
+const SERVER_PORT: u16 = 80;
+
+/// HTTP messages by connection.
+pub(crate) fn transactions(capture: &Path, bodies: Bodies) -> BTreeMap<Connection, Messages> {
+    let reassemble = if bodies == Bodies::Reassembled { "TRUE" } else { "FALSE" };
+    let preferences = [
+        "tcp.desegment_tcp_streams:TRUE".to_string(),
+        format!("http.desegment_body:{reassemble}"),
+        // Without bodies, what follows a head would be taken for a head to come.
+        format!("http.desegment_headers:{reassemble}"),
+    ];
+    let fields = [
+        "frame.time_epoch",
+        "http.request.method",
+        "http.response.code",
+        "http.time",
+        "_ws.malformed",
+    ];
+    let mut by_connection: BTreeMap<Connection, Messages> = BTreeMap::new();
+    for row in
+        rows(capture, "http.request || http.response || _ws.malformed", &preferences, &fields)
+    {
+        let (connection, _) = row.connection();
+        let messages = by_connection.entry(connection).or_default();
+        messages.malformed |= !row.fields[4].is_empty();
+        let at_ns = nanoseconds(&row.fields[0]);
+        let found =
+            |what: &str, http_time_ns| Found { what: what.to_string(), at_ns, http_time_ns };
+        for method in values(&row.fields[1]) {
+            messages.pipelined |= messages.requests.len() > messages.responses.len();
+            messages.requests.push(found(method, None));
+        }
+        let mut times = values(&row.fields[3]).map(nanoseconds);
+        for status in values(&row.fields[2]) {
+            messages.responses.push(found(status, times.next()));
+        }
+    }
+    by_connection
+}
+
+/// Packets, bytes, retransmissions and the handshake's round trip by connection.
+pub(crate) fn flows(capture: &Path) -> BTreeMap<Connection, FlowMetrics> {
+    let preferences = ["tcp.analyze_sequence_numbers:TRUE".to_string()];
+    let fields = [
+        "tcp.len",
+        "tcp.analysis.retransmission",
+        "tcp.analysis.fast_retransmission",
+        "tcp.analysis.spurious_retransmission",
+        "tcp.analysis.initial_rtt",
+    ];
+    let mut by_connection: BTreeMap<Connection, FlowMetrics> = BTreeMap::new();
+    for row in rows(capture, "tcp", &preferences, &fields) {
+        let (connection, from_server) = row.connection();
+        let flow = by_connection.entry(connection).or_default();
+        let Direction { packets, payload_bytes, retransmissions } =
+            &mut flow.directions[usize::from(from_server)];
+        *packets += 1;
+        *payload_bytes += row.fields[0].parse::<u64>().expect("a length");
+        *retransmissions += u64::from(row.fields[1..4].iter().any(|field| !field.is_empty()));
+        if !row.fields[4].is_empty() {
+            flow.round_trip_ns = Some(nanoseconds(&row.fields[4]));
+        }
+    }
+    by_connection
+}
+
+struct Row {
+    from: SocketAddr,
+    to: SocketAddr,
+    fields: Vec<String>,
+}
+
+impl Row {
+    /// Client and server, and whether the server sent it.
+    fn connection(&self) -> (Connection, bool) {
+        let from_server = self.from.port() == SERVER_PORT;
+        let connection = if from_server { (self.to, self.from) } else { (self.from, self.to) };
+        (connection, from_server)
+    }
+}
+
+fn rows(capture: &Path, filter: &str, preferences: &[String], fields: &[&str]) -> Vec<Row> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-r"]).arg(capture).args(["-Y", filter, "-T", "fields"]);
+    preferences.iter().for_each(|preference| {
+        command.args(["-o", preference]);
+    });
+    for field in ["ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"].iter().chain(fields) {
+        command.args(["-e", field]);
+    }
+    let text = tool::output(&mut command).expect("tshark");
+    text.lines().map(row).collect()
+}
+
+fn row(line: &str) -> Row {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let end = |i: usize| {
+        let address: IpAddr = fields[i].parse().expect("an address");
+        SocketAddr::new(address, fields[i + 1].parse().expect("a port"))
+    };
+    Row { from: end(0), to: end(2), fields: fields[4..].iter().map(|f| f.to_string()).collect() }
+}
+
+/// Several messages in one frame share a field.
+fn values(field: &str) -> impl Iterator<Item = &str> {
+    field.split(',').filter(|value| !value.is_empty())
+}
+
+/// `1767225600.015562830` in nanoseconds.
+fn nanoseconds(seconds: &str) -> i64 {
+    let (whole, fraction) = seconds.split_once('.').expect("a fraction");
+    let fraction = format!("{fraction:0<9}");
+    whole.parse::<i64>().expect("seconds") * 1_000_000_000
+        + fraction[..9].parse::<i64>().expect("ns")
+}
