@@ -62,9 +62,8 @@ fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
 /// Calls ordered by first time, then id. Places are sorted, calls moved once: they are large.
 fn in_time_order(calls: Vec<Vec<Call>>) -> Vec<Call> {
     let mut calls: Vec<Option<Call>> = calls.into_iter().flatten().map(Some).collect();
-    let place = |(i, call): (usize, &Option<Call>)| {
-        call.as_ref().map(|c| (c.times().first(), c.id, i))
-    };
+    let place =
+        |(i, call): (usize, &Option<Call>)| call.as_ref().map(|c| (c.times().first(), c.id, i));
     let mut order: Vec<_> = calls.iter().enumerate().filter_map(place).collect();
     order.par_sort_unstable();
     order.into_iter().filter_map(|(_, _, i)| calls[i].take()).collect()
