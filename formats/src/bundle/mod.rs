@@ -3,7 +3,7 @@
 mod blob;
 mod fragment_rows;
 pub mod manifest;
-mod map;
+pub(crate) mod map;
 pub mod names;
 pub mod open;
 pub mod pack;

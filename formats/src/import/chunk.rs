@@ -3,6 +3,7 @@
 
 use crate::frame::LinkType;
 use crate::record::{BlockKind, Record};
+use bytes::Bytes;
 use std::ops::Range;
 
 /// A packet record inside [`Chunk::bytes`].
@@ -75,7 +76,7 @@ pub struct OtherBlock {
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Backing bytes of records.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Packet records in file order.
     pub records: Vec<RecordAt>,
     /// Other blocks in file order.

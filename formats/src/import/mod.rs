@@ -7,6 +7,7 @@ mod feed;
 mod host;
 mod hosts;
 pub(crate) mod interface_block;
+mod mapped;
 pub(crate) mod merge;
 pub mod options;
 mod pcap;

@@ -1,11 +1,13 @@
-//! Capture files → chunks of records, in file order and bounded memory. Never maps the file, never looks into a frame.
+//! Capture files → chunks of records, in file order and bounded memory. Never looks into a frame.
 
 use super::chunk::{CaptureInterface, Chunk};
 use super::counts::Counts;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
-use super::source::Source;
+use super::mapped::Mapped;
+use super::source::{Compression, Source};
 use crate::error::{At, Error, Kind, Result};
+use bytes::Bytes;
 use std::io::Read;
 use std::path::Path;
 
@@ -17,6 +19,8 @@ const LARGEST_TARGET: usize = 1 << 30;
 /// Reads one capture file: classic pcap or pcapng, plain, gzip or zstd.
 pub struct CaptureReader {
     source: Source,
+    /// Gives the bytes in place of `source` where the file may be mapped.
+    mapped: Option<Mapped>,
     format: Format,
     seen: Seen,
     /// Bytes read but not yet handed out: the start of a record.
@@ -65,7 +69,12 @@ pub(super) enum Stop {
 impl CaptureReader {
     /// Opens the capture at `path`, `-` for standard input, and reads its first header.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        CaptureReader::new(Source::open(path)?)
+        let path = path.as_ref();
+        let mut reader = CaptureReader::new(Source::open(path)?)?;
+        if reader.source.compression() == Compression::Plain {
+            reader.mapped = Mapped::open(path);
+        }
+        Ok(reader)
     }
 
     /// Reads the capture that `source` gives.
@@ -96,6 +105,7 @@ impl CaptureReader {
         };
         Ok(CaptureReader {
             source,
+            mapped: None,
             format,
             seen,
             pending,
@@ -134,7 +144,11 @@ impl CaptureReader {
             State::Ended => Ok(None),
             State::Failed(error) => Err(error),
             State::Reading => {
-                let chunk = self.read_chunk(target_bytes.clamp(1, LARGEST_TARGET));
+                let target = target_bytes.clamp(1, LARGEST_TARGET);
+                let chunk = match self.mapped.take() {
+                    Some(mapped) => self.map_chunk(target, mapped),
+                    None => self.read_chunk(target),
+                };
                 if chunk.records.is_empty() && chunk.others.is_empty() {
                     return match std::mem::replace(&mut self.state, State::Ended) {
                         State::Failed(error) => Err(error),
@@ -148,33 +162,57 @@ impl CaptureReader {
 
     /// Fills and scans until there is a record or the file ends, and sets the state for the call after.
     fn read_chunk(&mut self, target: usize) -> Chunk {
-        let mut chunk = Chunk { bytes: std::mem::take(&mut self.pending), ..Chunk::default() };
+        let (mut bytes, mut chunk) = (std::mem::take(&mut self.pending), Chunk::default());
         let mut want = target;
         // At once, or growing would copy what was read; pages not filled cost nothing.
-        chunk.bytes.reserve_exact(target.saturating_sub(chunk.bytes.len()));
+        bytes.reserve_exact(target.saturating_sub(bytes.len()));
         loop {
-            let read = fill(&mut self.source, &mut chunk.bytes, want);
-            let at_end = read.is_err() || chunk.bytes.len() < want;
-            let scan = self.scan(&mut chunk);
-            let nothing_yet = scan.end == 0;
+            let read = fill(&mut self.source, &mut bytes, want);
+            let at_end = read.is_err() || bytes.len() < want;
+            let scan = self.scan(&bytes, &mut chunk);
             match scan.stop {
-                Stop::Need(needed) if nothing_yet && !at_end => {
-                    // Less than the target can't be missing: all of that was there.
-                    want = needed.max(chunk.bytes.len() + 1);
-                    continue;
+                // Less than the target can't be missing: all of that was there.
+                Stop::Need(needed) if scan.end == 0 && !at_end => {
+                    want = needed.max(bytes.len() + 1);
                 }
                 stop => {
-                    self.state = self.state_after(scan.end, stop, read, at_end, chunk.bytes.len());
-                    self.pending = chunk.bytes.split_off(scan.end);
+                    self.state = self.state_after(scan.end, stop, read, at_end, bytes.len());
+                    self.pending = bytes.split_off(scan.end);
                     self.position += scan.end as u64;
+                    chunk.bytes = bytes.into();
                     return chunk;
                 }
             }
         }
     }
 
-    fn scan(&mut self, chunk: &mut Chunk) -> Scan {
-        let Chunk { bytes, records, others } = chunk;
+    /// As `read_chunk`, from the mapped file.
+    fn map_chunk(&mut self, target: usize, mut mapped: Mapped) -> Chunk {
+        let (mut want, mut chunk) = (target, Chunk::default());
+        loop {
+            let (bytes, read) = match mapped.bytes(self.position, want) {
+                Ok(bytes) => (bytes, Ok(())),
+                Err(error) => (Bytes::new(), Err(error)),
+            };
+            let at_end = read.is_err() || bytes.len() < want;
+            let scan = self.scan(&bytes, &mut chunk);
+            match scan.stop {
+                Stop::Need(needed) if scan.end == 0 && !at_end => {
+                    want = needed.max(bytes.len() + 1);
+                }
+                stop => {
+                    self.state = self.state_after(scan.end, stop, read, at_end, bytes.len());
+                    self.position += scan.end as u64;
+                    self.mapped = Some(mapped);
+                    chunk.bytes = bytes.slice(..scan.end);
+                    return chunk;
+                }
+            }
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8], chunk: &mut Chunk) -> Scan {
+        let Chunk { records, others, .. } = chunk;
         match &mut self.format {
             Format::Pcap(pcap) => pcap.scan(bytes, self.position, &mut self.seen, records),
             Format::Pcapng(pcapng) => {

@@ -106,7 +106,7 @@ impl Loaded {
     /// Memory this chunk and the keys of its records take, in bytes.
     pub(super) fn memory(&self) -> usize {
         let records = self.chunk.records.capacity() * size_of::<super::chunk::RecordAt>();
-        self.chunk.bytes.capacity() + records + self.chunk.records.len() * size_of::<Key>()
+        self.chunk.bytes.len() + records + self.chunk.records.len() * size_of::<Key>()
     }
 
     /// Decodes every record once, for its flow and its observation point.
