@@ -33,6 +33,9 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         let parts = partitions(file, &mut whole);
         let dissected: Vec<(Dissected, Vec<Loss>)> =
             parts.into_par_iter().map(|part| dissect(file, part)).collect();
+        let sum = |n: fn(&Dissected) -> usize| dissected.iter().map(|(d, _)| n(d)).sum();
+        whole.spans.reserve_exact(sum(|d| d.spans.len()));
+        whole.flows.reserve_exact(sum(|d| d.flows.len()));
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &place(file)));
     }
     whole.sort_flows();
@@ -59,14 +62,23 @@ fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
     in_time_order(calls)
 }
 
-/// Calls ordered by first time, then id. Places are sorted, calls moved once: they are large.
-fn in_time_order(calls: Vec<Vec<Call>>) -> Vec<Call> {
-    let mut calls: Vec<Option<Call>> = calls.into_iter().flatten().map(Some).collect();
-    let place =
-        |(i, call): (usize, &Option<Call>)| call.as_ref().map(|c| (c.times().first(), c.id, i));
-    let mut order: Vec<_> = calls.iter().enumerate().filter_map(place).collect();
+/// Calls ordered by first time, then id. Their places are sorted, then each call, which is large, is moved to its own.
+fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::with_capacity(by_connection.iter().map(Vec::len).sum());
+    by_connection.into_iter().for_each(|some| calls.extend(some));
+    let mut order: Vec<(Option<i64>, u64, usize)> =
+        calls.iter().enumerate().map(|(i, c)| (c.times().first(), c.id, i)).collect();
     order.par_sort_unstable();
-    order.into_iter().filter_map(|(_, _, i)| calls[i].take()).collect()
+    let mut place_of = vec![0; calls.len()];
+    order.iter().enumerate().for_each(|(place, (_, _, i))| place_of[*i] = place);
+    for i in 0..calls.len() {
+        while place_of[i] != i {
+            let place = place_of[i];
+            calls.swap(i, place);
+            place_of.swap(i, place);
+        }
+    }
+    calls
 }
 
 /// Every call's parts and self time.
