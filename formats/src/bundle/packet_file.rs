@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Most rows of a batch.
-pub const BATCH_ROWS: usize = 8192;
+pub const BATCH_ROWS: usize = 4096;
 
 /// One file of the packets table: rows sorted by (flow_hash, time_ns, source_row).
 #[derive(Debug, Clone)]
