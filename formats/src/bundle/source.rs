@@ -57,7 +57,11 @@ impl Source {
             let why = "the tar has no end marker: it is cut short or still being written";
             warnings.push(Error::new(path, At::Byte(length), Kind::NotABundle(why.to_string())));
         }
-        let blob = if whole { map::map(&spare, 0..length).map(Blob::Memory).unwrap_or(blob) } else { blob };
+        let blob = if whole {
+            map::map(&spare, 0..length).map(Blob::Memory).unwrap_or(blob)
+        } else {
+            blob
+        };
         Ok(Source { path: path.into(), warnings, place: Place::Tar { blob, files: index.files } })
     }
 

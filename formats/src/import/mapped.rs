@@ -30,12 +30,7 @@ impl Mapped {
         let metadata = file.metadata().ok()?;
         let age = SystemTime::now().duration_since(metadata.modified().ok()?).ok()?;
         let settled = metadata.is_file() && age >= SETTLED;
-        settled.then(|| Mapped {
-            file,
-            length: metadata.len(),
-            window: Bytes::new(),
-            window_at: 0,
-        })
+        settled.then(|| Mapped { file, length: metadata.len(), window: Bytes::new(), window_at: 0 })
     }
 
     /// `want` bytes from `at` on, fewer at the file's end.

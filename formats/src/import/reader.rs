@@ -2,9 +2,9 @@
 
 use super::chunk::{CaptureInterface, Chunk};
 use super::counts::Counts;
+use super::mapped::Mapped;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
-use super::mapped::Mapped;
 use super::source::{Compression, Source};
 use crate::error::{At, Error, Kind, Result};
 use bytes::Bytes;
