@@ -337,3 +337,10 @@ fn the_laws_hold() {
         b"NR\0\0\0\x08\0\0\0\x03Z\0\0\0\x05I",
     );
 }
+
+#[test]
+fn joined_late_one_query_and_its_error_are_enough() {
+    let dialog = Dialog::tcp(5432).client(m(b'Q', b"oops;\0")).server(error("42601")).joined_late();
+    assert_eq!(probed(&Postgres, &dialog), Match::Maybe);
+    check_whole(&dialog, &["? OOPS oops;"], &["= 42601 (client)"]);
+}
