@@ -150,19 +150,24 @@ impl Speech {
     }
 }
 
+/// The first protocol that is sure, else the first that could be. A conversation that is over is none that a protocol
+/// could only be and yet finds no message in.
 fn best(
     stretch: &Stretch<'_>,
     except: Option<&'static str>,
 ) -> Option<(Match, &'static dyn Protocol)> {
-    let mut maybe = None;
+    let mut maybe = Vec::new();
     for protocol in PROTOCOLS.iter().filter(|p| Some(p.name()) != except) {
         match protocol.probe(stretch) {
             Match::Yes => return Some((Match::Yes, *protocol)),
-            Match::Maybe => maybe = maybe.or(Some((Match::Maybe, *protocol))),
+            Match::Maybe => maybe.push(*protocol),
             Match::No => {}
         }
     }
-    maybe
+    let over = stretch.client.last && stretch.server.last;
+    let speaks = |p: &&dyn Protocol| !p.parse(stretch, Carry::default()).messages.is_empty();
+    let found = maybe.into_iter().find(|p| !over || speaks(p));
+    found.map(|protocol| (Match::Maybe, protocol))
 }
 
 fn with_stretch<T>(ends: &mut Ends<'_>, look: impl FnOnce(&Stretch<'_>) -> T) -> T {

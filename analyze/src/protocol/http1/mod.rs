@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use self::head::Begins;
 use self::reader::{Reader, Step};
-use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch};
+use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport};
 
 /// Requests without a response that are remembered.
 const MAX_OUTSTANDING: usize = 10_000;
@@ -34,8 +34,14 @@ impl Protocol for Http1 {
     }
 
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
-        let client = begins(&stretch.client, Side::Client, stretch.from_start);
-        let server = begins(&stretch.server, Side::Server, stretch.from_start);
+        if stretch.transport != Transport::Tcp {
+            return Match::No;
+        }
+        if !stretch.from_start {
+            return probe_inside(stretch);
+        }
+        let client = begins(&stretch.client, Side::Client);
+        let server = begins(&stretch.server, Side::Server);
         match (client, server) {
             (Match::No, _) | (_, Match::No) => Match::No,
             (client, server) => client.max(server),
@@ -57,20 +63,28 @@ impl Protocol for Http1 {
     }
 }
 
-/// Whether a half begins like its side's heads. Joined in the middle, the pieces after gaps are asked as well, and
-/// bytes that are no head prove nothing.
-fn begins(half: &Half<'_>, side: Side, from_start: bool) -> Match {
-    let tries = if from_start { 1 } else { 16 };
-    let mut best = Match::Maybe;
-    for piece in half.pieces.iter().take(tries) {
-        let at_start = from_start && piece.offset == half.start;
-        match head::probe(side, piece.bytes) {
-            Begins::Yes => best = Match::Yes,
-            Begins::No if at_start => return Match::No,
-            _ => {}
-        }
+/// Whether a half begins like its side's heads.
+fn begins(half: &Half<'_>, side: Side) -> Match {
+    match half.pieces.first().filter(|piece| piece.offset == half.start) {
+        None => Match::Maybe,
+        Some(piece) => match head::probe(side, piece.bytes) {
+            Begins::Yes => Match::Yes,
+            Begins::No => Match::No,
+            Begins::More => Match::Maybe,
+        },
     }
-    best
+}
+
+/// Joined in the middle of a conversation, bytes that are no head prove nothing, but one head anywhere does. Where only
+/// one side has spoken so far it may be a long body.
+fn probe_inside(stretch: &Stretch<'_>) -> Match {
+    let found = |side| search::occurs(side, stretch.half(side));
+    if found(Side::Client) || found(Side::Server) {
+        return Match::Yes;
+    }
+    let one_side = stretch.client.pieces.is_empty() != stretch.server.pieces.is_empty();
+    let goes_on = !stretch.client.last && !stretch.server.last;
+    if one_side && goes_on { Match::Maybe } else { Match::No }
 }
 
 /// What a response has to know of its request.

@@ -2,13 +2,33 @@
 //! more than a bounded number of times.
 
 use super::super::{Half, Side};
-use super::head::{Begins, METHODS, begins};
+use super::head::{Begins, METHODS, begins, probe};
 
 const MAX_TARGET: usize = 8 << 10;
 /// What may belong to a request line still incomplete.
 const KEPT_OF_REQUEST: usize = MAX_TARGET + 64;
 /// What may belong to a status line still incomplete.
 const KEPT_OF_RESPONSE: usize = 16;
+
+/// How much of a half joined late is looked at for the probe.
+const MAX_LOOK: usize = 1 << 20;
+
+/// Whether a head begins anywhere in the first bytes of a half joined late: at the start of a piece a beginning will do,
+/// elsewhere it takes a whole start line.
+pub(super) fn occurs(side: Side, half: &Half<'_>) -> bool {
+    let mut left = MAX_LOOK;
+    for piece in half.pieces {
+        let bytes = &piece.bytes[..piece.bytes.len().min(left)];
+        if probe(side, bytes) == Begins::Yes || find(side, bytes).is_some() {
+            return true;
+        }
+        left -= bytes.len();
+        if left == 0 {
+            break;
+        }
+    }
+    false
+}
 
 /// A search in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

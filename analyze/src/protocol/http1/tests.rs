@@ -250,3 +250,14 @@ fn claims_only_its_own() {
     assert_eq!(asks("GET key\r\n", "$-1\r\n"), Match::No);
     assert_eq!(asks("GET / HTTP/1.1\r\n", "\x16\x03"), Match::No);
 }
+
+#[test]
+fn joined_late_a_head_anywhere_claims_and_nothing_else_does() {
+    let asks = |client: &str, server: &str| {
+        probed(&Http1, &Dialog::tcp(80).client(client).server(server).joined_late())
+    };
+    assert_eq!(asks("of a body GET / HTTP/1.1\r\n", "rest of a response"), Match::Yes);
+    assert_eq!(asks("\x01\x02", "rest of a responseHTTP/1.1 200 OK\r\n"), Match::Yes);
+    assert_eq!(asks("Q\0\0\0\x0foops_oops;\0", "E\0\0\0\x05"), Match::No);
+    assert_eq!(asks("\x01\x02", ""), Match::No);
+}

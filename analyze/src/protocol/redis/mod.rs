@@ -76,6 +76,9 @@ impl Protocol for Redis {
         if stretch.transport != Transport::Tcp {
             return Match::No;
         }
+        if !stretch.from_start {
+            return seek::probe_inside(&stretch.client, &stretch.server);
+        }
         let server = reply_match(&stretch.server);
         match (request_match(&stretch.client), server) {
             (Match::No, _) | (_, Some(Match::No)) => Match::No,

@@ -1,7 +1,7 @@
 //! Where a RESP value may begin: behind a gap, behind nonsense, in a conversation joined late, and for the probe.
 //! Never looks further ahead than the 64 bytes that decide.
 
-use crate::protocol::{Half, Side};
+use crate::protocol::{Half, Match, Side};
 
 use super::commands;
 
@@ -63,6 +63,22 @@ pub(super) fn next_value(
             }
         }
         position += bytes.len() as u64;
+    }
+}
+
+/// What two halves joined late look like: a half may begin inside a value, so it counts what is found behind a line's end.
+/// A command in its array form is sure where replies are found too, or nothing was said against it.
+pub(super) fn probe_inside(client: &Half<'_>, server: &Half<'_>) -> Match {
+    let first = |half: &Half<'_>, side| match next_value(half, side, half.start, true) {
+        (at, Found::Value) => Some(half.at(at).first().copied()),
+        _ => None,
+    };
+    let asked = (!client.pieces.is_empty()).then(|| first(client, Side::Client));
+    let answered = (!server.pieces.is_empty()).then(|| first(server, Side::Server));
+    match (asked, answered) {
+        (None, None) | (Some(None), _) | (_, Some(None)) => Match::No,
+        (Some(Some(Some(b'*'))), _) => Match::Yes,
+        _ => Match::Maybe,
     }
 }
 

@@ -180,6 +180,18 @@ fn is_claimed_by_its_first_bytes() {
 }
 
 #[test]
+fn joined_late_inside_a_value_it_is_still_claimed() {
+    let claims = |client: &str, server: &str| {
+        probed(&Redis, &Dialog::tcp(6379).client(client).server(server).joined_late())
+    };
+    assert_eq!(claims("*1\r\n$4\r\nPING\r\n", "of a value\r\n+PONG\r\n"), Match::Yes);
+    assert_eq!(claims("lue\r\n*1\r\n$4\r\nPING\r\n", "+OK\r\n"), Match::Yes);
+    assert_eq!(claims("*1\r\n$4\r\nPING\r\n", "\x01\x02\x03"), Match::No);
+    assert_eq!(claims("", "$5\r\n"), Match::Maybe);
+    assert_eq!(claims("\x01\x02", "+OK\r\n"), Match::No);
+}
+
+#[test]
 fn the_laws_hold() {
     let dialog = sample()
         .client(command("SUBSCRIBE a b") + &command("LRANGE k 0 -1"))
