@@ -258,6 +258,7 @@ impl Conversation {
             initial_sequence: pick(self.initial_sequence),
             ttl: [self.ttl[client], self.ttl[1 - client]],
             passing: [self.passing[client], self.passing[1 - client]],
+            proxied: self.speech.proxied,
         }
     }
 

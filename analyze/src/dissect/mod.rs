@@ -13,10 +13,12 @@ mod conversation;
 mod datagrams;
 mod direction;
 pub mod fragments;
+mod proxied;
 mod speech;
 
 use conversation::Conversation;
 use datagrams::Exchange;
+pub use proxied::Proxied;
 
 /// Stamps beyond this (73 years from 1970) are damaged; clamped so that no difference can overflow.
 const MAX_TIME_NS: i64 = 1 << 61;
@@ -30,6 +32,8 @@ pub struct FlowFacts {
     pub ttl: [Option<u8>; 2],
     /// Which way packets passed this point.
     pub passing: [Option<Passing>; 2],
+    /// The connection that this one forwards, as the proxy's header before it says.
+    pub proxied: Option<Proxied>,
 }
 
 /// What comes out of one partition.

@@ -3,6 +3,7 @@
 
 use super::bursts::Bursts;
 use super::direction::{Arrival, Direction};
+use super::proxied::{Proxied, header};
 use crate::pair::{Pairing, TimedMessage};
 use crate::protocol::{
     Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
@@ -37,6 +38,8 @@ pub(super) struct Speech {
     spoken: Spoken,
     switched_from: Option<&'static str>,
     first_protocol: Option<&'static str>,
+    /// What a PROXY header before the conversation says.
+    pub(super) proxied: Option<Proxied>,
     /// Spans so far.
     pub(super) pairing: Pairing,
 }
@@ -66,6 +69,7 @@ impl Speech {
 
     /// Parses what has come and forgets what is done with.
     pub(super) fn flush(&mut self, ends: &mut Ends<'_>) {
+        self.peel(ends);
         for _ in 0..4 {
             if matches!(self.spoken, Spoken::Unknown) && !self.ask(ends) {
                 return;
@@ -79,6 +83,18 @@ impl Speech {
                 let end = direction.end();
                 direction.consume(end);
             }
+        }
+    }
+
+    /// Takes off a PROXY header: it belongs to the connection, not to what is said on it.
+    fn peel(&mut self, ends: &mut Ends<'_>) {
+        if !matches!(self.spoken, Spoken::Unknown) || ends.directions[0].consumed != 0 {
+            return;
+        }
+        let found = with_stretch(ends, |stretch| header(stretch.client.at(0)));
+        if let Some((length, proxied)) = found {
+            self.proxied = proxied;
+            ends.directions[0].consume(length as u64);
         }
     }
 

@@ -1,108 +1,365 @@
 //! Join, pass 2, inside one clock domain: the two connections of a process that forwards the same bytes (an L4 proxy)
-//! carry one sequence of calls. Pairs whole connections by their contents in order, never single equal messages.
+//! carry one sequence of calls. Pairs whole connections by one offset per direction that all their calls keep, inside one
+//! another in time, or by the PROXY header that names the other; never single equal messages.
 
 use super::connections::Seen;
 use super::order::Placed;
 use super::{Connection, Homes, Place};
-use crate::call::{Flow, OrderBasis};
-use std::collections::BTreeMap;
+use crate::call::{Flow, OrderBasis, Times};
+use crate::dissect::Proxied;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
-/// Connections tried against one another for one content; more are ambiguous anyway.
-const MAX_CANDIDATES: usize = 64;
+/// Calls of one content tried as the counterpart of one call, the latest asked first.
+const MAX_CANDIDATES: usize = 256;
+/// Calls of a leg that look for a counterpart; one whose content was captured whole is enough.
+const MAX_ANCHORS: usize = 8;
+/// Longest PROXY header: version 2 allows more, in practice its extensions stay below.
+const MAX_HEADER: u32 = 4096;
 
-/// A connection's content and when it lived.
-struct Story {
+/// Start of the request's head, and lengths of request and response: equal on both legs.
+type Content = (u64, [u64; 2]);
+
+/// One call as one leg carried it.
+struct Heard {
+    content: Content,
+    /// Hashes of request and response; 0: not captured whole.
+    hashes: [u64; 2],
+    /// Sequence numbers of request and response.
+    sequence: [Option<u32>; 2],
+    /// Times at the leg's first and last point.
+    entered: Times,
+    left: Times,
+}
+
+/// A connection as a candidate for one side of a forwarding process.
+struct Leg {
     index: usize,
-    contents: Vec<[u64; 2]>,
+    calls: Vec<Heard>,
     domain: u32,
+    syn_ns: Option<i64>,
     first_ns: i64,
     last_ns: i64,
+    /// Sequence numbers of SYN and SYN-ACK.
+    initial: [Option<u32>; 2],
     /// Where its client end and its server end live.
     client: Option<Place>,
     server: Option<Place>,
+    /// Client and server as seen at the last point.
+    arrives: [SocketAddr; 2],
+    proxied: Option<Proxied>,
+}
+
+/// A later leg, the earlier one it goes on from, and the calls (earlier, later) that are one.
+struct Onward {
+    before: usize,
+    next: usize,
+    calls: Vec<(usize, usize)>,
 }
 
 /// Merges each forwarded connection into the one it was forwarded from.
 pub(super) fn merge(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &Homes) {
-    let stories: Vec<Story> =
-        (0..connections.len()).filter_map(|i| story(i, &connections[i], seen, homes)).collect();
-    let mut by_content: BTreeMap<[u64; 2], Vec<usize>> = BTreeMap::new();
-    for (i, story) in stories.iter().enumerate() {
-        by_content.entry(story.contents[0]).or_default().push(i);
-    }
-    let mut onward: Vec<(usize, usize)> = Vec::new();
-    for same in by_content.values() {
-        onward.extend(forwarded(same, &stories));
-    }
+    let ends: Vec<Option<Ends<'_>>> =
+        connections.iter().map(|connection| ends(connection, seen, homes)).collect();
+    let entered: BTreeSet<&Place> = ends.iter().flatten().filter_map(|e| e.client).collect();
+    let left: BTreeSet<&Place> = ends.iter().flatten().filter_map(|e| e.server).collect();
+    let passed = |place: Option<&Place>| {
+        place.is_some_and(|place| entered.contains(place) && left.contains(place))
+    };
+    let candidates = ends.iter().enumerate().filter_map(|(i, ends)| {
+        let ends = ends.as_ref().filter(|e| passed(e.client) || passed(e.server))?;
+        Some(leg(i, &connections[i], ends, seen))
+    });
+    let legs: Vec<Leg> = candidates.collect();
+    let mut onward = forwarded(&legs);
     // From the last leg backwards, so that a chain of proxies becomes one call.
-    onward.sort_by_key(|&(_, next)| std::cmp::Reverse((stories[next].first_ns, next)));
-    for (before, next) in onward {
-        let (before, next) = (stories[before].index, stories[next].index);
+    onward.sort_by_key(|o| std::cmp::Reverse((legs[o.next].first_ns, o.next)));
+    for Onward { before, next, calls } in onward {
+        let (before, next) = (legs[before].index, legs[next].index);
         let tail = std::mem::take(&mut connections[next]);
-        append(&mut connections[before], tail);
+        append(&mut connections[before], tail, &calls);
     }
     connections.retain(|c| !c.path.is_empty());
 }
 
-fn story(index: usize, connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Option<Story> {
-    let (first, last) = (connection.path.first()?, connection.path.last()?);
-    let flow = |placed: &Placed| -> &Flow { &seen.flows[placed.flow as usize] };
-    let (head, tail) = (flow(first), flow(last));
-    if head.ip_protocol != 6 {
-        return None;
-    }
-    let content = |spans: &Vec<u32>| {
-        let spans = spans.iter().map(|&i| connection.spans[i as usize].body_hash);
-        spans.fold([0, 0], |a, b| [a[0].max(b[0]), a[1].max(b[1])])
-    };
-    let contents: Vec<[u64; 2]> = connection.calls.iter().map(content).collect();
-    if contents.is_empty() || contents.iter().any(|c| c[0] == 0 || c[1] == 0) {
-        return None;
-    }
-    Some(Story {
-        index,
-        contents,
-        domain: seen.points[head.point as usize].domain,
-        first_ns: head.first_ns,
-        last_ns: head.last_ns,
-        client: homes.of(head.client.ip(), head).cloned(),
-        server: homes.of(tail.server.ip(), tail).cloned(),
+/// A connection's first and last flow, and where its client end and its server end live.
+struct Ends<'a> {
+    head: &'a Flow,
+    tail: &'a Flow,
+    client: Option<&'a Place>,
+    server: Option<&'a Place>,
+}
+
+fn ends<'a>(connection: &Connection, seen: &Seen<'a>, homes: &'a Homes) -> Option<Ends<'a>> {
+    let flow = |placed: &Placed| -> &'a Flow { &seen.flows[placed.flow as usize] };
+    let (head, tail) = (flow(connection.path.first()?), flow(connection.path.last()?));
+    let carries = head.ip_protocol == 6 && !connection.calls.is_empty();
+    carries.then(|| Ends {
+        head,
+        tail,
+        client: homes.of(head.client.ip(), head),
+        server: homes.of(tail.server.ip(), tail),
     })
 }
 
-/// Pairs (earlier leg, later leg) among connections whose first contents agree: the later begins while the earlier lives,
-/// in the place where the earlier ends, and all contents agree; only where the partner is the only one possible.
-fn forwarded(same: &[usize], stories: &[Story]) -> Vec<(usize, usize)> {
-    if same.len() > MAX_CANDIDATES {
-        return Vec::new();
+fn leg(index: usize, connection: &Connection, ends: &Ends<'_>, seen: &Seen<'_>) -> Leg {
+    let facts = connection.path.iter().map(|p| &seen.facts[p.flow as usize]);
+    let initial = |side: usize| facts.clone().find_map(|f| f.initial_sequence[side]);
+    Leg {
+        index,
+        calls: connection.calls.iter().map(|spans| heard(spans, connection)).collect(),
+        domain: seen.points[ends.head.point as usize].domain,
+        syn_ns: ends.head.handshake_ns[0],
+        first_ns: ends.head.first_ns,
+        last_ns: ends.head.last_ns,
+        initial: [initial(0), initial(1)],
+        client: ends.client.cloned(),
+        server: ends.server.cloned(),
+        arrives: [ends.tail.client, ends.tail.server],
+        proxied: facts.clone().find_map(|f| f.proxied),
     }
-    let possible = |a: &Story, b: &Story| {
-        a.index != b.index
-            && a.domain == b.domain
-            && a.server.is_some()
-            && a.server == b.client
-            && a.first_ns <= b.first_ns
-            && b.first_ns <= a.last_ns
-            && a.contents == b.contents
-    };
-    let partner = |b: usize| {
-        let mut found = same.iter().copied().filter(|&a| possible(&stories[a], &stories[b]));
-        found.next().filter(|_| found.next().is_none())
-    };
-    let pairs: Vec<(usize, usize)> =
-        same.iter().filter_map(|&b| partner(b).map(|a| (a, b))).collect();
-    let unique = |a: usize| pairs.iter().filter(|p| p.0 == a).count() == 1;
-    pairs.iter().copied().filter(|&(a, _)| unique(a)).collect()
 }
 
-fn append(before: &mut Connection, mut next: Connection) {
+fn heard(spans: &[u32], connection: &Connection) -> Heard {
+    let spans: Vec<_> = spans.iter().map(|&i| &connection.spans[i as usize]).collect();
+    let most = |value: fn(&crate::pair::Span) -> [u64; 2]| {
+        let values = spans.iter().map(|span| value(span));
+        values.fold([0, 0], |a, b| [a[0].max(b[0]), a[1].max(b[1])])
+    };
+    let head = spans.iter().map(|span| span.head_hash).max().unwrap_or(0);
+    Heard {
+        content: (head, most(|span| span.bytes)),
+        hashes: most(|span| span.body_hash),
+        sequence: [
+            spans.iter().find_map(|span| span.request_sequence),
+            spans.iter().find_map(|span| span.response_sequence),
+        ],
+        entered: spans[0].times,
+        left: spans[spans.len() - 1].times,
+    }
+}
+
+/// For each leg the only one that it can go on from; where two go on from one, neither.
+fn forwarded(legs: &[Leg]) -> Vec<Onward> {
+    let by_content = by_content(legs);
+    let mut onward: Vec<Onward> =
+        (0..legs.len()).filter_map(|next| goes_on_from(next, legs, &by_content)).collect();
+    onward.sort_by_key(|o| (o.before, o.next));
+    let mut uses: BTreeMap<usize, u32> = BTreeMap::new();
+    onward.iter().for_each(|o| *uses.entry(o.before).or_default() += 1);
+    onward.retain(|o| uses[&o.before] == 1);
+    onward
+}
+
+/// (When asked at its last point, leg, call) of the calls of one content, by time.
+type ByContent = BTreeMap<Content, Vec<(i64, usize, usize)>>;
+
+fn by_content(legs: &[Leg]) -> ByContent {
+    let mut found = ByContent::new();
+    for (i, leg) in legs.iter().enumerate() {
+        for (k, call) in leg.calls.iter().enumerate() {
+            if let Some(asked) = call.left.request_first.filter(|_| call.content.0 != 0) {
+                found.entry(call.content).or_default().push((asked, i, k));
+            }
+        }
+    }
+    found.values_mut().for_each(|calls| calls.sort_unstable());
+    found
+}
+
+fn goes_on_from(next: usize, legs: &[Leg], by_content: &ByContent) -> Option<Onward> {
+    let leg = &legs[next];
+    let mut found: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
+    for (k, call) in leg.calls.iter().enumerate().take(MAX_ANCHORS) {
+        let Some(asked) = call.entered.request_first else { continue };
+        let Some(same) = by_content.get(&call.content) else { continue };
+        let until = same.partition_point(|&(at, ..)| at <= asked);
+        for &(_, before, i) in same[..until].iter().rev().take(MAX_CANDIDATES) {
+            let tried = found.iter().any(|(known, _)| *known == before);
+            if !tried && legs[before].could_go_on_as(leg) {
+                found.extend(legs[before].matched(i, leg, k).map(|calls| (before, calls)));
+            }
+        }
+    }
+    let most = found.iter().map(|(_, calls)| calls.len()).max()?;
+    let mut best = found.into_iter().filter(|(_, calls)| calls.len() == most);
+    let (before, calls) = best.next()?;
+    best.next().is_none().then_some(Onward { before, next, calls })
+}
+
+impl Leg {
+    /// Whether `next` begins where and while this one arrives, towards something else.
+    fn could_go_on_as(&self, next: &Leg) -> bool {
+        let named = next.proxied.is_none_or(|p| p.client == self.arrives[0]);
+        self.index != next.index
+            && self.domain == next.domain
+            && self.server.is_some()
+            && self.server == next.client
+            && self.arrives[1] != next.arrives[1]
+            && self.first_ns <= next.last_ns
+            && next.first_ns <= self.last_ns
+            && self.syn_ns.zip(next.syn_ns).is_none_or(|(a, b)| a <= b)
+            && named
+    }
+
+    /// The calls (of this leg, of `next`) that lie at one offset per direction, given that `i` and `k` are the same.
+    /// `None`: some contradict it, or too few agree.
+    fn matched(&self, i: usize, next: &Leg, k: usize) -> Option<Vec<(usize, usize)>> {
+        let (one, other) = (&self.calls[i], &next.calls[k]);
+        let shift = |side: usize| Some(other.sequence[side]?.wrapping_sub(one.sequence[side]?));
+        let (asked, answered) = (shift(0)?, shift(1));
+        if !self.streams_begin_together(next, asked, answered) {
+            return None;
+        }
+        let place: BTreeMap<u32, usize> = (self.calls.iter().enumerate())
+            .filter_map(|(i, call)| Some((call.sequence[0]?, i)))
+            .collect();
+        let mut matched = Vec::new();
+        for (k, later) in next.calls.iter().enumerate() {
+            let at = later.sequence[0].and_then(|s| place.get(&s.wrapping_sub(asked)));
+            if let Some(&i) = at {
+                if !self.calls[i].is_forwarded_as(later, answered) {
+                    return None;
+                }
+                matched.push((i, k));
+            }
+        }
+        let enough = 2 * matched.len() >= self.calls.len().min(next.calls.len());
+        enough.then_some(matched)
+    }
+
+    /// Where both handshakes were seen, both streams begin with the same byte, but for a PROXY header.
+    fn streams_begin_together(&self, next: &Leg, asked: u32, answered: Option<u32>) -> bool {
+        let begin = |side: usize| Some(next.initial[side]?.wrapping_sub(self.initial[side]?));
+        let header = begin(0).map(|begin| asked.wrapping_sub(begin));
+        header.is_none_or(|header| header <= MAX_HEADER)
+            && begin(1).zip(answered).is_none_or(|(begin, answered)| begin == answered)
+    }
+}
+
+impl Heard {
+    /// Whether nothing speaks against this call being `later` on the other side of a process.
+    fn is_forwarded_as(&self, later: &Heard, answered: Option<u32>) -> bool {
+        let equal = |side: usize| {
+            let (a, b) = (self.hashes[side], later.hashes[side]);
+            a == 0 || b == 0 || a == b
+        };
+        let in_order = |a: Option<i64>, b: Option<i64>| a.zip(b).is_none_or(|(a, b)| a <= b);
+        let kept = self.sequence[1].zip(later.sequence[1]).zip(answered);
+        equal(0)
+            && equal(1)
+            && kept.is_none_or(|((a, b), shift)| b.wrapping_sub(a) == shift)
+            && in_order(self.left.request_first, later.entered.request_first)
+            && in_order(later.entered.response_first, self.left.response_first)
+    }
+}
+
+/// Puts a leg's points behind those of the leg before it; calls that only the later leg carried stay calls.
+fn append(before: &mut Connection, mut next: Connection, matched: &[(usize, usize)]) {
     if let Some(first) = next.path.first_mut() {
         first.basis = OrderBasis::Forwarding;
     }
     let offset = before.spans.len() as u32;
     before.path.extend(next.path);
     before.spans.extend(next.spans);
-    for (call, tail) in before.calls.iter_mut().zip(next.calls) {
-        call.extend(tail.into_iter().map(|i| i + offset));
+    let mut onto: BTreeMap<usize, usize> = matched.iter().map(|&(i, k)| (k, i)).collect();
+    for (k, tail) in next.calls.into_iter().enumerate() {
+        let tail = tail.into_iter().map(|i| i + offset);
+        match onto.remove(&k) {
+            Some(i) => before.calls[i].extend(tail),
+            None => before.calls.push(tail.collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leg(index: usize, calls: &[(u32, u64, i64)]) -> Leg {
+        let heard = |&(sequence, hash, at): &(u32, u64, i64)| {
+            let times = Times {
+                request_first: Some(at),
+                request_last: Some(at),
+                response_first: Some(at + 100 - 2 * (at % 10)),
+                response_last: Some(at + 100),
+            };
+            Heard {
+                content: (hash, [10, 20]),
+                hashes: [hash, hash],
+                sequence: [Some(sequence), Some(sequence + 500)],
+                entered: times,
+                left: times,
+            }
+        };
+        let place = |name: &str| Some(("box".to_string(), name.to_string()));
+        let arrives = |port: u16| SocketAddr::from(([10, 0, 0, 1], port));
+        Leg {
+            index,
+            calls: calls.iter().map(heard).collect(),
+            domain: 0,
+            syn_ns: None,
+            first_ns: calls[0].2,
+            last_ns: calls[calls.len() - 1].2 + 1000,
+            initial: [None; 2],
+            client: place("proxy"),
+            server: place(if index < 10 { "proxy" } else { "server" }),
+            arrives: [arrives(5000 + index as u16), arrives(80 + (index / 10) as u16)],
+            proxied: None,
+        }
+    }
+
+    /// (earlier leg, later leg, calls in common) by the legs' indices.
+    fn check(legs: &[Leg], expected: &[(usize, usize, usize)]) {
+        let found: Vec<_> = forwarded(legs)
+            .iter()
+            .map(|o| (legs[o.before].index, legs[o.next].index, o.calls.len()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn one_offset_for_all_calls_pairs_two_connections() {
+        let before = leg(1, &[(100, 7, 1000), (110, 8, 2000), (120, 9, 3000)]);
+        let next = leg(10, &[(900, 7, 1001), (910, 8, 2001), (920, 9, 3001)]);
+        check(&[before, next], &[(1, 10, 3)]);
+    }
+
+    #[test]
+    fn a_call_that_was_missed_on_one_leg_breaks_nothing() {
+        let before = leg(1, &[(100, 7, 1000), (120, 9, 3000)]);
+        let next = leg(10, &[(900, 7, 1001), (910, 8, 2001), (920, 9, 3001)]);
+        check(&[before, next], &[(1, 10, 2)]);
+    }
+
+    #[test]
+    fn equal_messages_at_other_offsets_are_no_forwarding() {
+        let before = leg(1, &[(100, 7, 1000), (110, 8, 2000)]);
+        let next = leg(10, &[(900, 7, 1001), (915, 8, 2001)]);
+        check(&[before, next], &[(1, 10, 1)]);
+        let before = leg(1, &[(100, 7, 1000), (110, 8, 2000), (120, 9, 3000)]);
+        let next = leg(10, &[(900, 7, 1001), (915, 8, 2001), (935, 9, 3001)]);
+        check(&[before, next], &[]);
+    }
+
+    #[test]
+    fn a_later_equal_call_is_no_forwarding() {
+        check(&[leg(1, &[(100, 7, 1000)]), leg(10, &[(900, 7, 1200)])], &[]);
+    }
+
+    #[test]
+    fn two_clients_of_one_server_are_no_forwarding() {
+        check(&[leg(11, &[(100, 7, 1000)]), leg(12, &[(900, 7, 1001)])], &[]);
+    }
+
+    #[test]
+    fn of_two_equal_connections_a_header_tells_which() {
+        let legs =
+            || [leg(1, &[(100, 7, 1000)]), leg(2, &[(300, 7, 1000)]), leg(10, &[(900, 7, 1001)])];
+        check(&legs(), &[]);
+        let mut named = legs();
+        let [_, second, next] = &mut named;
+        next.proxied = Some(Proxied { client: second.arrives[0], server: second.arrives[1] });
+        check(&named, &[(2, 10, 1)]);
     }
 }
