@@ -117,10 +117,7 @@ fn results_are_kept_and_never_trusted_blindly() {
     let stored = place.path("b.afterpath.analysis").join(file);
     let again = place.run(&["export", "--format", "calls", "-o", "-", "b.afterpath"]);
     assert_eq!((String::from_utf8(again.stdout).unwrap(), again.stderr.len()), (first.clone(), 0));
-    assert_eq!(
-        place.ok(&["export", "--format", "calls", "-o", "-", "b.afterpath.analysis"]),
-        first
-    );
+    assert_eq!(place.ok(&["export", "--format", "calls", "b.afterpath.analysis"]), first);
 
     let mut bytes = fs::read(&stored).unwrap();
     let middle = bytes.len() / 2;

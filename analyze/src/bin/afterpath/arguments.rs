@@ -216,8 +216,8 @@ pub(crate) struct Export {
     /// What to write
     #[arg(long, value_enum)]
     pub(crate) format: Format,
-    /// Where: a file, - for stdout (not for parquet), a directory for parquet
-    #[arg(short, long, value_name = "OUTPUT")]
+    /// Where: a file, or a directory for parquet [default: -, that is stdout; parquet needs a directory]
+    #[arg(short, long, value_name = "OUTPUT", default_value = "-", hide_default_value = true)]
     pub(crate) output: PathBuf,
     /// Only packets of these hosts (pcapng)
     #[arg(long, value_name = "NAME")]

@@ -17,7 +17,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// Calls or flows in one batch of a table.
@@ -33,6 +33,10 @@ pub(crate) fn run(a: &Export, strict: bool) -> Result<()> {
 }
 
 fn pcapng(a: &Export, strict: bool) -> Result<()> {
+    if a.output == Path::new("-") && std::io::stdout().is_terminal() {
+        let text = "packets are no text for a terminal: give a file with -o, or pipe them on";
+        return Err(Failure::usage("bad-output", text).into());
+    }
     let bundles = input::open(&a.bundles)?;
     let hosts = hosts(&bundles, &a.host)?;
     let mut n_warnings = bundles.warnings.len();
@@ -71,9 +75,8 @@ fn calls(a: &Export, strict: bool) -> Result<()> {
 
 fn parquet(a: &Export, strict: bool) -> Result<()> {
     if a.output == Path::new("-") {
-        return Err(
-            Failure::usage("bad-output", "parquet is several files: give a directory").into()
-        );
+        let text = "parquet is several files: give a directory with -o";
+        return Err(Failure::usage("bad-output", text).into());
     }
     if a.selection.failed || a.selection.conditions.is_some() {
         let text = "parquet holds everything: choose rows with the program that reads it";
