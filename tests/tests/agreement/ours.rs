@@ -42,9 +42,7 @@ pub(crate) fn analyze(capture: &Path, bundle: &Path) -> Analysis {
     let summary = import(&plan, &|_| ()).expect("an import");
     assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
     let bundles = Bundles::open(&[bundle.to_path_buf()]).expect("a bundle");
-    let analysis = reconstruct(&bundles, &Config::default());
-    assert!(analysis.losses.is_empty(), "{:?}", analysis.losses);
-    analysis
+    reconstruct(&bundles, &Config::default())
 }
 
 /// HTTP calls by connection, in the order they were asked.
@@ -75,5 +73,6 @@ pub(crate) fn flows(analysis: &Analysis) -> BTreeMap<Connection, FlowMetrics> {
         directions: flow.counters.map(direction),
         round_trip_ns: flow.rtt_ns(),
     };
-    analysis.flows.iter().map(|flow| ((flow.client, flow.server), metrics(flow))).collect()
+    let tcp = analysis.flows.iter().filter(|flow| flow.ip_protocol == 6);
+    tcp.map(|flow| ((flow.client, flow.server), metrics(flow))).collect()
 }

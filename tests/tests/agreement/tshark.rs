@@ -46,10 +46,14 @@ impl Messages {
     }
 }
 
-const SERVER_PORT: u16 = 80;
+const HTTP: &str = "http.request || http.response || (http && _ws.malformed)";
 
-/// HTTP messages by connection.
-pub(crate) fn transactions(capture: &Path, bodies: Bodies) -> BTreeMap<Connection, Messages> {
+/// HTTP messages by connection; `ports` are those of the servers.
+pub(crate) fn transactions(
+    capture: &Path,
+    ports: &[u16],
+    bodies: Bodies,
+) -> BTreeMap<Connection, Messages> {
     let reassemble = if bodies == Bodies::Reassembled { "TRUE" } else { "FALSE" };
     let preferences = [
         "tcp.desegment_tcp_streams:TRUE".to_string(),
@@ -65,10 +69,8 @@ pub(crate) fn transactions(capture: &Path, bodies: Bodies) -> BTreeMap<Connectio
         "_ws.malformed",
     ];
     let mut by_connection: BTreeMap<Connection, Messages> = BTreeMap::new();
-    for row in
-        rows(capture, "http.request || http.response || _ws.malformed", &preferences, &fields)
-    {
-        let (connection, _) = row.connection();
+    for row in rows(capture, HTTP, ports, &preferences, &fields) {
+        let (connection, _) = row.connection(ports);
         let messages = by_connection.entry(connection).or_default();
         messages.malformed |= !row.fields[4].is_empty();
         let at_ns = nanoseconds(&row.fields[0]);
@@ -86,8 +88,8 @@ pub(crate) fn transactions(capture: &Path, bodies: Bodies) -> BTreeMap<Connectio
     by_connection
 }
 
-/// Packets, bytes, retransmissions and the handshake's round trip by connection.
-pub(crate) fn flows(capture: &Path) -> BTreeMap<Connection, FlowMetrics> {
+/// Packets, bytes, retransmissions and the handshake's round trip by connection; `ports` are those of the servers.
+pub(crate) fn flows(capture: &Path, ports: &[u16]) -> BTreeMap<Connection, FlowMetrics> {
     let preferences = ["tcp.analyze_sequence_numbers:TRUE".to_string()];
     let fields = [
         "tcp.len",
@@ -97,8 +99,8 @@ pub(crate) fn flows(capture: &Path) -> BTreeMap<Connection, FlowMetrics> {
         "tcp.analysis.initial_rtt",
     ];
     let mut by_connection: BTreeMap<Connection, FlowMetrics> = BTreeMap::new();
-    for row in rows(capture, "tcp", &preferences, &fields) {
-        let (connection, from_server) = row.connection();
+    for row in rows(capture, "tcp", &[], &preferences, &fields) {
+        let (connection, from_server) = row.connection(ports);
         let flow = by_connection.entry(connection).or_default();
         let Direction { packets, payload_bytes, retransmissions } =
             &mut flow.directions[usize::from(from_server)];
@@ -120,19 +122,28 @@ struct Row {
 
 impl Row {
     /// Client and server, and whether the server sent it.
-    fn connection(&self) -> (Connection, bool) {
-        let from_server = self.from.port() == SERVER_PORT;
+    fn connection(&self, ports: &[u16]) -> (Connection, bool) {
+        let from_server = ports.contains(&self.from.port());
         let connection = if from_server { (self.to, self.from) } else { (self.from, self.to) };
         (connection, from_server)
     }
 }
 
-fn rows(capture: &Path, filter: &str, preferences: &[String], fields: &[&str]) -> Vec<Row> {
+fn rows(
+    capture: &Path,
+    filter: &str,
+    http_ports: &[u16],
+    preferences: &[String],
+    fields: &[&str],
+) -> Vec<Row> {
     let mut command = Command::new("tshark");
     command.args(["-n", "-r"]).arg(capture).args(["-Y", filter, "-T", "fields"]);
     preferences.iter().for_each(|preference| {
         command.args(["-o", preference]);
     });
+    for port in http_ports {
+        command.arg("-d").arg(format!("tcp.port=={port},http"));
+    }
     for field in ["ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"].iter().chain(fields) {
         command.args(["-e", field]);
     }
