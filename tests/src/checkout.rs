@@ -53,7 +53,7 @@ fn is_product(name: &str, at_root: bool) -> bool {
     let built = at_root && ["target", "afterpath-demo"].contains(&name);
     built
         || [".git", "__pycache__"].contains(&name)
-        || name.ends_with(".proptest-regressions")
+        || [".proptest-regressions", ".analysis"].iter().any(|end| name.ends_with(end))
         || (name.starts_with('.') && ![".ci", ".gitignore", ".cargo", ".github"].contains(&name))
 }
 

@@ -6,8 +6,9 @@
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::pipeline::{Config, analyze};
+use afterpath_tests::delay::{shown, slow_elsewhere};
 use afterpath_tests::recording::Recording;
-use afterpath_tests::score::{Matching, Score, forward_times, score};
+use afterpath_tests::score::{Score, score};
 use afterpath_tests::truth::Truth;
 
 /// Planted ids masked: the scores are for what is known without them.
@@ -66,21 +67,10 @@ fn a_known_delay_shows_at_its_hop_and_nowhere_else() {
     let options =
         ["--requests", "60", "--concurrency", "2", "--delay", "25", "--delay-request", "30"];
     let Some((_, truth, analysis, _)) = check("delay", &options) else { return };
-    let [delay] = &truth.delays[..] else { panic!("one delay was asked for") };
-    let matching = Matching::new(&analysis, &truth);
-    let delayed = matching.of(&delay.call_id).expect("the delayed call was found");
-    let (from, to) = (&delay.between.0, &delay.between.1);
-    let at_hop = forward_times(&analysis, from, to);
-    let held = at_hop.iter().find(|(call, _)| *call == delayed).expect("it has this hop").1;
-    println!("held {} ns, shown {held} ns", delay.hold_ns);
-    assert!(held >= delay.hold_ns && held - delay.hold_ns < 3_000_000, "{held} {}", delay.hold_ns);
-    let elsewhere = analysis.calls.iter().enumerate().flat_map(|(i, call)| {
-        call.hops.iter().filter(move |h| (i, h.forward_ns) != (delayed, Some(held)))
-    });
-    let slow = elsewhere
-        .filter(|h| h.from != h.to)
-        .filter(|h| h.forward_ns > Some(10_000_000) || h.return_ns > Some(10_000_000));
-    assert_eq!(slow.count(), 0, "the delay shows at one hop only");
+    let [shown] = shown(&analysis, &truth)[..] else { panic!("one delay was asked for") };
+    println!("{shown:?}");
+    assert!(shown.is_right(), "{shown:?}");
+    assert_eq!(slow_elsewhere(&analysis, &[shown]), [""; 0], "the delay shows at one hop only");
 }
 
 #[test]
