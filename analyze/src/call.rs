@@ -385,6 +385,13 @@ pub struct Loss {
     pub count: u64,
 }
 
+impl Loss {
+    /// Whether it is only traffic of another kind (ARP, ICMP …): nothing that was looked for is missing.
+    pub fn is_other_traffic(&self) -> bool {
+        matches!(self.cause.as_str(), "not-ip" | "not-tcp-or-udp")
+    }
+}
+
 /// Everything reconstructed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Analysis {
@@ -394,7 +401,7 @@ pub struct Analysis {
     pub domains: Vec<String>,
     /// Flows in (point, client, server, first_ns) order.
     pub flows: Vec<Flow>,
-    /// Calls ordered by first time, then id.
+    /// Calls ordered by first time, those of one time by connection and stream.
     pub calls: Vec<Call>,
     /// Traces ordered by their root's first time.
     pub traces: Vec<Trace>,

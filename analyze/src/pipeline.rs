@@ -36,7 +36,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         let sum = |n: fn(&Dissected) -> usize| dissected.iter().map(|(d, _)| n(d)).sum();
         whole.spans.reserve_exact(sum(|d| d.spans.len()));
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
-        dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &place(file)));
+        dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
     }
     whole.sort_flows();
     let Whole { flows, facts, spans, n_packets, mut losses } = whole;
@@ -62,15 +62,16 @@ fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
     in_time_order(calls)
 }
 
-/// Calls ordered by first time, then id. Their places are sorted, then each call, which is large, is moved to its own.
+/// Calls ordered by first time, then connection and stream (a pipeline's requests pass in one packet). Their places are
+/// sorted, then each call, which is large, is moved to its own.
 fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::with_capacity(by_connection.iter().map(Vec::len).sum());
     by_connection.into_iter().for_each(|some| calls.extend(some));
-    let mut order: Vec<(Option<i64>, u64, usize)> =
-        calls.iter().enumerate().map(|(i, c)| (c.times().first(), c.id, i)).collect();
+    let mut order: Vec<(Option<i64>, usize)> =
+        calls.iter().enumerate().map(|(i, c)| (c.times().first(), i)).collect();
     order.par_sort_unstable();
     let mut place_of = vec![0; calls.len()];
-    order.iter().enumerate().for_each(|(place, (_, _, i))| place_of[*i] = place);
+    order.iter().enumerate().for_each(|(place, (_, i))| place_of[*i] = place);
     for i in 0..calls.len() {
         while place_of[i] != i {
             let place = place_of[i];
@@ -124,7 +125,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn add(&mut self, dissected: Dissected, losses: Vec<Loss>, place: &str) {
+    fn add(&mut self, dissected: Dissected, losses: Vec<Loss>, points: &[Point]) {
         let offset = self.flows.len() as u32;
         self.flows.extend(dissected.flows);
         self.facts.extend(dissected.facts);
@@ -134,8 +135,8 @@ impl Whole {
         }));
         self.n_packets += dissected.n_packets;
         self.losses.extend(losses);
-        self.losses.extend(dissected.unused.into_iter().map(|(cause, count)| Loss {
-            place: place.to_string(),
+        self.losses.extend(dissected.unused.into_iter().map(|((point, cause), count)| Loss {
+            place: points[point as usize].label(),
             cause: cause.to_string(),
             count,
         }));

@@ -245,7 +245,7 @@ fn the_demo_is_a_tour() {
     let place = Place::new();
     let tour = place.ok(&["demo"]);
     // The hop that held a packet back for 170 ms is the slowest part, by name.
-    let blamed = tour.contains("slowest part: wire l4gw/eth0 → l4gw/eth1");
+    let blamed = tour.contains("slowest part: through l4gw/eth0 → l4gw/eth1");
     assert!(blamed && tour.contains("afterpath traces --slowest 5"), "{tour}");
     assert_eq!(
         place.names("afterpath-demo"),

@@ -23,6 +23,10 @@ pub use proxied::Proxied;
 /// Stamps beyond this (73 years from 1970) are damaged; clamped so that no difference can overflow.
 const MAX_TIME_NS: i64 = 1 << 61;
 
+/// IP protocol numbers (IANA).
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
 /// What `join` needs of a flow beyond its public description. Index 0: client's packets, 1: server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FlowFacts {
@@ -47,8 +51,8 @@ pub struct Dissected {
     pub spans: Vec<Span>,
     /// Packets taken.
     pub n_packets: u64,
-    /// Packets that could not be used, by cause.
-    pub unused: BTreeMap<&'static str, u64>,
+    /// Packets that could not be used, by point and cause.
+    pub unused: BTreeMap<(u32, &'static str), u64>,
 }
 
 /// An L4 conversation's ends at one point, the lower address and port first.
@@ -99,7 +103,9 @@ impl Dissector {
             self.finish_flows();
             self.hash = Some(packet.flow_hash);
         }
-        let Some(network) = packet.headers.network else { return self.unused("no-ip-header") };
+        let Some(network) = packet.headers.network else {
+            return self.unused(packet.interface, "not-ip");
+        };
         if network.fragment.is_some() {
             return; // reassembled beforehand, see `fragments`
         }
@@ -108,7 +114,10 @@ impl Dissector {
             Some(Transport::Udp { source_port, destination_port }) => {
                 (source_port, destination_port, true)
             }
-            None => return self.unused("no-transport-header"),
+            None if matches!(network.protocol, TCP | UDP) => {
+                return self.unused(packet.interface, "transport-header-cut");
+            }
+            None => return self.unused(packet.interface, "not-tcp-or-udp"),
         };
         let source = (network.source, source_port);
         let destination = (network.destination, destination_port);
@@ -118,8 +127,8 @@ impl Dissector {
         self.deliver(key, packet, from);
     }
 
-    fn unused(&mut self, cause: &'static str) {
-        *self.out.unused.entry(cause).or_default() += 1;
+    fn unused(&mut self, point: u32, cause: &'static str) {
+        *self.out.unused.entry((point, cause)).or_default() += 1;
     }
 
     fn deliver(&mut self, key: FlowKey, packet: &Packet<'_>, from: usize) {

@@ -35,8 +35,11 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         write_edge(&mut ink, key, edge)?;
     }
     ink.line("")?;
-    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; waiting: the server for further calls; share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
+    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
 }
+
+/// The name of the time in which a server waits for further calls.
+const WAITING: &str = "waiting_for_calls";
 
 /// Client service, server service, protocol.
 type EdgeKey = (String, String, String);
@@ -59,6 +62,10 @@ struct Stretch {
     forward: Vec<i64>,
     back: Vec<i64>,
     total: Vec<i64>,
+    /// Calls that tell of it: `total` leaves out those that never waited.
+    n_told: usize,
+    /// Between two interfaces of one namespace.
+    through: bool,
 }
 
 fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
@@ -85,6 +92,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
 fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: &Hop) {
     let own_ns = measure::own_time(call, hop.part, hop.total_ns);
     let label = |i: u16| measure::point_label(analysis, call, i as usize);
+    let through = measure::passes_through(analysis, call, hop).is_some();
     let (from, to) = if hop.part == Part::Unattributed {
         (String::new(), String::new())
     } else {
@@ -94,24 +102,27 @@ fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: 
                    position: usize,
                    forward: Option<i64>,
                    back: Option<i64>,
-                   total: i64| {
+                   total: Option<i64>| {
         let key = (name, from.clone(), to.clone());
         let new = || Stretch { position, ..Stretch::default() };
         let s = edge.stretches.entry(key).or_insert_with(new);
         s.position = s.position.min(position);
+        s.n_told += 1;
+        s.through |= through;
         s.forward.extend(forward);
         s.back.extend(back);
-        s.total.push(total);
+        s.total.extend(total);
     };
-    put(hop.part.name(), 2 * position, hop.forward_ns, hop.return_ns, own_ns);
-    if own_ns < hop.total_ns {
-        put("waiting_for_calls", 2 * position + 1, None, None, hop.total_ns - own_ns);
+    put(hop.part.name(), 2 * position, hop.forward_ns, hop.return_ns, Some(own_ns));
+    if hop.part == Part::Server {
+        let waited = Some(hop.total_ns - own_ns).filter(|ns| *ns > 0);
+        put(WAITING, 2 * position + 1, None, None, waited);
     }
 }
 
 impl Edge {
     fn rows(&self) -> Vec<(&StretchKey, &Stretch)> {
-        let mut rows: Vec<_> = self.stretches.iter().collect();
+        let mut rows: Vec<_> = self.stretches.iter().filter(|(_, s)| !s.total.is_empty()).collect();
         rows.sort_by_key(|(key, s)| (s.position, *key));
         rows
     }
@@ -157,7 +168,7 @@ fn write_edge(
     let rows = edge.rows();
     let largest = rows.iter().map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
     for (key, stretch) in rows {
-        let slow = sum(&stretch.total) == largest && key.0 != "waiting_for_calls";
+        let slow = sum(&stretch.total) == largest && key.0 != WAITING;
         write_stretch(&mut grid, key, stretch, edge, if slow { Tone::Slow } else { Tone::Plain });
     }
     grid.write(ink, "  ")
@@ -176,9 +187,9 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
         let d = Distribution::exact(values.iter().copied());
         let p = |permille| quantity::percentile(d.percentile(permille));
         let first = |text: String| if i == 0 { text } else { String::new() };
-        let unseen = edge.n_calls.saturating_sub(stretch.total.len()) as f64;
+        let unseen = edge.n_calls.saturating_sub(stretch.n_told) as f64;
         let cells = [
-            first(short(key.0).to_owned()),
+            first(if stretch.through { "through" } else { short(key.0) }.to_owned()),
             first(place.clone()),
             way.to_owned(),
             quantity::count(d.len() as u64),
@@ -195,7 +206,7 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
 
 fn short(part: &str) -> &str {
     match part {
-        "waiting_for_calls" => "waiting",
+        WAITING => "waiting",
         "gateway" => "forwarding",
         part => part.trim_end_matches("_transfer"),
     }
@@ -261,7 +272,7 @@ fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Resul
     for ((client, server, protocol), edge) in edges {
         let whole = edge.total_ns();
         for ((part, from, to), stretch) in edge.rows() {
-            let missing = edge.n_calls.saturating_sub(stretch.total.len()) as f64;
+            let missing = edge.n_calls.saturating_sub(stretch.n_told) as f64;
             json::line(
                 out,
                 &StretchLine {

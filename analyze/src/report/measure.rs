@@ -1,7 +1,7 @@
 //! What reports measure alike: how long a call took (or at least took), where a trace's time went, when the recording
 //! was. Never compares instants of two clock domains.
 
-use crate::call::{Analysis, Call, CallIndex, CallState, Part, Trace};
+use crate::call::{Analysis, Call, CallIndex, CallState, Hop, Part, Point, Trace};
 use crate::issue::Issue;
 use std::collections::BTreeMap;
 
@@ -124,13 +124,23 @@ pub fn own_time(call: &Call, part: Part, total_ns: i64) -> i64 {
     }
 }
 
-/// `wire gw/eth0 → b/eth0`, `server b`: a part and its place.
+/// Where a hop begins and ends inside one namespace (a router between its interfaces, a switch between its ports).
+pub fn passes_through<'a>(analysis: &'a Analysis, call: &Call, hop: &Hop) -> Option<&'a Point> {
+    let point = |i: u16| analysis.points.get(call.spans.get(i as usize)?.point as usize);
+    let (from, to) = (point(hop.from)?, point(hop.to)?);
+    let inside = hop.part == Part::Wire && !to.netns.is_empty();
+    (inside && (&from.host, &from.netns) == (&to.host, &to.netns)).then_some(to)
+}
+
+/// `wire gw/eth0 → b/eth0`, `through l4gw/eth0 → l4gw/eth1`, `in b`: a part and its place.
 pub fn part_place(analysis: &Analysis, call: &Call, hop: usize, server: &str) -> String {
     let Some(h) = call.hops.get(hop) else { return String::new() };
     let label = |i: u16| point_label(analysis, call, i as usize);
     match h.part {
         Part::Wire | Part::Gateway => {
-            format!("{} {} → {}", words(h.part), label(h.from), label(h.to))
+            let through = passes_through(analysis, call, h).is_some();
+            let word = if through { "through" } else { words(h.part) };
+            format!("{word} {} → {}", label(h.from), label(h.to))
         }
         Part::Server => format!("in {server}"),
         Part::RequestTransfer | Part::ResponseTransfer => {

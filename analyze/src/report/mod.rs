@@ -16,6 +16,7 @@ pub mod instant;
 mod json;
 pub mod measure;
 pub mod names;
+mod outliers;
 pub mod quantity;
 mod services;
 pub mod summary;

@@ -166,7 +166,9 @@ fn write_doubts(ink: &mut Ink<'_>, analysis: &Analysis, doubts: &Doubts) -> io::
     ];
     let issues = doubts.issues.iter().filter(|(name, _)| **name != "order-undecided");
     rows.extend(issues.map(|(name, n)| (*n, (*name).to_owned(), "calls and flows".into())));
-    rows.extend(analysis.losses.iter().map(|l| (l.count, l.cause.clone(), l.place.clone())));
+    rows.extend(other_traffic(analysis));
+    let lost = analysis.losses.iter().filter(|loss| !loss.is_other_traffic());
+    rows.extend(lost.map(|l| (l.count, l.cause.clone(), l.place.clone())));
     rows.retain(|(n, ..)| *n > 0);
     if rows.is_empty() {
         return ink.line("nothing was lost, nothing stayed ambiguous");
@@ -178,6 +180,20 @@ fn write_doubts(ink: &mut Ink<'_>, analysis: &Analysis, doubts: &Doubts) -> io::
         grid.plain([quantity::count(n), cause, place]);
     }
     grid.write(ink, "  ")
+}
+
+/// Traffic of other kinds, each kind in one row.
+fn other_traffic(analysis: &Analysis) -> Vec<(u64, String, String)> {
+    let mut kinds: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for loss in analysis.losses.iter().filter(|loss| loss.is_other_traffic()) {
+        let (count, points) = kinds.entry(&loss.cause).or_default();
+        (*count, *points) = (*count + loss.count, *points + 1);
+    }
+    let row = |(cause, (count, points)): (&str, (u64, u64))| {
+        let place = format!("other traffic, at {}", quantity::plural(points, "point"));
+        (count, cause.to_owned(), place)
+    };
+    kinds.into_iter().map(row).collect()
 }
 
 #[derive(Serialize)]

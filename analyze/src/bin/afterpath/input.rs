@@ -50,7 +50,7 @@ pub(crate) fn open(paths: &[PathBuf]) -> Result<Bundles> {
 
 /// An error under `--strict` when something was damaged or lost.
 pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
-    let n_lost = input.analysis.losses.len();
+    let n_lost = input.analysis.losses.iter().filter(|loss| !loss.is_other_traffic()).count();
     if !strict || (n_lost == 0 && input.n_warnings == 0) {
         return Ok(());
     }

@@ -323,13 +323,14 @@ impl<'a> View<'a> {
     }
 
     fn write_losses(&self, ink: &mut Ink<'_>) -> io::Result<()> {
-        if self.analysis.losses.is_empty() {
-            return ink.line("lost: nothing in the whole recording");
-        }
         let of = |l: &crate::call::Loss| {
             format!("{} × {} ({})", quantity::count(l.count), l.cause, l.place)
         };
-        let losses: Vec<_> = self.analysis.losses.iter().map(of).collect();
+        let lost = self.analysis.losses.iter().filter(|loss| !loss.is_other_traffic());
+        let losses: Vec<_> = lost.map(of).collect();
+        if losses.is_empty() {
+            return ink.line("lost: nothing in the whole recording");
+        }
         ink.wrapped("lost in the whole recording: ", "  ", &harmless(&losses.join(", ")))
     }
 

@@ -1,16 +1,21 @@
-//! What happened around a moment: requests in flight, those that were slow, failed or open, conversations in trouble,
-//! losses. Never aligns clocks: instants are each point's own, and it says so when there are several.
+//! What happened around a moment: requests in flight, those that were slow, failed or open, stretches that took far longer
+//! than usual, conversations in trouble, losses. Never aligns clocks: instants are each point's own, and it says so when
+//! there are several.
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::measure::{self, Seen};
 use super::names::Names;
+use super::outliers::{Outlier, outliers};
 use super::quantity::{self, Distribution};
 use super::{Options, Report, calls, instant, json};
 use crate::call::{Analysis, Call, Flow, Point};
-use serde::Serialize;
+pub(in crate::report) use lines::LossLine;
+use lines::{FlowLine, OutlierLine};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+
+mod lines;
 
 /// Its entry in the table of reports.
 pub(super) const EXPLAIN: Report =
@@ -64,6 +69,8 @@ struct Around<'a> {
     n_in_flight: usize,
     /// Calls that touch the window, the noteworthy first, then the longest.
     calls: Vec<(Note, Seen, &'a Call)>,
+    /// Stretches that began or ended in the window and took far longer than usual.
+    outliers: Vec<Outlier<'a>>,
     flows: Vec<(usize, &'a Flow)>,
 }
 
@@ -94,7 +101,12 @@ impl<'a> Around<'a> {
         let flows = analysis.flows.iter().enumerate();
         let flows =
             flows.filter(|(_, f)| f.first_ns <= to && f.last_ns >= from && !troubles(f).is_empty());
-        Around { n_in_flight, calls, flows: flows.collect() }
+        let mut outliers = outliers(analysis);
+        outliers.retain(|o| {
+            let end = o.began_ns.saturating_add(o.took_ns);
+            o.began_ns <= to && end >= from && options.filter.matches(analysis, names, o.call)
+        });
+        Around { n_in_flight, calls, outliers, flows: flows.collect() }
     }
 
     fn write(
@@ -148,7 +160,37 @@ impl<'a> Around<'a> {
                 quantity::plural(rest, "call")
             ))?;
         }
+        self.write_outliers(ink, analysis, at)?;
         self.write_flows(ink, analysis)
+    }
+
+    fn write_outliers(&self, ink: &mut Ink<'_>, analysis: &Analysis, at: i64) -> io::Result<()> {
+        if self.outliers.is_empty() {
+            return Ok(());
+        }
+        ink.line("")?;
+        ink.line("stretches that took far longer than they usually do")?;
+        let mut grid = Grid::new(&[
+            ("began", Align::Right),
+            ("took", Align::Right),
+            ("usually", Align::Right),
+            ("", Align::Left),
+            ("stretch", Align::Left),
+            ("request", Align::Flexible),
+            ("trace", Align::Left),
+        ]);
+        for o in &self.outliers {
+            grid.row([
+                (offset(o.began_ns.saturating_sub(at)), Tone::Plain),
+                (quantity::duration(o.took_ns), Tone::Slow),
+                (quantity::duration(o.usual_ns), Tone::Plain),
+                (o.way.to_string(), Tone::Plain),
+                (o.place(analysis), Tone::Slow),
+                (format!("{} {}", o.call.protocol, measure::request(o.call)), Tone::Plain),
+                (trace_id(analysis, o.call), Tone::Plain),
+            ]);
+        }
+        grid.write(ink, "  ")
     }
 
     fn write_flows(&self, ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
@@ -185,6 +227,9 @@ impl<'a> Around<'a> {
         for (_, _, call) in &self.calls {
             calls::write_call(analysis, names, call, out)?;
         }
+        for outlier in &self.outliers {
+            json::line(out, &OutlierLine::of(analysis, outlier))?;
+        }
         for (index, flow) in &self.flows {
             let point =
                 analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
@@ -201,53 +246,6 @@ impl<'a> Around<'a> {
                 },
             )
         })
-    }
-}
-
-/// A thing that could not be used.
-#[derive(Serialize)]
-pub(super) struct LossLine<'a> {
-    pub(super) schema: &'static str,
-    pub(super) place: &'a str,
-    pub(super) cause: &'a str,
-    pub(super) count: u64,
-}
-
-#[derive(Serialize)]
-struct FlowLine {
-    schema: &'static str,
-    index: usize,
-    point: String,
-    protocol: String,
-    client: String,
-    server: String,
-    first_unix_ns: String,
-    last_unix_ns: String,
-    troubles: Vec<Trouble>,
-}
-
-#[derive(Serialize)]
-struct Trouble {
-    kind: &'static str,
-    count: u64,
-}
-
-impl FlowLine {
-    fn of(index: usize, flow: &Flow, point: String) -> Self {
-        FlowLine {
-            schema: "afterpath.flows/1",
-            index,
-            point,
-            protocol: flow.protocol.clone(),
-            client: flow.client.to_string(),
-            server: flow.server.to_string(),
-            first_unix_ns: flow.first_ns.to_string(),
-            last_unix_ns: flow.last_ns.to_string(),
-            troubles: troubles(flow)
-                .into_iter()
-                .map(|(count, kind)| Trouble { kind, count })
-                .collect(),
-        }
     }
 }
 
@@ -326,13 +324,14 @@ fn write_head(
 
 fn write_losses(ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
     ink.line("")?;
-    if analysis.losses.is_empty() {
+    let lost: Vec<_> = analysis.losses.iter().filter(|loss| !loss.is_other_traffic()).collect();
+    if lost.is_empty() {
         return ink.line("lost: nothing in the whole recording");
     }
     ink.line("lost or unused in the whole recording (not located in time)")?;
     let mut grid =
         Grid::new(&[("count", Align::Right), ("cause", Align::Left), ("place", Align::Flexible)]);
-    for loss in &analysis.losses {
+    for loss in lost {
         grid.plain([quantity::count(loss.count), loss.cause.clone(), loss.place.clone()]);
     }
     grid.write(ink, "  ")
