@@ -147,7 +147,7 @@ impl Sink {
         fs::create_dir_all(path.parent().expect("a table's file stands in a folder"))
             .map_err(io)?;
         let file = HashingFile::create(&path).map_err(io)?;
-        let schema = table.schema();
+        let schema = table.written_schema();
         let bad = |error| parquet_error(&shown, &error);
         let descriptor = ArrowSchemaConverter::new().convert(&schema).map_err(bad)?;
         let properties = Arc::new(table.properties());

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::frame::{self, Direction};
 use crate::record::BlockKind;
 use crate::table::packet_rows::{PacketRow, PacketRows, Readings};
+use arrow::buffer::Buffer;
 use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use rayon::{Scope, Yield};
 use std::collections::BTreeMap;
@@ -110,10 +111,10 @@ fn encode(
     mut group: Group,
 ) -> Result<Vec<ArrowColumnChunk>> {
     let mut some = Vec::with_capacity(NEAR_ROWS);
+    let blocks: Vec<Buffer> = rows.blocks().into_iter().map(Buffer::from).collect();
     for begin in range.clone().step_by(SLICE_ROWS) {
         let end = range.end.min(begin + SLICE_ROWS);
-        let n_bytes = (begin..end).map(|index| rows.frame_bytes(index)).sum();
-        let mut columns = PacketRows::with_capacity(end - begin, n_bytes);
+        let mut columns = PacketRows::with_capacity(end - begin, &blocks);
         for near in (begin..end).step_by(NEAR_ROWS) {
             fetch(rows, near..end.min(near + NEAR_ROWS), &mut some);
             some.iter().for_each(|row| columns.push(&packet_row(*row, lookup)));
@@ -138,6 +139,7 @@ fn packet_row<'a>(row: Row<'a>, lookup: &Lookup) -> PacketRow<'a> {
         interface_id: lookup.id(point),
         flow_hash: row.flow_hash,
         record,
+        frame_at: row.frame_at,
         headers,
         readings,
     }

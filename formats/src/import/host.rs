@@ -159,19 +159,20 @@ fn write_packets(
             return queue.finish();
         }
         let mut cutter = Cutter::new(ROW_GROUP_ROWS, ROW_GROUP_FRAME_BYTES);
-        let mut gathered = Box::<Gathered>::default();
+        let mut gathered = Gathered::default();
         merge(spilled, scratch, |row| {
             if cutter.cuts_before(row.len() - HEAD_BYTES) {
-                let full = std::mem::take(&mut gathered);
+                let full = Box::new(std::mem::take(&mut gathered).finish());
                 let n_rows = full.n_rows();
                 queue.push(full, 0..n_rows)?;
             }
             gathered.push(row);
             Ok(())
         })?;
-        let n_rows = gathered.n_rows();
+        let rest = Box::new(gathered.finish());
+        let n_rows = rest.n_rows();
         if n_rows > 0 {
-            queue.push(gathered, 0..n_rows)?;
+            queue.push(rest, 0..n_rows)?;
         }
         queue.finish()
     })?;

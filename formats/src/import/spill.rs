@@ -1,9 +1,10 @@
 //! Sorted runs on disk, while a bundle is written or exported. Never outlives that, never read by anything else.
 
-use super::run::{NEAR_ROWS, Row, Rows, Run, fetch};
+use super::run::{FrameAt, NEAR_ROWS, Row, Rows, Run, fetch};
 use crate::error::{Error, Result};
 use crate::frame::LinkType;
 use crate::record::{BlockKind, Record};
+use bytes::Bytes;
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -102,9 +103,20 @@ impl Gathered {
         self.starts.push(self.bytes.len() as u32);
         self.bytes.extend_from_slice(row);
     }
+
+    /// No more rows follow.
+    pub(super) fn finish(self) -> GatheredRows {
+        GatheredRows { bytes: self.bytes.into(), starts: self.starts }
+    }
 }
 
-impl Rows for Gathered {
+/// The rows of [`Gathered`].
+pub(super) struct GatheredRows {
+    bytes: Bytes,
+    starts: Vec<u32>,
+}
+
+impl Rows for GatheredRows {
     fn frame_bytes(&self, index: usize) -> usize {
         u32_at(&self.bytes, self.starts[index] as usize) as usize - HEAD_BYTES
     }
@@ -113,8 +125,15 @@ impl Rows for Gathered {
         self.starts.len()
     }
 
+    fn blocks(&self) -> Vec<Bytes> {
+        vec![self.bytes.clone()]
+    }
+
     fn row(&self, index: usize) -> Row<'_> {
-        parse(&self.bytes[self.starts[index] as usize..])
+        let start = self.starts[index];
+        let mut row = parse(&self.bytes[start as usize..]);
+        row.frame_at.offset += start;
+        row
     }
 }
 
@@ -162,6 +181,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Row<'_> {
         file: u32_at(bytes, 36),
         link,
         record,
+        frame_at: FrameAt { block: 0, offset: options as u32 },
     }
 }
 

@@ -3,54 +3,60 @@
 use super::packet_batch::format_wrappers;
 use super::packets;
 use crate::frame::{Headers, Transport};
+use crate::import::run::FrameAt;
 use crate::record::Record;
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch,
-    StringBuilder, UInt8Builder, UInt16Builder, UInt32Builder,
+    ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
+    Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder, UInt8Builder, UInt16Builder,
+    UInt32Builder, new_null_array,
 };
+use arrow::buffer::Buffer;
+use arrow::datatypes::{ArrowPrimitiveType, Int64Type, UInt8Type, UInt16Type, UInt32Type};
 use std::sync::Arc;
 
 /// One row about to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PacketRow<'a> {
+pub(crate) struct PacketRow<'a> {
     /// See the table's `source_row`.
-    pub source_row: i64,
+    pub(crate) source_row: i64,
     /// Row of the host's `interfaces`.
-    pub interface_id: u32,
+    pub(crate) interface_id: u32,
     /// See [`flow_hash`](crate::packet::flow_hash).
-    pub flow_hash: i64,
+    pub(crate) flow_hash: i64,
     /// The record as captured.
-    pub record: Record<'a>,
+    pub(crate) record: Record<'a>,
+    /// Where its frame lies among the blocks that the builders were given.
+    pub(crate) frame_at: FrameAt,
     /// Its decoded headers.
-    pub headers: Headers,
+    pub(crate) headers: Headers,
     /// What its options say.
-    pub readings: Readings<'a>,
+    pub(crate) readings: Readings<'a>,
 }
 
 /// What a packet block's options say; see `import::options`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Readings<'a> {
+pub(crate) struct Readings<'a> {
     /// `epb_flags` (or `pack_flags`).
-    pub flags: Option<u32>,
+    pub(crate) flags: Option<u32>,
     /// `epb_dropcount`, or the obsolete block's field.
-    pub drop_count: Option<i64>,
+    pub(crate) drop_count: Option<i64>,
     /// `epb_packetid`.
-    pub packet_id: Option<i64>,
+    pub(crate) packet_id: Option<i64>,
     /// First `opt_comment`.
-    pub comment: Option<&'a [u8]>,
+    pub(crate) comment: Option<&'a [u8]>,
 }
 
 /// Column builders for some rows of the packets table.
-pub struct PacketRows {
+pub(crate) struct PacketRows {
     time_ns: Int64Builder,
     source_row: Int64Builder,
     interface_id: UInt32Builder,
     kind: UInt8Builder,
     captured_length: UInt32Builder,
     original_length: UInt32Builder,
-    raw_stamp_high: UInt32Builder,
-    raw_stamp_low: UInt32Builder,
-    direction: UInt8Builder,
+    raw_stamp_high: Sparse<UInt32Type>,
+    raw_stamp_low: Sparse<UInt32Type>,
+    direction: Sparse<UInt8Type>,
     flow_hash: Int64Builder,
     family: UInt8Builder,
     source_address: FixedSizeBinaryBuilder,
@@ -66,24 +72,28 @@ pub struct PacketRows {
     ttl: UInt8Builder,
     timestamp_value: UInt32Builder,
     timestamp_echo: UInt32Builder,
-    fragment_offset: UInt32Builder,
+    fragment_offset: Sparse<UInt32Type>,
     fragment_more: BooleanBuilder,
     encapsulation: StringBuilder,
     payload_offset: UInt32Builder,
     payload_length: UInt32Builder,
-    window_scale: UInt8Builder,
-    mss: UInt16Builder,
-    packet_id: Int64Builder,
-    epb_flags: UInt32Builder,
-    drop_count: Int64Builder,
+    window_scale: Sparse<UInt8Type>,
+    mss: Sparse<UInt16Type>,
+    packet_id: Sparse<Int64Type>,
+    epb_flags: Sparse<UInt32Type>,
+    drop_count: Sparse<Int64Type>,
     comment: StringBuilder,
     block_options: BinaryBuilder,
-    frame: BinaryBuilder,
+    frame: BinaryViewBuilder,
 }
 
 impl PacketRows {
-    /// Builders with room for `n_rows` whose frames have `n_bytes`.
-    pub fn with_capacity(n_rows: usize, n_bytes: usize) -> PacketRows {
+    /// Builders with room for `n_rows` whose frames lie in `blocks`.
+    pub(crate) fn with_capacity(n_rows: usize, blocks: &[Buffer]) -> PacketRows {
+        let mut frame = BinaryViewBuilder::with_capacity(n_rows);
+        blocks.iter().for_each(|block| {
+            frame.append_block(block.clone());
+        });
         let u8s = || UInt8Builder::with_capacity(n_rows);
         let u16s = || UInt16Builder::with_capacity(n_rows);
         let u32s = || UInt32Builder::with_capacity(n_rows);
@@ -95,9 +105,9 @@ impl PacketRows {
             kind: u8s(),
             captured_length: u32s(),
             original_length: u32s(),
-            raw_stamp_high: u32s(),
-            raw_stamp_low: u32s(),
-            direction: u8s(),
+            raw_stamp_high: Sparse::default(),
+            raw_stamp_low: Sparse::default(),
+            direction: Sparse::default(),
             flow_hash: i64s(),
             family: u8s(),
             source_address: FixedSizeBinaryBuilder::with_capacity(n_rows, 16),
@@ -113,24 +123,24 @@ impl PacketRows {
             ttl: u8s(),
             timestamp_value: u32s(),
             timestamp_echo: u32s(),
-            fragment_offset: u32s(),
+            fragment_offset: Sparse::default(),
             fragment_more: BooleanBuilder::with_capacity(n_rows),
             encapsulation: StringBuilder::new(),
             payload_offset: u32s(),
             payload_length: u32s(),
-            window_scale: u8s(),
-            mss: u16s(),
-            packet_id: i64s(),
-            epb_flags: u32s(),
-            drop_count: i64s(),
+            window_scale: Sparse::default(),
+            mss: Sparse::default(),
+            packet_id: Sparse::default(),
+            epb_flags: Sparse::default(),
+            drop_count: Sparse::default(),
             comment: StringBuilder::new(),
             block_options: BinaryBuilder::new(),
-            frame: BinaryBuilder::with_capacity(n_rows, n_bytes),
+            frame,
         }
     }
 
     /// Appends one row.
-    pub fn push(&mut self, row: &PacketRow<'_>) {
+    pub(crate) fn push(&mut self, row: &PacketRow<'_>) {
         self.push_record(row);
         self.push_network(&row.headers);
         self.push_transport(&row.headers);
@@ -138,7 +148,7 @@ impl PacketRows {
     }
 
     /// The rows appended so far as a batch of [`packets::TABLE`]; the builders begin anew.
-    pub fn finish(&mut self) -> RecordBatch {
+    pub(crate) fn finish(&mut self) -> RecordBatch {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.time_ns.finish()),
             Arc::new(self.source_row.finish()),
@@ -146,9 +156,9 @@ impl PacketRows {
             Arc::new(self.kind.finish()),
             Arc::new(self.captured_length.finish()),
             Arc::new(self.original_length.finish()),
-            Arc::new(self.raw_stamp_high.finish()),
-            Arc::new(self.raw_stamp_low.finish()),
-            Arc::new(self.direction.finish()),
+            self.raw_stamp_high.finish(),
+            self.raw_stamp_low.finish(),
+            self.direction.finish(),
             Arc::new(self.flow_hash.finish()),
             Arc::new(self.family.finish()),
             Arc::new(self.source_address.finish()),
@@ -164,21 +174,21 @@ impl PacketRows {
             Arc::new(self.ttl.finish()),
             Arc::new(self.timestamp_value.finish()),
             Arc::new(self.timestamp_echo.finish()),
-            Arc::new(self.fragment_offset.finish()),
+            self.fragment_offset.finish(),
             Arc::new(self.fragment_more.finish()),
             Arc::new(self.encapsulation.finish()),
             Arc::new(self.payload_offset.finish()),
             Arc::new(self.payload_length.finish()),
-            Arc::new(self.window_scale.finish()),
-            Arc::new(self.mss.finish()),
-            Arc::new(self.packet_id.finish()),
-            Arc::new(self.epb_flags.finish()),
-            Arc::new(self.drop_count.finish()),
+            self.window_scale.finish(),
+            self.mss.finish(),
+            self.packet_id.finish(),
+            self.epb_flags.finish(),
+            self.drop_count.finish(),
             Arc::new(self.comment.finish()),
             Arc::new(self.block_options.finish()),
             Arc::new(self.frame.finish()),
         ];
-        RecordBatch::try_new(packets::TABLE.schema(), columns)
+        RecordBatch::try_new(packets::TABLE.written_schema(), columns)
             .expect("the builders stand in the table's column order")
     }
 
@@ -190,15 +200,17 @@ impl PacketRows {
         self.kind.append_value(record.kind as u8);
         self.captured_length.append_value(record.frame.len() as u32);
         self.original_length.append_value(record.original_length);
-        self.raw_stamp_high.append_option(record.raw_stamp.map(|(high, _)| high));
-        self.raw_stamp_low.append_option(record.raw_stamp.map(|(_, low)| low));
+        self.raw_stamp_high.push(record.raw_stamp.map(|(high, _)| high));
+        self.raw_stamp_low.push(record.raw_stamp.map(|(_, low)| low));
         self.flow_hash.append_value(row.flow_hash);
         self.block_options.append_option((!record.options.is_empty()).then_some(record.options));
-        self.frame.append_value(record.frame);
+        let FrameAt { block, offset } = row.frame_at;
+        let view = self.frame.try_append_view(block, offset, record.frame.len() as u32);
+        view.expect("a row's frame lies in its block");
     }
 
     fn push_network(&mut self, headers: &Headers) {
-        self.direction.append_option(headers.direction.map(|direction| direction as u8));
+        self.direction.push(headers.direction.map(|direction| direction as u8));
         self.encapsulation.append_option(format_wrappers(&headers.wrappers));
         self.payload_offset.append_value(headers.payload_offset);
         self.payload_length.append_value(headers.payload_length);
@@ -208,7 +220,7 @@ impl PacketRows {
         self.ttl.append_option(network.map(|n| n.ttl));
         self.ip_id.append_option(network.and_then(|n| n.id));
         let fragment = network.and_then(|n| n.fragment);
-        self.fragment_offset.append_option(fragment.map(|f| f.offset));
+        self.fragment_offset.push(fragment.map(|f| f.offset));
         self.fragment_more.append_option(fragment.map(|f| f.more));
         match network {
             Some(n) => {
@@ -239,14 +251,49 @@ impl PacketRows {
         self.window.append_option(tcp.map(|t| t.window));
         self.timestamp_value.append_option(tcp.and_then(|t| t.timestamp_value));
         self.timestamp_echo.append_option(tcp.and_then(|t| t.timestamp_echo));
-        self.window_scale.append_option(tcp.and_then(|t| t.window_scale));
-        self.mss.append_option(tcp.and_then(|t| t.mss));
+        self.window_scale.push(tcp.and_then(|t| t.window_scale));
+        self.mss.push(tcp.and_then(|t| t.mss));
     }
 
     fn push_readings(&mut self, readings: &Readings<'_>) {
-        self.packet_id.append_option(readings.packet_id);
-        self.epb_flags.append_option(readings.flags);
-        self.drop_count.append_option(readings.drop_count);
+        self.packet_id.push(readings.packet_id);
+        self.epb_flags.push(readings.flags);
+        self.drop_count.push(readings.drop_count);
         self.comment.append_option(readings.comment.map(String::from_utf8_lossy));
+    }
+}
+
+/// A column that most captures leave empty: it costs nothing until it has its first value.
+struct Sparse<T: ArrowPrimitiveType> {
+    n_nulls: usize,
+    values: Option<PrimitiveBuilder<T>>,
+}
+
+impl<T: ArrowPrimitiveType> Default for Sparse<T> {
+    fn default() -> Self {
+        Sparse { n_nulls: 0, values: None }
+    }
+}
+
+impl<T: ArrowPrimitiveType> Sparse<T> {
+    fn push(&mut self, value: Option<T::Native>) {
+        match (&mut self.values, value) {
+            (None, None) => self.n_nulls += 1,
+            (Some(values), value) => values.append_option(value),
+            (values, Some(value)) => {
+                let mut started = PrimitiveBuilder::with_capacity(self.n_nulls + 1);
+                started.append_nulls(self.n_nulls);
+                started.append_value(value);
+                *values = Some(started);
+            }
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let n_nulls = std::mem::take(&mut self.n_nulls);
+        match self.values.take() {
+            Some(mut values) => Arc::new(values.finish()),
+            None => new_null_array(&T::DATA_TYPE, n_nulls),
+        }
     }
 }
