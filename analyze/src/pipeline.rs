@@ -10,6 +10,7 @@ use crate::link::Evidence;
 use crate::pair::Span;
 use crate::{assemble, hops, link};
 use afterpath_formats::bundle::{Bundles, PacketFile};
+use afterpath_formats::error::{At, Error};
 use afterpath_formats::packet::{Packet, flow_hash};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let points = points(bundles);
     let mut whole = Whole::default();
     for file in &bundles.packet_files {
+        whole
+            .losses
+            .extend(file.check_hash().err().map(|error| damage(file, &error, file.n_rows())));
         let parts = partitions(file, &mut whole);
         let dissected: Vec<(Dissected, Vec<Loss>)> =
             parts.into_par_iter().map(|part| dissect(file, part)).collect();
@@ -108,10 +112,19 @@ fn points(bundles: &Bundles) -> Vec<Point> {
     bundles.interfaces.iter().map(point).collect()
 }
 
+/// Damage found in a file: `n_rows` of its packets could not be used, or can't be trusted.
+fn damage(file: &PacketFile, error: &Error, n_rows: u64) -> Loss {
+    let at = match &error.at {
+        At::File => String::new(),
+        at => format!(", {at}"),
+    };
+    Loss { place: place(file) + &at, cause: error.kind.name().to_string(), count: n_rows }
+}
+
+/// `packets/host=box/part-00000.parquet`.
 fn place(file: &PacketFile) -> String {
-    let name = file.path().file_name().unwrap_or_default();
-    let folder = file.path().parent().and_then(|p| p.file_name()).unwrap_or_default();
-    format!("{}/{}", folder.to_string_lossy(), name.to_string_lossy())
+    let names: Vec<_> = file.path().iter().rev().take(3).map(|n| n.to_string_lossy()).collect();
+    names.into_iter().rev().collect::<Vec<_>>().join("/")
 }
 
 /// The results of all partitions so far.
@@ -166,16 +179,13 @@ struct Partition {
 }
 
 fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
-    let mut loss = |cause: String, count| {
-        whole.losses.push(Loss { place: place(file), cause, count });
-    };
-    let cuts = file.flow_cuts(PARTITION_ROWS).unwrap_or_else(|error| {
-        loss(error.kind.name().to_string(), 1);
-        std::iter::once(0..file.n_rows()).collect()
-    });
+    // Damage counts where the rows themselves are read.
+    let whole_file = |_| std::iter::once(0..file.n_rows()).collect();
+    let cuts = file.flow_cuts(PARTITION_ROWS).unwrap_or_else(whole_file);
     let (mut reassembled, incomplete) = reassemble(file);
     if incomplete > 0 {
-        loss("incomplete-ip-datagrams".to_string(), incomplete);
+        let cause = "incomplete-ip-datagrams".to_string();
+        whole.losses.push(Loss { place: place(file), cause, count: incomplete });
     }
     let mut parts: Vec<Partition> =
         cuts.into_iter().map(|rows| Partition { rows, reassembled: Vec::new() }).collect();
@@ -192,7 +202,7 @@ fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
 }
 
 fn first_hash(file: &PacketFile, rows: &Range<u64>) -> Option<i64> {
-    let batch = file.read_headers(rows.start..rows.start + 1).ok()?.next()?.ok()?;
+    let batch = file.read_headers(rows.start..rows.start + 1).next()?.ok()?;
     (!batch.is_empty()).then(|| batch.packet(0).flow_hash)
 }
 
@@ -200,7 +210,7 @@ fn first_hash(file: &PacketFile, rows: &Range<u64>) -> Option<i64> {
 fn reassemble(file: &PacketFile) -> (Vec<Reassembled>, u64) {
     let mut fragments = Fragments::default();
     for rows in file.fragment_rows() {
-        let batches = file.read(rows).into_iter().flatten().flatten();
+        let batches = file.read(rows).flatten();
         batches.for_each(|batch| (0..batch.len()).for_each(|i| fragments.push(&batch.packet(i))));
     }
     fragments.finish()
@@ -208,17 +218,18 @@ fn reassemble(file: &PacketFile) -> (Vec<Reassembled>, u64) {
 
 fn dissect(file: &PacketFile, part: Partition) -> (Dissected, Vec<Loss>) {
     let mut dissector = Dissector::default();
-    let mut losses = Vec::new();
     let mut inserted = part.reassembled.iter().peekable();
     let order = |p: &Packet<'_>| (p.flow_hash, p.time_ns, p.source_row);
-    for batch in file.read(part.rows).into_iter().flatten() {
+    let (mut n_rows, mut first_damage) = (0, None);
+    for batch in file.read(part.rows.clone()) {
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) => {
-                losses.push(Loss { place: place(file), cause: error.kind.name().into(), count: 1 });
+                first_damage.get_or_insert(error);
                 continue;
             }
         };
+        n_rows += batch.len() as u64;
         for i in 0..batch.len() {
             let packet = batch.packet(i);
             while let Some(r) = inserted.next_if(|r| order(&r.packet()) <= order(&packet)) {
@@ -228,6 +239,8 @@ fn dissect(file: &PacketFile, part: Partition) -> (Dissected, Vec<Loss>) {
         }
     }
     inserted.for_each(|r| dissector.push(&r.packet()));
+    let n_lost = (part.rows.end - part.rows.start).saturating_sub(n_rows);
+    let losses = first_damage.iter().map(|error| damage(file, error, n_lost)).collect();
     (dissector.finish(), losses)
 }
 

@@ -133,14 +133,22 @@ impl Error {
     }
 }
 
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::File => write!(f, "the file"),
+            At::Byte(offset) => write!(f, "byte {offset}"),
+            At::RowGroup(n) => write!(f, "row group {n}"),
+            At::Row(n) => write!(f, "row {n}"),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error[{}]: {}", self.kind.name(), self.path.display())?;
-        match self.at {
-            At::File => {}
-            At::Byte(offset) => write!(f, ", byte {offset}")?,
-            At::RowGroup(n) => write!(f, ", row group {n}")?,
-            At::Row(n) => write!(f, ", row {n}")?,
+        if self.at != At::File {
+            write!(f, ", {}", self.at)?;
         }
         write!(f, ": {}", self.kind)
     }

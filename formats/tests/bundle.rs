@@ -34,7 +34,7 @@ fn check(bundles: &Bundles, frames: &[Frame]) {
     let mut order = Vec::new();
     let file = &bundles.packet_files[0];
     for rows in file.flow_cuts(1000).expect("cuts") {
-        let mut reader = file.read(rows).expect("readable");
+        let mut reader = file.read(rows);
         while let Some(batch) = reader.next() {
             let batch = batch.expect("whole");
             for row in 0..batch.len() {

@@ -7,6 +7,7 @@ use afterpath_formats::frame::{Direction as Passing, Transport};
 use afterpath_formats::packet::Packet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 mod bursts;
 mod conversation;
@@ -20,8 +21,9 @@ use conversation::Conversation;
 use datagrams::Exchange;
 pub use proxied::Proxied;
 
-/// Stamps beyond this (73 years from 1970) are damaged; clamped so that no difference can overflow.
-const MAX_TIME_NS: i64 = 1 << 61;
+/// From 1970 to 2116, the last instant a classic capture can name and ten years more; what lies outside is damaged, and
+/// clamped so that no difference, and no sum of two, can overflow.
+const TIMES_NS: RangeInclusive<i64> = 0..=(1 << 62) - 1;
 
 /// IP protocol numbers (IANA).
 const TCP: u8 = 6;
@@ -96,7 +98,10 @@ pub struct Dissector {
 impl Dissector {
     /// Takes the next packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
-        let time_ns = packet.time_ns.clamp(-MAX_TIME_NS, MAX_TIME_NS);
+        let time_ns = packet.time_ns.clamp(*TIMES_NS.start(), *TIMES_NS.end());
+        if time_ns != packet.time_ns {
+            self.unused(packet.interface, "time-out-of-range");
+        }
         let packet = &Packet { time_ns, ..*packet };
         self.out.n_packets += 1;
         if self.hash != Some(packet.flow_hash) {

@@ -53,6 +53,16 @@ impl Blob {
         self.read_at(0, self.length() as usize)
     }
 
+    /// The BLAKE3 hash of the whole content, in hexadecimal.
+    pub(super) fn blake3(&self) -> io::Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        match self {
+            Blob::Memory(bytes) => hasher.update(bytes),
+            Blob::Stretch { .. } => hasher.update_reader(self.reader(0))?,
+        };
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
     fn read_at(&self, start: u64, length: usize) -> io::Result<Bytes> {
         let part = self.slice(start, length as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         match part {

@@ -175,9 +175,10 @@ impl Bundles {
             let read = read_small(source, file, &table::interfaces::TABLE, &mut self.warnings);
             rows.extend(read.iter().flat_map(table::interfaces::rows));
         }
-        let packets: Vec<TableFile> = files(&table::packets::TABLE)
+        let packets: Vec<(TableFile, &str)> = files(&table::packets::TABLE)
             .filter_map(|file| {
-                keep(&mut self.warnings, open_file(source, file, &table::packets::TABLE))
+                let opened = open_file(source, file, &table::packets::TABLE);
+                Some((keep(&mut self.warnings, opened)?, &*file.blake3))
             })
             .collect();
         complete(&mut rows, &packets);
@@ -196,9 +197,9 @@ impl Bundles {
             })
             .collect();
         self.captured.push(Captured { interfaces: rows, blocks });
-        for table in packets {
+        for (table, blake3) in packets {
             note_unknown(&mut self.warnings, &table);
-            self.packet_files.push(PacketFile::new(host, table, points.clone()));
+            self.packet_files.push(PacketFile::new(host, table, points.clone(), blake3));
         }
     }
 
@@ -327,9 +328,9 @@ fn note_unknown(warnings: &mut Vec<Error>, file: &TableFile) {
 }
 
 /// Where the interfaces table was lost, packets still say which number they came from: such points get a bare number.
-fn complete(rows: &mut Vec<InterfaceRow>, packets: &[TableFile]) {
+fn complete(rows: &mut Vec<InterfaceRow>, packets: &[(TableFile, &str)]) {
     let name = "interface_id";
-    let highest = packets.iter().filter_map(|file| file.highest_u32(name)).max();
+    let highest = packets.iter().filter_map(|(file, _)| file.highest_u32(name)).max();
     let wanted = highest.map_or(0, |highest| highest.saturating_add(1).min(1 << 20));
     for id in rows.len() as u32..wanted {
         rows.push(InterfaceRow {

@@ -23,6 +23,8 @@ pub struct PacketFile {
     pub(super) host: u32,
     pub(super) table: TableFile,
     pub(super) points: Arc<[Point]>,
+    /// The hash that the manifest lists.
+    blake3: Arc<str>,
     /// First row of each row group, then the number of rows.
     starts: Arc<[u64]>,
 }
@@ -38,12 +40,17 @@ enum Columns {
 }
 
 impl PacketFile {
-    pub(super) fn new(host: u32, table: TableFile, points: Arc<[Point]>) -> PacketFile {
+    pub(super) fn new(
+        host: u32,
+        table: TableFile,
+        points: Arc<[Point]>,
+        blake3: &str,
+    ) -> PacketFile {
         let mut starts = vec![0u64];
         for group in table.metadata.metadata().row_groups() {
             starts.push(starts[starts.len() - 1] + group.num_rows().max(0) as u64);
         }
-        PacketFile { host, table, points, starts: starts.into() }
+        PacketFile { host, table, points, blake3: blake3.into(), starts: starts.into() }
     }
 
     /// Index into the opened bundles' hosts.
@@ -59,6 +66,19 @@ impl PacketFile {
     /// Rows.
     pub fn n_rows(&self) -> u64 {
         self.starts[self.starts.len() - 1]
+    }
+
+    /// Reads every byte and compares with the manifest's hash: Parquet itself notices few flipped bits.
+    pub fn check_hash(&self) -> Result<()> {
+        let path = &self.table.path;
+        match self.table.blob.blake3() {
+            Ok(found) if *found == *self.blake3 => Ok(()),
+            Ok(_) => {
+                let how = "its hash is not the listed one".to_string();
+                Err(Error::new(path, At::File, Kind::AlteredFile(how)))
+            }
+            Err(error) => Err(Error::io(path, &error)),
+        }
     }
 
     /// Row ranges of about `target_rows` each (a long flow makes a longer one) that begin and end at flow boundaries and
@@ -79,13 +99,13 @@ impl PacketFile {
     }
 
     /// Reads `rows` with headers and frames. Damage in one row group gives one error there, then the next row group.
-    pub fn read(&self, rows: Range<u64>) -> Result<PacketReader> {
-        Ok(self.packets(rows, Columns::Packets))
+    pub fn read(&self, rows: Range<u64>) -> PacketReader {
+        self.packets(rows, Columns::Packets)
     }
 
     /// As [`PacketFile::read`], without frames: payloads are empty.
-    pub fn read_headers(&self, rows: Range<u64>) -> Result<PacketReader> {
-        Ok(self.packets(rows, Columns::Headers))
+    pub fn read_headers(&self, rows: Range<u64>) -> PacketReader {
+        self.packets(rows, Columns::Headers)
     }
 
     /// The columns packet blocks are rebuilt from.

@@ -139,7 +139,7 @@ fn check_file(source: &Source, entry: &FileEntry) -> Checked {
                 }
             }
             if table.name == table::packets::TABLE.name {
-                let packets = PacketFile::new(0, file, std::sync::Arc::from([]));
+                let packets = PacketFile::new(0, file, std::sync::Arc::from([]), &entry.blake3);
                 checked.problems.extend(packets.order_problem());
             }
         }

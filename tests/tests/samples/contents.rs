@@ -48,7 +48,7 @@ fn every_packet_is_between_addresses_of_the_testbed() {
         let bundles = Bundles::open(&[bundle(&sample)]).expect("the bundle opens");
         let mut n_packets = 0;
         for file in &bundles.packet_files {
-            for batch in file.read(0..file.n_rows()).expect("it reads") {
+            for batch in file.read(0..file.n_rows()) {
                 let batch = batch.expect("a whole batch");
                 for row in 0..batch.len() {
                     let network = batch.packet(row).headers.network;
