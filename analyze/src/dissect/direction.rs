@@ -75,6 +75,17 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
+    /// A direction that keeps its bytes in `arena`, which another is done with.
+    pub(crate) fn reusing(mut arena: Vec<u8>) -> Direction {
+        arena.clear();
+        Direction { arena, ..Direction::default() }
+    }
+
+    /// Room for another direction's bytes; nothing is kept of this one.
+    pub(crate) fn into_arena(self) -> Vec<u8> {
+        self.arena
+    }
+
     /// Names the sequence number of the stream's first byte (that after SYN).
     pub(crate) fn begin_at(&mut self, sequence: u32) {
         self.base = Some(sequence);

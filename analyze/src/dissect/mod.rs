@@ -17,7 +17,7 @@ pub mod fragments;
 mod proxied;
 mod speech;
 
-use conversation::Conversation;
+use conversation::{Conversation, Room};
 use datagrams::Exchange;
 pub use proxied::Proxied;
 
@@ -92,6 +92,7 @@ pub struct Dissector {
     hash: Option<i64>,
     open: Vec<(FlowKey, Open)>,
     last: usize,
+    room: Room,
     out: Dissected,
 }
 
@@ -141,8 +142,8 @@ impl Dissector {
         match (&mut self.open[index].1, packet.headers.transport) {
             (Open::Tcp(conversation), Some(Transport::Tcp(tcp))) => {
                 if conversation.ends_before(from, &tcp) {
-                    let next = Box::new(Conversation::new(key, packet.time_ns));
-                    std::mem::replace(conversation, next).finish(&mut self.out);
+                    let next = Box::new(Conversation::new(key, packet.time_ns, &mut self.room));
+                    std::mem::replace(conversation, next).finish(&mut self.out, &mut self.room);
                 }
                 conversation.push(packet, &tcp, from);
             }
@@ -161,7 +162,7 @@ impl Dissector {
         if found.is_none() {
             let open = match key.udp {
                 true => Open::Udp(Box::new(Exchange::new(key, now_ns))),
-                false => Open::Tcp(Box::new(Conversation::new(key, now_ns))),
+                false => Open::Tcp(Box::new(Conversation::new(key, now_ns, &mut self.room))),
             };
             self.open.push((key, open));
         }
@@ -171,7 +172,7 @@ impl Dissector {
     fn finish_flows(&mut self) {
         for (_, open) in std::mem::take(&mut self.open) {
             match open {
-                Open::Tcp(conversation) => conversation.finish(&mut self.out),
+                Open::Tcp(conversation) => conversation.finish(&mut self.out, &mut self.room),
                 Open::Udp(exchange) => exchange.finish(&mut self.out),
             }
         }

@@ -5,10 +5,11 @@ use crate::error::{At, Error, Kind, Result};
 use crate::table::packet_batch::{PacketBatch, Point};
 use crate::table::packets::{BLOCK_COLUMNS, HEADER_COLUMNS};
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub struct PacketFile {
     pub(super) host: u32,
     pub(super) table: TableFile,
     pub(super) points: Arc<[Point]>,
+    /// The footer, with frames read as views of the decompressed pages.
+    with_views: ArrowReaderMetadata,
     /// The hash that the manifest lists.
     blake3: Arc<str>,
     /// First row of each row group, then the number of rows.
@@ -50,7 +53,9 @@ impl PacketFile {
         for group in table.metadata.metadata().row_groups() {
             starts.push(starts[starts.len() - 1] + group.num_rows().max(0) as u64);
         }
-        PacketFile { host, table, points, blake3: blake3.into(), starts: starts.into() }
+        let with_views = with_views(&table.metadata).unwrap_or_else(|| table.metadata.clone());
+        let (blake3, starts) = (blake3.into(), starts.into());
+        PacketFile { host, table, points, with_views, blake3, starts }
     }
 
     /// Index into the opened bundles' hosts.
@@ -243,9 +248,13 @@ impl Batches {
         let take = (end.min(self.rows.end) - start).saturating_sub(skip);
         self.group = group;
         self.next_group += 1;
+        let metadata = match self.columns {
+            Columns::Packets => &self.file.with_views,
+            _ => &self.file.table.metadata,
+        };
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.file.table.blob.clone(),
-            self.file.table.metadata.clone(),
+            metadata.clone(),
         );
         if take < end - start {
             let selectors = [RowSelector::skip(skip as usize), RowSelector::select(take as usize)];
@@ -266,6 +275,17 @@ impl Batches {
     fn damaged(&self, why: String) -> Error {
         self.file.table.damaged(self.group, why)
     }
+}
+
+/// The same metadata, but for the Arrow type that frames are read as: views copy no byte.
+fn with_views(metadata: &ArrowReaderMetadata) -> Option<ArrowReaderMetadata> {
+    let as_view = |field: &Arc<Field>| match field.name().as_str() {
+        "frame" => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => field.clone(),
+    };
+    let fields: Vec<_> = metadata.schema().fields().iter().map(as_view).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).ok()
 }
 
 impl Columns {

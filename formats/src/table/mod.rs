@@ -124,6 +124,8 @@ pub enum Layout {
     Plain,
     /// Plain, without statistics: large bytes that nobody searches by range.
     Payload,
+    /// Dictionary, compressed by Snappy: few values or the same one; a zstd context would take more memory than they do.
+    Seldom,
 }
 
 impl Column {
@@ -206,8 +208,14 @@ impl Table {
             .set_statistics_enabled(EnabledStatistics::Page);
         for column in self.columns {
             let path = ColumnPath::from(column.name);
+            if column.kind == Type::Address {
+                // Rows are in order of flow hashes: any page holds the whole range of addresses.
+                let none = EnabledStatistics::None;
+                builder = builder.set_column_statistics_enabled(path.clone(), none);
+            }
             builder = match column.layout {
                 Layout::Dictionary => builder,
+                Layout::Seldom => builder.set_column_compression(path, Compression::SNAPPY),
                 Layout::Delta => builder
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),

@@ -3,11 +3,13 @@
 use super::packets;
 use crate::frame::{Direction, Fragment, Headers, Network, Tcp, Transport, Wrapper};
 use crate::packet::Packet;
-use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, Int64Array};
 use arrow::array::{
+    Array, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Int64Array,
     PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array,
 };
-use arrow::datatypes::{ArrowPrimitiveType, Int64Type, UInt8Type, UInt16Type, UInt32Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+};
 use std::sync::Arc;
 
 /// What a row's `interface_id` stands for once bundles are opened.
@@ -51,7 +53,14 @@ pub struct PacketBatch {
     payload_length: UInt32Array,
     window_scale: UInt8Array,
     mss: UInt16Array,
-    frame: Option<BinaryArray>,
+    frame: Option<Frames>,
+}
+
+/// Captured bytes as they were read.
+#[derive(Debug, Clone)]
+enum Frames {
+    Views(BinaryViewArray),
+    Copies(BinaryArray),
 }
 
 impl PacketBatch {
@@ -83,7 +92,11 @@ impl PacketBatch {
 
     /// The captured frame of row `row`; empty when frames were not read.
     pub fn frame(&self, row: usize) -> &[u8] {
-        self.frame.as_ref().map_or(&[], |frames| frames.value(row))
+        match &self.frame {
+            Some(Frames::Views(frames)) => frames.value(row),
+            Some(Frames::Copies(frames)) => frames.value(row),
+            None => &[],
+        }
     }
 
     /// A batch of a file whose schema was checked; `Err` says which value contradicts the bundle.
@@ -128,7 +141,10 @@ impl PacketBatch {
             payload_length: u32s("payload_length"),
             window_scale: u8s("window_scale"),
             mss: u16s("mss"),
-            frame: batch.column_by_name("frame").map(|frames| frames.as_binary::<i32>().clone()),
+            frame: batch.column_by_name("frame").map(|frames| match frames.data_type() {
+                DataType::BinaryView => Frames::Views(frames.as_binary_view().clone()),
+                _ => Frames::Copies(frames.as_binary::<i32>().clone()),
+            }),
             points,
         };
         read.checked()
