@@ -227,7 +227,7 @@ impl Conversation {
         out.spans.extend(spans);
         out.facts.push(self.facts(client));
         out.flows.push(self.flow(client));
-        self.directions.map(|direction| room.take_back(direction));
+        self.directions.into_iter().for_each(|direction| room.take_back(direction));
     }
 
     /// A connect that came to nothing is a call too.
