@@ -30,7 +30,8 @@ impl Point {
     /// `podA/eth0`, `gw7/eth0`, `host/if3`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
         let place = if self.netns.is_empty() { &self.host } else { &self.netns };
-        if self.interface.is_empty() {
+        // A bare capture is a host of one interface, both named by the file.
+        if self.interface.is_empty() || self.interface == *place {
             place.clone()
         } else {
             format!("{place}/{}", self.interface)

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 mod candidates;
 mod ids;
+mod windows;
 
-use candidates::{Candidates, Window};
+use candidates::Candidates;
+use windows::{Asked, Served, Windows};
 
 /// What may be used for linking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +24,7 @@ const PROXY_SHARE: f64 = 0.9;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
-    let windows = Window::of_all(calls, points, flows);
+    let windows = Windows::of_all(calls, points, flows);
     let candidates = candidates::candidates(calls, &windows);
     if candidates.is_empty() {
         return;
@@ -46,7 +48,7 @@ pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evi
 
 struct Linker<'a> {
     calls: &'a mut [Call],
-    windows: &'a [Window],
+    windows: &'a [Windows],
     /// Per parent: when its children so far keep it waiting, by their start.
     busy: Vec<Vec<(i64, i64)>>,
     /// Per flow and instant of a write: the parent it was given.
@@ -111,15 +113,15 @@ impl Linker<'_> {
     /// preferring those that wait for no other call meanwhile.
     fn work(&mut self, Narrowed { candidates, reasons }: Narrowed) {
         let Candidates { child, parents } = candidates;
-        let asked = &self.windows[child as usize];
         let same_write = self.written.get(&self.write_of(child)).copied();
         let rank = |p: CallIndex| {
+            let (served, asked) = self.beside(p, child);
             let busy = &self.busy[p as usize];
-            let at = busy.partition_point(|&(from, _)| from <= asked.asked_from);
+            let at = busy.partition_point(|&(from, _)| from <= asked.from);
             let before = busy[..at].last().map_or(i64::MIN, |&(_, to)| to);
             let after = busy.get(at).map_or(i64::MAX, |&(from, _)| from);
-            let waits = before > asked.asked_from || after < asked.asked_to;
-            let active = self.windows[p as usize].request_last.max(before.min(asked.asked_from));
+            let waits = before > asked.from || after < asked.to;
+            let active = served.request_last.max(before.min(asked.from));
             (Some(p) == same_write, !waits, active, std::cmp::Reverse(p))
         };
         let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
@@ -170,18 +172,24 @@ impl Linker<'_> {
                 format!("contained, {k} candidates, most recently active taken")
             }
         });
-        let asked = &self.windows[child as usize];
+        let asked = *self.beside(parent, child).1;
         let busy = &mut self.busy[parent as usize];
-        let at = busy.partition_point(|&(from, _)| from <= asked.asked_from);
-        busy.insert(at, (asked.asked_from, asked.asked_to));
+        let at = busy.partition_point(|&(from, _)| from <= asked.from);
+        busy.insert(at, (asked.from, asked.to));
         self.written.insert(self.write_of(child), parent);
         let (confidence, candidates) = (1.0 / k as f64, k as u32);
         self.calls[child as usize].link =
             Some(Link { parent, kind, confidence, candidates, evidence: reasons });
     }
 
+    /// A candidate pair on its common clock.
+    fn beside(&self, parent: CallIndex, child: CallIndex) -> (&Served, &Asked) {
+        let (parent, child) = (&self.windows[parent as usize], &self.windows[child as usize]);
+        parent.beside(child).expect("candidates were seen on a common clock")
+    }
+
     fn write_of(&self, call: CallIndex) -> (FlowIndex, i64) {
-        (self.calls[call as usize].spans[0].flow, self.windows[call as usize].asked_from)
+        (self.calls[call as usize].spans[0].flow, self.windows[call as usize].asked_from())
     }
 
     fn listener(&self, call: CallIndex) -> Listener {

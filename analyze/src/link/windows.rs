@@ -1,0 +1,144 @@
+//! When a call keeps its server busy and when its client waits for it, on every clock that saw the call. Parent and child are
+//! compared on one clock: the nearest to the parent's server that saw both. Never compares instants of two clocks.
+
+use crate::call::{Call, CallState, Flow, Point, SpanAt};
+use crate::issue::Issue;
+use std::collections::BTreeMap;
+
+/// First request byte, last request byte and last response byte, at the point nearest to the server on one clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) domain: u32,
+    pub(super) from: i64,
+    pub(super) request_last: i64,
+    pub(super) to: i64,
+}
+
+/// First and last byte at the point nearest to the client on one clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) domain: u32,
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// A call's windows: on the clock nearest to the end concerned, then on the others in path order from there.
+#[derive(Debug, Clone)]
+pub(super) struct Windows {
+    served: Served,
+    asked: Asked,
+    further_served: Vec<Served>,
+    further_asked: Vec<Asked>,
+}
+
+impl Windows {
+    /// The windows of all calls. An open call lasts as long as its flow, but one whose response was only missed by the
+    /// capture ends at the latest when the next request on its connection begins.
+    pub(super) fn of_all(calls: &[Call], points: &[Point], flows: &[Flow]) -> Vec<Windows> {
+        let mut next_on: BTreeMap<u32, i64> = BTreeMap::new();
+        let mut windows: Vec<Windows> = Vec::with_capacity(calls.len());
+        for call in calls.iter().rev() {
+            let flow = call.spans[call.spans.len() - 1].flow;
+            let missed = call.issues.contains(&Issue::ResponseMissing);
+            let next = next_on.get(&flow).copied().filter(|_| missed);
+            let here = Windows::of(call, points, next.unwrap_or(flows[flow as usize].last_ns));
+            next_on.insert(flow, here.served.from);
+            windows.push(here);
+        }
+        windows.reverse();
+        windows
+    }
+
+    fn of(call: &Call, points: &[Point], open_until: i64) -> Windows {
+        let domain = |span: &SpanAt| points[span.point as usize].domain;
+        let open_until = (call.state == CallState::Open).then_some(open_until);
+        let (first, last) = (&call.spans[0], &call.spans[call.spans.len() - 1]);
+        let served = |nearest: &SpanAt| {
+            let here = call.spans.iter().rev().filter(|s| domain(s) == domain(nearest));
+            Served::at(whole(here).unwrap_or(nearest), domain(nearest), open_until)
+        };
+        let asked = |nearest: &SpanAt| {
+            let here = call.spans.iter().filter(|s| domain(s) == domain(nearest));
+            Asked::at(whole(here).unwrap_or(nearest), domain(nearest))
+        };
+        let (mut further_served, mut further_asked) = (Vec::new(), Vec::new());
+        if call.spans.iter().any(|span| domain(span) != domain(first)) {
+            let mut known = vec![domain(last)];
+            for span in call.spans.iter().rev().filter(|s| is_new(domain(s), &mut known)) {
+                further_served.push(served(span));
+            }
+            let mut known = vec![domain(first)];
+            for span in call.spans.iter().filter(|s| is_new(domain(s), &mut known)) {
+                further_asked.push(asked(span));
+            }
+        }
+        Windows { served: served(last), asked: asked(first), further_served, further_asked }
+    }
+
+    /// When it was served, on each clock.
+    pub(super) fn served(&self) -> impl Iterator<Item = &Served> {
+        std::iter::once(&self.served).chain(&self.further_served)
+    }
+
+    /// When it was asked, on each clock.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &Asked> {
+        std::iter::once(&self.asked).chain(&self.further_asked)
+    }
+
+    /// When its first byte left, on the clock nearest to its client.
+    pub(super) fn asked_from(&self) -> i64 {
+        self.asked.from
+    }
+
+    /// This call's service and `child`'s asking, on the clock nearest to the server that saw both.
+    pub(super) fn beside<'a>(&'a self, child: &'a Windows) -> Option<(&'a Served, &'a Asked)> {
+        let both = |served: &'a Served| {
+            child.asked().find(|asked| asked.domain == served.domain).map(|asked| (served, asked))
+        };
+        self.served().find_map(both)
+    }
+
+    /// Time that this call was served before `child` was asked and after it was answered.
+    pub(super) fn slack_around(&self, child: &Windows) -> i64 {
+        self.beside(child).map_or(i64::MAX, |(served, asked)| {
+            (asked.from - served.request_last).abs() + (served.to - asked.to).abs()
+        })
+    }
+}
+
+impl Served {
+    fn at(span: &SpanAt, domain: u32, open_until: Option<i64>) -> Served {
+        let from = span.times.first().unwrap_or(i64::MAX);
+        Served {
+            domain,
+            from,
+            request_last: span.times.request_last.unwrap_or(from),
+            to: open_until.or(span.times.last()).unwrap_or(i64::MIN),
+        }
+    }
+
+    /// Whether `asked` lies inside, on the same clock.
+    pub(super) fn contains(&self, asked: &Asked) -> bool {
+        self.domain == asked.domain && self.from <= asked.from && self.to >= asked.to
+    }
+}
+
+impl Asked {
+    fn at(span: &SpanAt, domain: u32) -> Asked {
+        let from = span.times.first().unwrap_or(i64::MAX);
+        Asked { domain, from, to: span.times.last().unwrap_or(from) }
+    }
+}
+
+/// The first that missed none of the four times: a wider window further away still contains the right children.
+fn whole<'a>(mut from_end: impl Iterator<Item = &'a SpanAt>) -> Option<&'a SpanAt> {
+    from_end.find(|s| s.times.duration_ns().is_some() && s.times.latency_ns().is_some())
+}
+
+fn is_new(domain: u32, known: &mut Vec<u32>) -> bool {
+    let new = !known.contains(&domain);
+    if new {
+        known.push(domain);
+    }
+    new
+}
