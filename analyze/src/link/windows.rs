@@ -142,3 +142,37 @@ fn is_new(domain: u32, known: &mut Vec<u32>) -> bool {
     }
     new
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: (u32, i64, i64) = (u32::MAX, 0, 0);
+
+    /// A call by its windows (clock, from, to), those nearest to its ends first.
+    fn windows(served: &[(u32, i64, i64)], asked: &[(u32, i64, i64)]) -> Windows {
+        let serve =
+            |&(domain, from, to): &(u32, i64, i64)| Served { domain, from, request_last: from, to };
+        let ask = |&(domain, from, to): &(u32, i64, i64)| Asked { domain, from, to };
+        Windows {
+            served: serve(served.first().unwrap_or(&NEVER)),
+            asked: ask(asked.first().unwrap_or(&NEVER)),
+            further_served: served.iter().skip(1).map(serve).collect(),
+            further_asked: asked.iter().skip(1).map(ask).collect(),
+        }
+    }
+
+    fn check(served: &[(u32, i64, i64)], asked: &[(u32, i64, i64)], expected: Option<(u32, i64)>) {
+        let (parent, child) = (windows(served, &[]), windows(&[], asked));
+        let beside = parent.beside(&child).map(|(s, _)| s.domain);
+        assert_eq!(beside.map(|domain| (domain, parent.slack_around(&child))), expected);
+    }
+
+    #[test]
+    fn compared_on_the_clock_nearest_to_the_server_that_saw_both() {
+        check(&[(1, 100, 200)], &[(1, 110, 180)], Some((1, 30)));
+        check(&[(1, 100, 200), (2, 1100, 1200)], &[(2, 1150, 1160), (1, 150, 160)], Some((1, 90)));
+        check(&[(1, 100, 200), (2, 1100, 1200)], &[(2, 1150, 1160)], Some((2, 90)));
+        check(&[(1, 100, 200)], &[(2, 150, 160)], None);
+    }
+}
