@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 mod capture;
+mod interrupt;
+mod outputs;
 
 /// A directory of its own with two captures of one request, and the program running in it.
 struct Place(tempfile::TempDir);
@@ -164,7 +166,7 @@ fn outputs_appear_whole_and_overwrite_nothing() {
     place.check(
         &["export", "--format", "parquet", "-o", "precious", "b.afterpath", "--force"],
         1,
-        "no afterpath wrote",
+        "error[output-exists]",
     );
     place.ok(&["export", "--format", "pcapng", "-o", "out.pcapng", "b.afterpath"]);
     assert_eq!(fs::read(place.path("out.pcapng")).unwrap()[..4], [0x0a, 0x0d, 0x0d, 0x0a]);

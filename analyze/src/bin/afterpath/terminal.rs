@@ -2,6 +2,7 @@
 //! through here.
 
 use crate::failure::Failure;
+use crate::staging;
 use afterpath::report::harmless::harmless;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,10 +35,11 @@ pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
     pool.map_err(|e| Failure::new("threads", e.to_string()).into())
 }
 
-/// A line on stderr.
+/// A line on stderr; it names outputs, never where they are staged.
 pub(crate) fn note(text: &str) {
-    // stderr may be closed; the work goes on.
-    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+    // stderr may be closed; the work goes on, and the exit code says how it ended.
+    let text = staging::naming_targets(text);
+    let _ = writeln!(std::io::stderr(), "{}", harmless(&text));
 }
 
 /// A warning about a file.

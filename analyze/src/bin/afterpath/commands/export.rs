@@ -4,6 +4,7 @@ use super::report::{to_stdout, write_report};
 use crate::arguments::{Export, Format};
 use crate::failure::Failure;
 use crate::input;
+use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::{Progress, warn};
 use afterpath::call::Analysis;
@@ -83,7 +84,7 @@ fn parquet(a: &Export, strict: bool) -> Result<()> {
         return Err(Failure::usage("bad-condition", text).into());
     }
     let input = input::read(&a.bundles, &a.analyzed)?;
-    let staging = Staging::beside(&a.output, a.force)?;
+    let staging = Staging::of(Output::Tables, &a.output, a.force, &a.bundles)?;
     let folder = staging.path();
     std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let progress = Progress::begin("writing tables");
@@ -119,7 +120,7 @@ fn into_output(a: &Export, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
     if a.output == Path::new("-") {
         return to_stdout(write);
     }
-    let staging = Staging::beside(&a.output, a.force)?;
+    let staging = Staging::of(Output::File, &a.output, a.force, &a.bundles)?;
     let path = staging.path();
     let mut out = BufWriter::new(File::create(&path).with_context(|| path.display().to_string())?);
     write(&mut out)?;
