@@ -8,6 +8,7 @@ use crate::terminal::{self, Progress, note, warn};
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::pipeline::{self, Config};
+use afterpath::report::quantity::plural;
 use afterpath_formats::bundle::Bundles;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -55,8 +56,9 @@ pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "{} warnings and {n_lost} kinds of loss, which --strict forbids; `afterpath analyze` lists them",
-        input.n_warnings
+        "{} and {} of loss, which --strict forbids; `afterpath analyze` lists them",
+        plural(input.n_warnings as u64, "warning"),
+        plural(n_lost as u64, "kind")
     );
     Err(Failure::new("strict", text).into())
 }

@@ -16,6 +16,7 @@ mod replaceable;
 mod results;
 mod staging;
 mod terminal;
+mod written;
 
 use arguments::Arguments;
 use failure::Failure;

@@ -4,7 +4,6 @@
 use crate::failure::Failure;
 use crate::replaceable::{Output, check_not_input};
 use anyhow::Result;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -115,8 +114,8 @@ pub(crate) fn naming_targets(text: &str) -> String {
 
 /// Why an output can't be written, without the temporary name beside it.
 fn unwritable(target: &Path, error: &std::io::Error) -> anyhow::Error {
-    let inner = error.get_ref().and_then(Error::source);
-    let why = inner.map_or_else(|| error.to_string(), ToString::to_string);
+    let why = error.to_string();
+    let why = why.split(" at path ").next().unwrap_or_default();
     Failure::new("io", format!("{}: can't be written: {why}", target.display())).into()
 }
 
