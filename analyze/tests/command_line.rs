@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 mod capture;
+mod damage;
 mod interrupt;
 mod outputs;
 
