@@ -113,8 +113,13 @@ pub(crate) struct Selection {
     /// Only what failed: error statuses, refused, unanswered
     #[arg(long)]
     pub(crate) failed: bool,
-    /// Conditions joined by `and`, on the fields of `export --format calls`: =, !=, <, <=, >, >=, ~ (contains);
-    /// like 'duration > 5ms and server.service = cart'
+    /// Only what meets conditions on the fields of `export --format calls`, like 'duration > 5ms and status >= 400'
+    ///
+    /// Conditions are FIELD OP VALUE joined by `and`; operators are =, !=, <, <=, >, >= and ~ (contains). <, <=, >, >=
+    /// with a number compare numbers, and text that is none doesn't match. Durations need a unit (5ms, 300us, 2s), only
+    /// fields typed with _ns at their end take bare numbers, as nanoseconds. failed is true or false (or yes, no).
+    /// = null and != null ask whether something is known: 'parent = null' are the calls that begin traces. Values with
+    /// spaces stand in quotes.
     #[arg(long = "where", value_name = "CONDITIONS")]
     pub(crate) conditions: Option<String>,
 }
