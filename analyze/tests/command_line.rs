@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 mod capture;
 mod damage;
+#[cfg(unix)]
 mod interrupt;
 mod outputs;
 
