@@ -4,10 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "outputs are files")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 mod capture;
+mod damage;
+#[cfg(unix)]
+mod interrupt;
+mod outputs;
 
 /// A directory of its own with two captures of one request, and the program running in it.
 struct Place(tempfile::TempDir);
@@ -164,7 +168,7 @@ fn outputs_appear_whole_and_overwrite_nothing() {
     place.check(
         &["export", "--format", "parquet", "-o", "precious", "b.afterpath", "--force"],
         1,
-        "no afterpath wrote",
+        "error[output-exists]",
     );
     place.ok(&["export", "--format", "pcapng", "-o", "out.pcapng", "b.afterpath"]);
     assert_eq!(fs::read(place.path("out.pcapng")).unwrap()[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
@@ -196,11 +200,61 @@ fn errors_have_names_and_codes() {
         2,
         "error[bad-output]",
     );
+    for threads in ["0", "257", "100000"] {
+        place.check(&["traces", "b.afterpath", "--threads", threads], 2, "1..=256");
+    }
+    for width in ["0", "39", "1001"] {
+        place.check(&["traces", "b.afterpath", "--width", width], 2, "40..=1000");
+    }
     fs::write(place.path("evil\x1b[31m.pcap"), "no capture at all").unwrap();
     let output = place.run(&["import", "evil\x1b[31m.pcap", "-o", "x"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!output.stderr.contains(&0x1b), "a file's name is harmless too");
     assert!(!place.path("x").exists());
+}
+
+#[test]
+fn an_option_that_does_not_apply_is_refused() {
+    let place = Place::with_bundle();
+    let refused = |format: &str, option: &[&str], name: &str| {
+        let arguments =
+            [&["export", "--format", format, "b.afterpath", "-o", "x"], option].concat();
+        place.check(&arguments, 2, name);
+        assert!(!place.path("x").exists());
+    };
+    for option in [&["--failed"][..], &["--where", "protocol = http1"]] {
+        refused("pcapng", option, "error[bad-condition]: --where and --failed choose calls");
+        refused("parquet", option, "error[bad-condition]: parquet holds everything");
+    }
+    refused("pcapng", &["--again"], "error[bad-option]");
+    refused("calls", &["--host", "nope"], "error[bad-condition]: --host chooses packets");
+    refused("parquet", &["--host", "box"], "error[bad-condition]: parquet holds everything");
+    refused("pcapng", &["--host", "nope"], "error[unknown-host]");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_and_a_missing_folder_are_named() {
+    let place = Place::with_bundle();
+    for format in ["calls", "pcapng"] {
+        let arguments = ["export", "--format", format, "b.afterpath"];
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = place.command(&arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let wanted = "error[io]: stdout: can't be written: No space left on device";
+        assert!(said.ends_with("(os error 28)\n") && said.contains(wanted), "{said}");
+    }
+    for arguments in [
+        &["import", "client.pcap", "-o", "nowhere/x"][..],
+        &["export", "--format", "calls", "b.afterpath", "-o", "nowhere/x"],
+        &["export", "--format", "parquet", "b.afterpath", "-o", "nowhere/x"],
+        &["pack", "b.afterpath", "-o", "nowhere/x"],
+    ] {
+        place.check(arguments, 1, "error[io]: nowhere/x: can't be written: No such file");
+        let said = String::from_utf8(place.run(arguments).stderr).unwrap();
+        assert!(!said.contains(".partial"), "{said}");
+    }
 }
 
 #[test]
@@ -216,8 +270,14 @@ fn a_truncated_capture_is_used_and_said() {
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let place = Place::with_bundle();
+    for format in ["calls", "pcapng"] {
+        check_closed_pipe(&place, format);
+    }
+}
+
+fn check_closed_pipe(place: &Place, format: &str) {
     let mut child = place
-        .command(&["export", "--format", "calls", "-o", "-", "b.afterpath"])
+        .command(&["export", "--format", format, "-o", "-", "b.afterpath"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -269,5 +329,12 @@ fn completions_and_man_pages() {
     assert!(place.ok(&["completions", "bash"]).contains("explain"));
     place.ok(&["man", "man1"]);
     assert!(place.names("man1").contains(&"afterpath-traces.1".to_owned()));
-    assert!(Path::new(env!("CARGO_BIN_EXE_afterpath")).exists());
+    // The same pages again change nothing; others stay unless told.
+    place.ok(&["man", "man1"]);
+    fs::write(place.path("man1/afterpath-hops.1"), "my own").unwrap();
+    place.check(&["man", "man1"], 1, "man1/afterpath-hops.1 exists and differs");
+    assert_eq!(fs::read_to_string(place.path("man1/afterpath-hops.1")).unwrap(), "my own");
+    place.ok(&["man", "man1", "--force"]);
+    assert!(fs::read_to_string(place.path("man1/afterpath-hops.1")).unwrap().contains("afterpath"));
+    assert!(place.names("man1").iter().all(|name| name.ends_with(".1")));
 }

@@ -10,6 +10,7 @@ use crate::call::{Analysis, Call, Hop, SpanAt};
 pub(super) enum Kind {
     Text,
     Number,
+    Boolean,
     Duration,
     Instant,
 }
@@ -29,6 +30,7 @@ pub(super) enum Value<'a> {
     Owned(String),
     Integer(i64),
     Real(f64),
+    Boolean(bool),
 }
 
 /// A field by its JSON path. A list gives several values: a condition holds when one of them meets it.
@@ -72,7 +74,7 @@ pub(super) const FIELDS: &[Field] = fields! {
     "status" Text s => text(&s.call.status);
     "outcome" Text s => s.call.outcome.iter().map(|&o| Value::Text(calls::outcome(o))).collect();
     "state" Text s => text(calls::state(s.call.state));
-    "failed" Text s => text(if s.call.failed() { "true" } else { "false" });
+    "failed" Boolean s => vec![Value::Boolean(s.call.failed())];
     "client.service" Text s => owned(s.names.client(s.analysis, s.call));
     "client.host" Text s => text(&s.call.client.host);
     "client.netns" Text s => text(&s.call.client.netns);
@@ -88,6 +90,7 @@ pub(super) const FIELDS: &[Field] = fields! {
     "response_first_unix_ns" Instant s => integers(first(s).and_then(|p| p.times.response_first));
     "response_last_unix_ns" Instant s => integers(first(s).and_then(|p| p.times.response_last));
     "duration_ns" Duration s => vec![Value::Integer(measure::duration(s.analysis, s.call).ns)];
+    "duration_is_lower_bound" Boolean s => vec![Value::Boolean(measure::duration(s.analysis, s.call).at_least)];
     "latency_ns" Duration s => integers(first(s).and_then(|p| p.times.latency_ns()));
     "self_ns" Duration s => integers(s.call.self_ns);
     "connect_ns" Duration s => integers(s.call.connect_ns);

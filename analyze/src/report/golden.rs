@@ -80,6 +80,68 @@ fn a_waterfall_narrow_in_ascii_and_in_colour() {
     check("traces-shop-80.txt", &text(&shop, super::named("traces").unwrap(), &options(80)));
 }
 
+/// `analysis` with everything that has a name called by a long one, and a chain of calls as deep as they are many.
+fn stretched(mut analysis: Analysis) -> Analysis {
+    let long = "a-very-long-name-without-an-end/日本語/".repeat(4);
+    for (i, call) in analysis.calls.iter_mut().enumerate() {
+        for field in
+            [&mut call.resource, &mut call.status, &mut call.protocol, &mut call.request_type]
+        {
+            field.push_str(&long);
+        }
+        call.server.netns = format!("{i}{long}");
+        call.ids = vec![(long.clone(), long.clone())];
+        if let Some(link) = call.link.as_mut().filter(|_| i > 0) {
+            link.parent = i as u32 - 1;
+            link.evidence = vec![long.clone(); 3];
+        }
+    }
+    analysis.points.iter_mut().for_each(|p| p.interface.push_str(&long));
+    analysis.losses.iter_mut().for_each(|l| l.place = long.clone());
+    analysis
+}
+
+#[test]
+fn no_line_is_wider_than_asked() {
+    let samples = [sample::shop(), sample::two_clocks()];
+    let stretched = samples.clone().map(stretched);
+    for (i, analysis) in samples.into_iter().chain(stretched).enumerate() {
+        for report in REPORTS.iter().filter(|report| report.name != "calls") {
+            for (columns, ascii, verbose) in
+                [40, 60, 80, 120, 1000].into_iter().flat_map(|columns| {
+                    [(columns, false, false), (columns, true, false), (columns, false, true)]
+                })
+            {
+                let options = Options { ascii, verbose, ..options(columns) };
+                let plain = text(&analysis, report, &options);
+                for line in plain.lines() {
+                    let wide = super::harmless::width(line);
+                    assert!(wide <= columns, "{} of {i}: {wide} > {columns}: {line}", report.name);
+                }
+                let colour = text(&analysis, report, &Options { colour: true, ..options });
+                let bare = ["\x1b[33;1m", "\x1b[31m", "\x1b[0m"]
+                    .iter()
+                    .fold(colour, |t, c| t.replace(c, ""));
+                let same = |text: &str| text.lines().map(|l| l.trim_end().to_owned()).collect();
+                let (bare, plain): (Vec<String>, Vec<String>) = (same(&bare), same(&plain));
+                assert_eq!(
+                    bare, plain,
+                    "{} of {i}: colour changes nothing but colour",
+                    report.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_and_a_waterfall_in_sixty_columns() {
+    for name in ["traces", "hops", "services", "explain", "analyze", "trace"] {
+        let report = super::named(name).unwrap();
+        check(&format!("{name}-shop-60.txt"), &text(&sample::shop(), report, &options(60)));
+    }
+}
+
 #[test]
 fn nothing_from_the_network_reaches_the_terminal_as_it_came() {
     let mut hostile = sample::shop();

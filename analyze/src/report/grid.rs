@@ -25,8 +25,10 @@ pub(super) struct Grid {
 /// How a column stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
-    /// Text.
+    /// Text, whole as long as it can be.
     Left,
+    /// Text that says nothing when it is cut: ids, instants.
+    Whole,
     /// A number.
     Right,
     /// Text that gives way when the line is too long; several share what is left.
@@ -54,7 +56,7 @@ impl Grid {
 
     /// Writes it, each line after `indent`.
     pub(super) fn write(&self, ink: &mut Ink<'_>, indent: &str) -> io::Result<()> {
-        let widths = self.widths(ink.width.saturating_sub(width(indent)));
+        let (widths, gap) = self.widths(ink.width.saturating_sub(width(indent)));
         let heads: Vec<_> =
             self.columns.iter().map(|(name, _)| ((*name).to_owned(), Tone::Plain)).collect();
         for row in std::iter::once(&heads).chain(&self.rows) {
@@ -62,42 +64,56 @@ impl Grid {
             for (i, ((cell, tone), columns)) in row.iter().zip(&widths).enumerate() {
                 let cell = match self.columns[i].1 {
                     Align::Right => fit_right(cell, *columns),
-                    Align::Left | Align::Flexible => fit_left(cell, *columns),
+                    Align::Left | Align::Whole | Align::Flexible => fit_left(cell, *columns),
                 };
                 line.push_str(&match tone {
                     Tone::Plain => cell,
                     Tone::Slow => ink.slow(&cell),
                     Tone::Failed => ink.failed(&cell),
                 });
-                line.push_str("  ");
+                line.push_str(&" ".repeat(gap));
             }
             ink.line(&line)?;
         }
         Ok(())
     }
 
-    fn widths(&self, line: usize) -> Vec<usize> {
+    /// Columns of each column, and between two. What is too wide gives way in this order: flexible text, the gaps, heads
+    /// over numbers, other text.
+    fn widths(&self, line: usize) -> (Vec<usize>, usize) {
         let cell = |i: usize| self.rows.iter().filter_map(move |r| r.get(i)).map(|(c, _)| width(c));
-        let mut widths: Vec<usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(i, (name, _))| cell(i).max().unwrap_or(0).max(width(name)))
-            .collect();
-        let flexible: Vec<usize> =
-            (0..widths.len()).filter(|&i| self.columns[i].1 == Align::Flexible).collect();
-        let mut excess = (widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1))
-            .saturating_sub(line);
-        // The widest gives way first, column by column, so that short cells stay whole.
-        while excess > 0 {
-            let Some(&widest) =
-                flexible.iter().filter(|&&i| widths[i] > 8).max_by_key(|&&i| widths[i])
-            else {
-                break;
-            };
-            widths[widest] -= 1;
-            excess -= 1;
+        let cells: Vec<usize> =
+            (0..self.columns.len()).map(|i| cell(i).max().unwrap_or(0)).collect();
+        let heads = self.columns.iter().map(|(name, _)| width(name));
+        let mut widths: Vec<usize> =
+            cells.iter().zip(heads).map(|(c, head)| *c.max(&head)).collect();
+        let gaps = widths.len().saturating_sub(1);
+        let mut excess = (widths.iter().sum::<usize>() + 2 * gaps).saturating_sub(line);
+        let mut gap = 2;
+        for (align, least) in GIVING_WAY {
+            if excess > 0 && align == Align::Right {
+                (gap, excess) = (1, excess.saturating_sub(gaps));
+            }
+            let least = |i: usize| if align == Align::Right { cells[i].max(least) } else { least };
+            // The widest gives way first, column by column, so that short cells stay whole.
+            while excess > 0 {
+                let may = |i: &usize| self.columns[*i].1 == align && widths[*i] > least(*i);
+                let Some(widest) = (0..widths.len()).filter(may).max_by_key(|&i| widths[i]) else {
+                    break;
+                };
+                widths[widest] -= 1;
+                excess -= 1;
+            }
         }
-        widths
+        (widths, gap)
     }
 }
+
+/// Which columns give way, down to how many; numbers themselves never do.
+const GIVING_WAY: [(Align, usize); 5] = [
+    (Align::Flexible, 8),
+    (Align::Right, 4),
+    (Align::Left, 8),
+    (Align::Flexible, 4),
+    (Align::Left, 4),
+];

@@ -52,7 +52,7 @@ pub(super) fn outliers(analysis: &Analysis) -> Vec<Outlier<'_>> {
         .into_iter()
         .filter(|(_, times)| times.len() >= LEAST_MEASURED)
         .filter_map(|(stretch, times)| {
-            Some((stretch, Distribution::exact(times.into_iter()).percentile(500)?.ns))
+            Some((stretch, Distribution::exact(times).percentile(500)?.ns))
         })
         .collect();
     let mut found: Vec<Outlier<'_>> = crossings(analysis)

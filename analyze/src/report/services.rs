@@ -42,10 +42,11 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         return ink.line("no calls match");
     }
     ink.line(&format!("services, over {} of recording", quantity::duration(recorded_ns)))?;
-    table(&["service", "protocol"], &services, recorded_ns).write(&mut ink, "  ")?;
+    table(&["service", "protocol"], &services, recorded_ns, ink.width).write(&mut ink, "  ")?;
     ink.line("")?;
     ink.line("who calls whom")?;
-    table(&["client", "server", "protocol"], &edges, recorded_ns).write(&mut ink, "  ")?;
+    table(&["client", "server", "protocol"], &edges, recorded_ns, ink.width)
+        .write(&mut ink, "  ")?;
     ink.line("")?;
     ink.wrapped("", "  ", "Durations: request's first to response's last byte, for a service at the point nearest to it, for an edge nearest to the client. ≥: some requests were still open and may turn out slower.")
 }
@@ -53,7 +54,10 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
 fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
     let names = Names::of(analysis);
     let (mut services, mut edges) = (Tallies::new(), Tallies::new());
-    for call in analysis.calls.iter().filter(|c| options.filter.matches(analysis, &names, c)) {
+    for call in analysis.calls.iter() {
+        if (options.failed && !call.failed()) || !options.filter.matches(analysis, &names, call) {
+            continue;
+        }
         let (client, server) = (names.caller(analysis, call), names.server(&call.server));
         let at_server = measure::server_duration(analysis, call);
         let at_client = measure::duration(analysis, call);
@@ -73,10 +77,13 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
     (services, edges)
 }
 
-fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64) -> Grid {
-    // An edge's line has one more name; its rate and p90 are in the JSON.
-    let is_edge = keys.len() == 3;
-    let keep = |name: &str| !is_edge || !matches!(name, "rate" | "p90");
+/// In a line of fewer columns not every figure has room.
+const NARROW: usize = 80;
+
+fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64, columns: usize) -> Grid {
+    // An edge's line has one more name; its rate and p90 are in the JSON. So are those of narrow lines.
+    let is_short = keys.len() == 3 || columns < NARROW;
+    let keep = |name: &str| !is_short || !matches!(name, "rate" | "p90");
     let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max"];
     let mut columns: Vec<_> = keys.iter().map(|k| (*k, Align::Flexible)).collect();
     columns.extend(numbers.into_iter().filter(|n| keep(n)).map(|name| (name, Align::Right)));
@@ -158,6 +165,16 @@ mod tests {
         let of = services.iter().filter(|(k, _)| k[0] == service).map(|(_, t)| t);
         let sum = of.fold((0, 0, 0), |s, t| (s.0 + t.n, s.1 + t.n_failed, s.2 + t.n_open));
         assert_eq!(sum, expected, "{service}");
+    }
+
+    #[test]
+    fn only_what_failed_when_asked_so() {
+        let failed = Options { failed: true, ..Options::default() };
+        let (services, edges) = tallies(&sample::shop(), &failed);
+        let n_failed = sample::shop().calls.iter().filter(|c| c.failed()).count() as u64;
+        assert!(n_failed > 0);
+        assert_eq!(services.values().map(|t| t.n).sum::<u64>(), n_failed);
+        assert_eq!(edges.values().map(|t| t.n).sum::<u64>(), n_failed);
     }
 
     #[test]

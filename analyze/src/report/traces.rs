@@ -14,6 +14,20 @@ use std::io::{self, Write};
 pub(super) const TRACES: Report =
     Report { name: "traces", about: "the list of traces: duration, status, slowest part", write };
 
+const COLUMNS: [(&str, Align); 9] = [
+    ("trace", Align::Whole),
+    ("start", Align::Whole),
+    ("duration", Align::Right),
+    ("status", Align::Left),
+    ("request", Align::Flexible),
+    ("client", Align::Flexible),
+    ("calls", Align::Right),
+    ("svc", Align::Right),
+    ("slowest part", Align::Flexible),
+];
+/// In a line of fewer columns, client and number of services are left to the JSON.
+const NARROW: usize = 72;
+
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(analysis);
     let chosen = chosen(analysis, &names, options);
@@ -22,32 +36,27 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         return lines.try_for_each(|l| json::line(out, &l));
     }
     let mut ink = Ink::new(out, options);
-    let mut grid = Grid::new(&[
-        ("trace", Align::Left),
-        ("start", Align::Left),
-        ("duration", Align::Right),
-        ("status", Align::Left),
-        ("request", Align::Flexible),
-        ("client", Align::Flexible),
-        ("calls", Align::Right),
-        ("svc", Align::Right),
-        ("slowest part", Align::Flexible),
-    ]);
+    let is_shown = |name: &str| ink.width >= NARROW || !matches!(name, "client" | "svc");
+    let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| is_shown(name)).collect();
+    let mut grid = Grid::new(&columns);
     let digits = id_digits(analysis);
-    for trace in &chosen {
-        if let Some(line) = line(analysis, &names, trace) {
-            grid.row(cells(&line, options, digits));
-        }
-    }
-    if chosen.is_empty() {
+    let lines: Vec<TraceLine> = chosen.iter().filter_map(|t| line(analysis, &names, t)).collect();
+    let starts = lines.iter().map(|line| line.start);
+    let Some((first, last)) = starts.map(|at| (at, at)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    else {
         return ink.line("no traces match");
+    };
+    let [first, last] = [first, last].map(|at| instant::date(at, options.zone));
+    let several_days = first != last;
+    for line in &lines {
+        let cells = COLUMNS.into_iter().zip(cells(line, options, digits, several_days));
+        grid.row(cells.filter(|((name, _), _)| is_shown(name)).map(|(_, cell)| cell));
     }
-    let date = measure::recording(analysis).map(|(first, _)| instant::date(first, options.zone));
     ink.line(&format!(
         "{} of {} · {} {}",
-        quantity::plural(chosen.len() as u64, "trace"),
+        quantity::plural(lines.len() as u64, "trace"),
         quantity::count(analysis.traces.len() as u64),
-        date.unwrap_or_default(),
+        if several_days { format!("{first} to {last}") } else { first },
         options.zone
     ))?;
     grid.write(&mut ink, "")
@@ -178,7 +187,7 @@ fn slowest(analysis: &Analysis, names: &Names, trace: &Trace, whole: Seen) -> Op
     })
 }
 
-fn cells(line: &TraceLine, options: &Options, digits: usize) -> [(String, Tone); 9] {
+fn cells(line: &TraceLine, options: &Options, digits: usize, dated: bool) -> [(String, Tone); 9] {
     let plain = |text: String| (text, Tone::Plain);
     // The two points say what kind of part it is.
     let place = |s: &SlowestLine| match s.place.split_once(' ') {
@@ -195,10 +204,11 @@ fn cells(line: &TraceLine, options: &Options, digits: usize) -> [(String, Tone);
         (true, n) if n == line.n_calls => format!("✗ {}", line.status),
         (true, n) => format!("{} ✗{n}", line.status),
     };
-    let time = instant::time_of_day(line.start, options.zone);
+    let time = instant::time_of_day(line.start, options.zone)[..12].to_owned();
+    let date = if dated { instant::date(line.start, options.zone) + " " } else { String::new() };
     [
         plain(line.id.chars().take(digits).collect()),
-        plain(time[..12].to_owned()),
+        plain(date + &time),
         plain(quantity::seen(line.duration)),
         (status, if line.failed { Tone::Failed } else { Tone::Plain }),
         plain(line.request.clone()),
@@ -207,4 +217,40 @@ fn cells(line: &TraceLine, options: &Options, digits: usize) -> [(String, Tone);
         plain(quantity::count(line.n_services as u64)),
         plain(slowest),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    /// The list when the second trace begins so much later than the first.
+    fn check(later_ns: i64, expected: &[&str]) {
+        let mut analysis = sample::shop();
+        let root = analysis.traces[1].root as usize;
+        let times = &mut analysis.calls[root].spans[0].times;
+        for at in [
+            &mut times.request_first,
+            &mut times.request_last,
+            &mut times.response_first,
+            &mut times.response_last,
+        ] {
+            *at = at.map(|ns| ns + later_ns);
+        }
+        let mut out = Vec::new();
+        write(&analysis, &Options::default(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for part in expected {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn each_row_has_its_date_when_there_are_several_days() {
+        check(0, &["· 2026-11-22 Z", "  10:14:03."]);
+        check(
+            48 * 3_600_000_000_000,
+            &["· 2026-11-22 to 2026-11-24 Z", "2026-11-22 10:14:03.", "2026-11-24 10:14:0"],
+        );
+    }
 }

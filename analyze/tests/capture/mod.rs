@@ -6,15 +6,20 @@ const START_S: u32 = 1_795_342_443;
 
 /// `n` requests, one connection each, 50 ms apart, seen with this TTL and this much (ns) after the client sent them.
 pub(crate) fn requests(n: u32, ttl: u8, delay_ns: u32) -> Vec<u8> {
+    let mut file = head();
+    for i in 0..n {
+        connection(&mut file, i, ttl, delay_ns);
+    }
+    file
+}
+
+fn head() -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(NANOSECOND_MAGIC.to_le_bytes());
     file.extend([2, 0, 4, 0]);
     file.extend([0; 8]);
     file.extend(65_535u32.to_le_bytes());
     file.extend(1u32.to_le_bytes());
-    for i in 0..n {
-        connection(&mut file, i, ttl, delay_ns);
-    }
     file
 }
 
@@ -73,4 +78,23 @@ fn frame(
     file.extend(((ns % 1_000_000_000) as u32).to_le_bytes());
     file.extend([frame.len() as u32, frame.len() as u32].iter().flat_map(|n| n.to_le_bytes()));
     file.extend(frame);
+}
+
+/// `n` packets of one direction with `n_bytes` of data each, spread over flows, 1 µs apart.
+pub(crate) fn packets(n: u32, n_bytes: usize) -> Vec<u8> {
+    let mut file = head();
+    let mut data = vec![0u8; n_bytes];
+    let mut noise = 0x2545_f491u32;
+    for i in 0..n {
+        // Not to be compressed away: what is written should take as long as real traffic.
+        for word in data.chunks_exact_mut(4) {
+            noise ^= noise << 13;
+            noise ^= noise >> 17;
+            noise ^= noise << 5;
+            word.copy_from_slice(&noise.to_le_bytes());
+        }
+        let seq = (i / 64).wrapping_mul(n_bytes as u32);
+        frame(&mut file, (i % 64, 64), true, i * 1_000, (seq, 1, 0x18), &data);
+    }
+    file
 }

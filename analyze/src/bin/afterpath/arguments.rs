@@ -2,7 +2,11 @@
 
 use afterpath::report::{Filter, Moment, Zone, instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+/// Columns a report can be written in.
+pub(crate) const COLUMNS: RangeInclusive<i64> = 40..=1000;
 
 /// Full-path traces, after the fact: captures in, every hop of every request out.
 #[derive(Parser)]
@@ -10,9 +14,9 @@ use std::path::PathBuf;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Work with N threads [default: one per processor]
-    #[arg(long, global = true, value_name = "N")]
-    pub(crate) threads: Option<usize>,
+    /// Work with N threads, 1 to 256 [default: one per processor]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
     /// Exit with 1 when something was damaged, lost or unusable, although the rest was done
     #[arg(long, global = true)]
     pub(crate) strict: bool,
@@ -49,10 +53,7 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Man pages, one per command
-    Man {
-        /// Where to write them
-        dir: PathBuf,
-    },
+    Man(Man),
 }
 
 /// What every reading command takes.
@@ -76,9 +77,9 @@ pub(crate) struct Shown {
     /// Zone of instants: UTC or an offset like +02:00
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone, allow_hyphen_values = true)]
     pub(crate) tz: Zone,
-    /// Columns of text [default: the terminal's, else 100]
-    #[arg(long, value_name = "COLUMNS")]
-    pub(crate) width: Option<usize>,
+    /// Columns of text, 40 to 1000; under 60 numbers may be cut [default: the terminal's, else 100]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(COLUMNS))]
+    pub(crate) width: Option<u16>,
     /// Only ASCII characters
     #[arg(long)]
     pub(crate) ascii: bool,
@@ -112,8 +113,13 @@ pub(crate) struct Selection {
     /// Only what failed: error statuses, refused, unanswered
     #[arg(long)]
     pub(crate) failed: bool,
-    /// Conditions joined by `and`, on the fields of `export --format calls`: =, !=, <, <=, >, >=, ~ (contains);
-    /// like 'duration > 5ms and server.service = cart'
+    /// Only what meets conditions on the fields of `export --format calls`, like 'duration > 5ms and status >= 400'
+    ///
+    /// Conditions are FIELD OP VALUE joined by `and`; operators are =, !=, <, <=, >, >= and ~ (contains). <, <=, >, >=
+    /// with a number compare numbers, and text that is none doesn't match. Durations need a unit (5ms, 300us, 2s), only
+    /// fields typed with _ns at their end take bare numbers, as nanoseconds. failed is true or false (or yes, no).
+    /// = null and != null ask whether something is known: 'parent = null' are the calls that begin traces. Values with
+    /// spaces stand in quotes.
     #[arg(long = "where", value_name = "CONDITIONS")]
     pub(crate) conditions: Option<String>,
 }
@@ -253,6 +259,15 @@ pub(crate) struct Pack {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Man {
+    /// Where to write them
+    pub(crate) dir: PathBuf,
+    /// Replace pages that differ
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -5,12 +5,19 @@ use crate::arguments::Analyzed;
 use crate::failure::Failure;
 use crate::results::{self, Key, Stored};
 use crate::terminal::{self, Progress, note, warn};
-use afterpath::call::Analysis;
+use afterpath::call::{Analysis, Loss};
 use afterpath::link::Evidence;
 use afterpath::pipeline::{self, Config};
+use afterpath::report::quantity::plural;
 use afterpath_formats::bundle::Bundles;
+use afterpath_formats::error::Kind;
 use anyhow::Result;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
+
+/// What the cause of a loss begins with that opening a bundle found; the name of the error follows.
+const DAMAGED: &str = "damaged: ";
 
 /// An analysis and whether its bundles were damaged.
 pub(crate) struct Input {
@@ -27,43 +34,100 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
     }
     let bundles = open(paths)?;
     let config = Config { evidence: Evidence { ignore_ids: analyzed.ignore_ids } };
-    let key = Key::of(&bundles.hash, &format!("{config:?}"));
+    let damage = damage(&bundles, paths);
+    // A bundle whole again has other results than it had damaged, though its manifest is the same.
+    let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));
     let n_warnings = bundles.warnings.len();
     let stored = if analyzed.again { Stored::Missing } else { results::load(&paths[0], &key) };
     let analysis = match stored {
         Stored::Found(analysis) => *analysis,
-        Stored::Missing => analyze(&bundles, &config, &paths[0], &key),
+        Stored::Missing => analyze(&bundles, damage, &config, &paths[0], &key),
         Stored::Unusable(why) => {
             note(&format!("stored results are not used ({why}); analyzing again"));
-            analyze(&bundles, &config, &paths[0], &key)
+            analyze(&bundles, damage, &config, &paths[0], &key)
         }
     };
     Ok(Input { analysis, n_warnings })
 }
 
-/// Opens bundles, warning of what is damaged in them.
+/// Opens bundles, each once, warning of what is damaged in them.
 pub(crate) fn open(paths: &[PathBuf]) -> Result<Bundles> {
-    let bundles = Bundles::open(paths)?;
+    let bundles = Bundles::open(&distinct(paths)?)?;
     bundles.warnings.iter().for_each(warn);
     Ok(bundles)
 }
 
+/// The paths without those that hold the same recording as an earlier one, packed or not: its hosts would appear twice.
+fn distinct(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if paths.len() < 2 {
+        return Ok(paths.to_vec());
+    }
+    let mut seen: BTreeMap<String, &PathBuf> = BTreeMap::new();
+    let mut distinct = Vec::new();
+    for path in paths {
+        // The hash of its manifest, which lists the hash of every file.
+        match seen.entry(Bundles::open(std::slice::from_ref(path))?.hash) {
+            Entry::Vacant(entry) => {
+                entry.insert(path);
+                distinct.push(path.clone());
+            }
+            Entry::Occupied(entry) => note(&format!(
+                "warning[same-bundle]: {} is the same recording as {}; it is read once",
+                path.display(),
+                entry.get().display()
+            )),
+        }
+    }
+    Ok(distinct)
+}
+
+/// What opening found missing or damaged, as losses by file; what is only worth a note is none.
+fn damage(bundles: &Bundles, paths: &[PathBuf]) -> Vec<Loss> {
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for warning in bundles.warnings.iter().filter(|w| !matches!(w.kind, Kind::Note(_))) {
+        let cause = format!("{DAMAGED}{}", warning.kind.name());
+        *counts.entry((place(&warning.path, paths), cause)).or_default() += 1;
+    }
+    counts.into_iter().map(|((place, cause), count)| Loss { place, cause, count }).collect()
+}
+
+/// A file by its bundle's name, wherever that stands: the same bundle gives the same results from any directory.
+fn place(file: &Path, paths: &[PathBuf]) -> String {
+    let named = |bundle: &PathBuf| {
+        let below = file.strip_prefix(bundle).ok()?;
+        let whole = Path::new(bundle.file_name()?).join(below);
+        // Joining nothing leaves a separator at the end.
+        Some(whole.components().as_path().display().to_string())
+    };
+    paths.iter().find_map(named).unwrap_or_else(|| file.display().to_string())
+}
+
 /// An error under `--strict` when something was damaged or lost.
 pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
-    let n_lost = input.analysis.losses.iter().filter(|loss| !loss.is_other_traffic()).count();
+    let losses = input.analysis.losses.iter();
+    let n_lost = losses.filter(|loss| !loss.is_other_traffic() && !is_damage(loss)).count();
     if !strict || (n_lost == 0 && input.n_warnings == 0) {
         return Ok(());
     }
     let text = format!(
-        "{} warnings and {n_lost} kinds of loss, which --strict forbids; `afterpath analyze` lists them",
-        input.n_warnings
+        "{} and {} of loss, which --strict forbids; `afterpath analyze` lists them",
+        plural(input.n_warnings as u64, "warning"),
+        plural(n_lost as u64, "kind")
     );
     Err(Failure::new("strict", text).into())
 }
 
-fn analyze(bundles: &Bundles, config: &Config, first: &Path, key: &Key) -> Analysis {
+fn analyze(
+    bundles: &Bundles,
+    damage: Vec<Loss>,
+    config: &Config,
+    first: &Path,
+    key: &Key,
+) -> Analysis {
     let progress = Progress::begin("analyzing");
-    let analysis = pipeline::analyze(bundles, config);
+    let mut analysis = pipeline::analyze(bundles, config);
+    analysis.losses.extend(damage);
+    analysis.losses.sort_by(|a, b| (&a.place, &a.cause).cmp(&(&b.place, &b.cause)));
     progress.now("storing results");
     if let Err(error) = results::store(first, key, &analysis) {
         drop(progress);
@@ -76,10 +140,17 @@ fn analyze(bundles: &Bundles, config: &Config, first: &Path, key: &Key) -> Analy
 
 fn from_results(folder: &Path) -> Result<Input> {
     match results::load_folder(folder) {
-        Stored::Found(analysis) => Ok(Input { analysis: *analysis, n_warnings: 0 }),
+        Stored::Found(analysis) => {
+            let n_warnings = analysis.losses.iter().filter(|loss| is_damage(loss)).count();
+            Ok(Input { analysis: *analysis, n_warnings })
+        }
         Stored::Missing => Err(unusable(folder, "there are none in it")),
         Stored::Unusable(why) => Err(unusable(folder, &why)),
     }
+}
+
+fn is_damage(loss: &Loss) -> bool {
+    loss.cause.starts_with(DAMAGED)
 }
 
 fn unusable(folder: &Path, why: &str) -> anyhow::Error {

@@ -3,19 +3,20 @@
 
 #![allow(clippy::disallowed_methods, reason = "the binary opens files and knows its environment")]
 
-use afterpath::report::harmless::harmless;
 use anyhow::Error;
 use clap::{CommandFactory, FromArgMatches};
-use std::io::Write;
 use std::process::ExitCode;
 
 mod arguments;
 mod commands;
 mod failure;
 mod input;
+mod interrupt;
+mod replaceable;
 mod results;
 mod staging;
 mod terminal;
+mod written;
 
 use arguments::Arguments;
 use failure::Failure;
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    staging::clean_up_when_interrupted();
+    interrupt::listen();
     let done =
         terminal::set_threads(arguments.threads).and_then(|()| commands::run(&arguments, &matches));
     match done {
@@ -36,8 +37,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let (text, code) = shown(&error);
-            // Where even stderr is closed, the exit code is all that can be said.
-            let _ = writeln!(std::io::stderr(), "{}", harmless(&text));
+            terminal::note(&text);
             ExitCode::from(code)
         }
     }

@@ -2,6 +2,7 @@
 //! per options: its key, then sections, each hashed, calls and flows in many so that all processors load them. Whatever is
 //! missing, altered or of another version is analyzed again; never half a result.
 
+use crate::replaceable::Output;
 use crate::staging::Staging;
 use afterpath::call::{Analysis, Call, Flow};
 use anyhow::{Context, Result, bail};
@@ -106,7 +107,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn write_into(folder: &Path, key: &Key, analysis: &Analysis) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let staging = Staging::beside(&folder.join(&key.file), true)?;
+    let staging = Staging::of(Output::File, &folder.join(&key.file), true, &[])?;
     let path = staging.path();
     let mut out = std::io::BufWriter::new(
         std::fs::File::create(&path).with_context(|| path.display().to_string())?,

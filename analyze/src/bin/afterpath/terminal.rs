@@ -1,7 +1,9 @@
 //! What the terminal is like, progress on it, warnings, threads. Progress shows only on a terminal; results never go
 //! through here.
 
+use crate::arguments;
 use crate::failure::Failure;
+use crate::staging;
 use afterpath::report::harmless::harmless;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,14 +13,16 @@ use std::time::Duration;
 /// Columns where stdout is no terminal.
 const COLUMNS: usize = 100;
 
-/// Columns of the terminal.
+/// Columns of the terminal, as far as a report can be written in them.
 pub(crate) fn width() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     let seen = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
-    match std::io::stdout().is_terminal() {
-        true => seen().or(told).unwrap_or(COLUMNS),
-        false => told.unwrap_or(COLUMNS),
-    }
+    let columns = match std::io::stdout().is_terminal() {
+        true => seen().or(told),
+        false => told,
+    };
+    let (least, most) = (*arguments::COLUMNS.start(), *arguments::COLUMNS.end());
+    columns.unwrap_or(COLUMNS).clamp(least as usize, most as usize)
 }
 
 /// Whether text may be coloured when nobody said: a terminal, no `NO_COLOR`, not a dumb one.
@@ -28,16 +32,18 @@ pub(crate) fn takes_colour() -> bool {
     std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb
 }
 
-/// How many threads to work with; 0 or nothing: as many as there are processors.
-pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build_global();
+/// How many threads to work with; nothing: as many as there are processors.
+pub(crate) fn set_threads(threads: Option<u16>) -> Result<()> {
+    let threads = threads.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     pool.map_err(|e| Failure::new("threads", e.to_string()).into())
 }
 
-/// A line on stderr.
+/// A line on stderr; it names outputs, never where they are staged.
 pub(crate) fn note(text: &str) {
-    // stderr may be closed; the work goes on.
-    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+    // stderr may be closed; the work goes on, and the exit code says how it ended.
+    let text = staging::naming_targets(text);
+    let _ = writeln!(std::io::stderr(), "{}", harmless(&text));
 }
 
 /// A warning about a file.

@@ -118,12 +118,13 @@ impl<'a> Around<'a> {
     ) -> io::Result<()> {
         let noteworthy = self.calls.iter().filter(|c| c.0 != Note::None).count();
         ink.line("")?;
-        ink.line(&format!(
+        let head = format!(
             "{} in flight at this instant, {} in the window, {} of them slow, failed or open",
             quantity::plural(self.n_in_flight as u64, "call"),
             quantity::count(self.calls.len() as u64),
             quantity::count(noteworthy as u64)
-        ))?;
+        );
+        ink.wrapped("", "  ", &head)?;
         let mut grid = Grid::new(&[
             ("began", Align::Right),
             ("duration", Align::Right),
@@ -196,13 +197,13 @@ impl<'a> Around<'a> {
     fn write_flows(&self, ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
         ink.line("")?;
         if self.flows.is_empty() {
-            return ink.line(
-                "no conversation alive in the window had retransmissions, resets, stalls or gaps",
-            );
+            let none =
+                "no conversation alive in the window had retransmissions, resets, stalls or gaps";
+            return ink.wrapped("", "  ", none);
         }
-        ink.line(
-            "conversations alive in the window that had trouble (counted over their whole life)",
-        )?;
+        let head =
+            "conversations alive in the window that had trouble (counted over their whole life)";
+        ink.wrapped("", "  ", head)?;
         let mut grid = Grid::new(&[
             ("point", Align::Left),
             ("conversation", Align::Left),
@@ -293,13 +294,14 @@ fn write_head(
     at: i64,
     (first, last): (i64, i64),
 ) -> io::Result<()> {
-    ink.line(&format!(
+    let head = format!(
         "{} ± {}, {} into {} of recording",
         instant::iso(at, options.zone),
         quantity::duration(options.window_ns),
         quantity::duration(at - first),
         quantity::duration(last - first)
-    ))?;
+    );
+    ink.wrapped("", "  ", &head)?;
     if at < first || at > last {
         let range = format!(
             "{} to {}",

@@ -22,7 +22,7 @@ impl View<'_> {
         indent: &str,
         used: &mut Used,
     ) -> io::Result<()> {
-        ink.line(&format!("{indent}  {}", self.first_point(call)))?;
+        ink.fitted(&format!("{indent}  "), &format!("{indent}    "), &self.first_point(call))?;
         let mut i = 0;
         while i < call.hops.len() {
             let run = self.trivial_run(index, call, i);
@@ -148,8 +148,11 @@ impl View<'_> {
             ink.line(&format!("{}{}", fit_left(indent, columns), ink.slow("◀ slowest part")))?;
         }
         match self.flow(call, hop.to as usize).filter(|_| self.readdressed(call, hop)) {
-            Some(f) => ink
-                .line(&format!("{indent}    addresses from here on: {} → {}", f.client, f.server)),
+            Some(f) => ink.wrapped(
+                &format!("{indent}    "),
+                &format!("{indent}      "),
+                &format!("addresses from here on: {} → {}", f.client, f.server),
+            ),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use super::report::{shown_options, to_stdout, write_report};
 use crate::arguments::{Analyzed, Demo};
 use crate::failure::Failure;
 use crate::input::{self, Input};
+use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::Progress;
 use afterpath::call::{Analysis, Trace};
@@ -21,10 +22,15 @@ const SAMPLE: &[u8] = include_bytes!("../../../../assets/demo.afterpath.tar");
 
 const FOLDER: &str = "afterpath-demo";
 const BUNDLE: &str = "demo.afterpath.tar";
+const WATERFALL: &str = "waterfall.txt";
+const CALLS: &str = "calls.jsonl";
+const README: &str = "README.md";
+/// All that the demo, and the commands it suggests, write there.
+const CONTENTS: &[&str] = &[BUNDLE, "demo.afterpath.tar.analysis", WATERFALL, CALLS, README];
 
 /// Runs it.
 pub(crate) fn run(a: &Demo) -> Result<()> {
-    let staging = Staging::beside(Path::new(FOLDER), a.force)?;
+    let staging = Staging::of(Output::Named(CONTENTS), Path::new(FOLDER), a.force, &[])?;
     let folder = staging.path();
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let sample = folder.join(BUNDLE);
@@ -58,9 +64,9 @@ fn write_files(folder: &Path, input: &Input, options: &Options) -> Result<()> {
         let path = folder.join(name);
         fs::write(&path, bytes).with_context(|| path.display().to_string())
     };
-    write("waterfall.txt", "trace")?;
-    write("calls.jsonl", "calls")?;
-    let path = folder.join("README.md");
+    write(WATERFALL, "trace")?;
+    write(CALLS, "calls")?;
+    let path = folder.join(README);
     fs::write(&path, readme(&options.trace)).with_context(|| path.display().to_string())
 }
 
@@ -70,8 +76,8 @@ fn readme(trace: &str) -> String {
          | file | what it is |\n|---|---|\n\
          | `{BUNDLE}` | the recording: packets captured at many points of a small network |\n\
          | `{BUNDLE}.analysis/` | results of its analysis, read by the commands below |\n\
-         | `waterfall.txt` | one request, every hop, as the demo showed it |\n\
-         | `calls.jsonl` | every call as a line of JSON; fields are documented in `CALLS.md` of the source |\n\n\
+         | `{WATERFALL}` | one request, every hop, as the demo showed it |\n\
+         | `{CALLS}` | every call as a line of JSON; fields are documented in `CALLS.md` of the source |\n\n\
          ## To try, beside this folder\n\n```\n{}\n```\n",
         suggestions(trace).map(|(command, _)| command).join("\n")
     )

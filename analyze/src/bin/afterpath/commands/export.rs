@@ -4,10 +4,13 @@ use super::report::{to_stdout, write_report};
 use crate::arguments::{Export, Format};
 use crate::failure::Failure;
 use crate::input;
+use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::{Progress, warn};
+use crate::written::written;
 use afterpath::call::Analysis;
 use afterpath::report::names::Names;
+use afterpath::report::quantity::plural;
 use afterpath::report::tables::{TABLES, Table};
 use afterpath::report::{Options, Zone};
 use afterpath_formats::bundle::Bundles;
@@ -17,7 +20,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 /// Calls or flows in one batch of a table.
@@ -25,11 +28,36 @@ const ROWS: usize = 32_768;
 
 /// Runs it.
 pub(crate) fn run(a: &Export, strict: bool) -> Result<()> {
+    refuse_what_does_not_apply(a)?;
     match a.format {
         Format::Pcapng => pcapng(a, strict),
         Format::Calls => calls(a, strict),
         Format::Parquet => parquet(a, strict),
     }
+}
+
+/// An option that would change nothing is an error: whoever gave it expects something else to come out.
+fn refuse_what_does_not_apply(a: &Export) -> Result<()> {
+    let chooses_calls = a.selection.failed || a.selection.conditions.is_some();
+    let chooses_hosts = !a.host.is_empty();
+    let (name, text) = match a.format {
+        Format::Pcapng if chooses_calls => {
+            ("bad-condition", "--where and --failed choose calls, pcapng holds packets: use --host")
+        }
+        Format::Pcapng if a.analyzed.ignore_ids || a.analyzed.again => {
+            ("bad-option", "--ignore-ids and --again are about calls, pcapng holds packets")
+        }
+        Format::Calls if chooses_hosts => (
+            "bad-condition",
+            "--host chooses packets (pcapng); of calls, --where 'points.host = NAME' does",
+        ),
+        Format::Parquet if chooses_calls || chooses_hosts => (
+            "bad-condition",
+            "parquet holds everything: choose rows with the program that reads it",
+        ),
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(name, text).into())
 }
 
 fn pcapng(a: &Export, strict: bool) -> Result<()> {
@@ -47,12 +75,11 @@ fn pcapng(a: &Export, strict: bool) -> Result<()> {
         n_warnings += exported.warnings.len();
         Ok(())
     })?;
-    match n_warnings {
-        n if n > 0 && strict => {
-            Err(Failure::new("strict", format!("{n} warnings, which --strict forbids")).into())
-        }
-        _ => Ok(()),
+    if strict && n_warnings > 0 {
+        let text = format!("{}, which --strict forbids", plural(n_warnings as u64, "warning"));
+        return Err(Failure::new("strict", text).into());
     }
+    Ok(())
 }
 
 fn hosts(bundles: &Bundles, wanted: &[String]) -> Result<Vec<u32>> {
@@ -78,12 +105,8 @@ fn parquet(a: &Export, strict: bool) -> Result<()> {
         let text = "parquet is several files: give a directory with -o";
         return Err(Failure::usage("bad-output", text).into());
     }
-    if a.selection.failed || a.selection.conditions.is_some() {
-        let text = "parquet holds everything: choose rows with the program that reads it";
-        return Err(Failure::usage("bad-condition", text).into());
-    }
     let input = input::read(&a.bundles, &a.analyzed)?;
-    let staging = Staging::beside(&a.output, a.force)?;
+    let staging = Staging::of(Output::Tables, &a.output, a.force, &a.bundles)?;
     let folder = staging.path();
     std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let progress = Progress::begin("writing tables");
@@ -119,11 +142,9 @@ fn into_output(a: &Export, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
     if a.output == Path::new("-") {
         return to_stdout(write);
     }
-    let staging = Staging::beside(&a.output, a.force)?;
+    let staging = Staging::of(Output::File, &a.output, a.force, &a.bundles)?;
     let path = staging.path();
-    let mut out = BufWriter::new(File::create(&path).with_context(|| path.display().to_string())?);
-    write(&mut out)?;
-    out.flush().with_context(|| a.output.display().to_string())?;
-    drop(out);
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    written(file, &a.output.display().to_string(), write)?;
     staging.commit()
 }

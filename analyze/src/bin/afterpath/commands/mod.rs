@@ -8,6 +8,7 @@ mod analyze;
 mod demo;
 mod export;
 mod import;
+mod man;
 mod pack;
 mod report;
 mod verify;
@@ -36,9 +37,6 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
             clap_complete::generate(*shell, &mut Arguments::command(), "afterpath", &mut script);
             report::to_stdout(|out| Ok(out.write_all(&script)?))
         }
-        Command::Man { dir } => {
-            std::fs::create_dir_all(dir)?;
-            Ok(clap_mangen::generate_to(Arguments::command(), dir)?)
-        }
+        Command::Man(a) => man::run(a),
     }
 }

@@ -1,6 +1,7 @@
 //! `pack`: a bundle into one file.
 
 use crate::arguments::Pack;
+use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::{Progress, note};
 use anyhow::Result;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Runs it.
 pub(crate) fn run(a: &Pack) -> Result<()> {
     let output = a.output.clone().unwrap_or_else(|| packed_name(&a.bundle));
-    let staging = Staging::beside(&output, a.force)?;
+    let staging = Staging::of(Output::File, &output, a.force, std::slice::from_ref(&a.bundle))?;
     let progress = Progress::begin("packing");
     afterpath_formats::bundle::pack(&a.bundle, &staging.path(), false)?;
     drop(progress);

@@ -2,10 +2,11 @@
 
 use crate::arguments::{Colour, Explain, Reading, Selected, Selection, Shown, Trace, Traces};
 use crate::failure::Failure;
+use crate::written::written;
 use crate::{input, terminal};
 use afterpath::report::{self, Options, waterfall};
 use anyhow::Result;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 /// `traces`.
 pub(crate) fn traces(a: &Traces, strict: bool) -> Result<()> {
@@ -48,7 +49,7 @@ pub(crate) fn trace(a: &Trace, strict: bool) -> Result<()> {
 pub(crate) fn shown_options(shown: &Shown) -> Options {
     Options {
         json: shown.json,
-        width: shown.width.unwrap_or_else(terminal::width),
+        width: shown.width.map_or_else(terminal::width, usize::from),
         colour: match shown.color {
             Colour::Always => true,
             Colour::Never => false,
@@ -73,9 +74,7 @@ pub(crate) fn write_report(
 
 /// Buffered stdout, flushed at the end.
 pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    write(&mut out)?;
-    Ok(out.flush()?)
+    written(std::io::stdout().lock(), "stdout", write)
 }
 
 fn selected_options(reading: &Reading, selection: &Selection) -> Result<Options> {

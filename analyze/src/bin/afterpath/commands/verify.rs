@@ -14,14 +14,15 @@ use std::path::Path;
 /// Runs it.
 pub(crate) fn run(a: &Verify, strict: bool) -> Result<()> {
     let mut n_problems = 0;
-    let mut n_notes = 0;
+    let (mut n_notes, mut n_losses) = (0, 0);
     to_stdout(|out| {
         for path in &a.bundles {
             let progress = Progress::begin(&format!("verifying {}", path.display()));
             let found = verify(path)?;
             drop(progress);
             n_problems += found.problems.len();
-            n_notes += found.notes.len() + found.losses.len();
+            n_notes += found.notes.len();
+            n_losses += found.losses.len();
             if a.json {
                 write_json(path, &found, out)?;
             } else {
@@ -34,12 +35,13 @@ pub(crate) fn run(a: &Verify, strict: bool) -> Result<()> {
         let text = format!("{} found; see above", plural(n_problems as u64, "problem"));
         return Err(Failure::new("not-whole", text).into());
     }
-    if strict && n_notes > 0 {
-        return Err(Failure::new(
-            "strict",
-            format!("{n_notes} notes or losses, which --strict forbids"),
-        )
-        .into());
+    if strict && n_notes + n_losses > 0 {
+        let text = format!(
+            "{} and {} of loss, which --strict forbids",
+            plural(n_notes as u64, "note"),
+            plural(n_losses as u64, "kind")
+        );
+        return Err(Failure::new("strict", text).into());
     }
     Ok(())
 }

@@ -1,12 +1,17 @@
-//! Conditions on calls: `FIELD OP VALUE` joined by `and`. The fields are those of `calls`. Never guesses: an unknown field,
-//! operator or unit is an error that names the known ones.
+//! Conditions on calls: `FIELD OP VALUE` joined by `and`. The fields are those of `calls`; how each kind compares is told in
+//! `CALLS.md`. Never guesses: an unknown field, operator, value or unit is an error that names the known ones.
 
-use super::fields::{self, Field, Kind, Subject, Value};
-use super::instant::{Moment, Zone, parse_duration};
+use super::fields::{self, Field, Kind, Subject};
+use super::instant::Zone;
 use super::names::Names;
 use crate::call::{Analysis, Call};
+use literal::{Literal, is_absent, meets};
 use std::cmp::Ordering;
 use std::fmt;
+use words::Rest;
+
+mod literal;
+mod words;
 
 /// All of these conditions; none: everything.
 #[derive(Debug, Clone, Default)]
@@ -98,33 +103,15 @@ const OPS: &[(&str, Op)] = &[
     ("~", Op::Contains),
 ];
 
-#[derive(Debug, Clone, PartialEq)]
-enum Literal {
-    Text(String),
-    Integer(i64),
-    Real(f64),
-    /// Nanoseconds of a duration field: printed with its unit.
-    Duration(i64),
-}
-
-impl fmt::Display for Literal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Literal::Text(text) => {
-                write!(f, "'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-            }
-            Literal::Integer(n) => write!(f, "{n}"),
-            Literal::Real(n) => write!(f, "{n:?}"),
-            Literal::Duration(ns) => write!(f, "{ns}ns"),
-        }
-    }
-}
-
 impl Op {
     fn sign(self) -> &'static str {
         OPS.iter()
             .find(|(_, op)| *op == self)
             .map_or("=", |(sign, _)| if *sign == "==" { "=" } else { sign })
+    }
+
+    fn orders(self) -> bool {
+        matches!(self, Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual)
     }
 
     fn accepts(self, ordering: Option<Ordering>) -> bool {
@@ -145,41 +132,11 @@ impl Condition {
     fn holds(&self, subject: &Subject<'_>) -> bool {
         let values = (self.field.values)(subject);
         match self.op {
-            Op::NotEqual => values.iter().all(|v| self.meets(v)),
-            _ => values.iter().any(|v| self.meets(v)),
+            Op::NotEqual if self.literal == Literal::Null => !values.iter().all(is_absent),
+            _ if self.literal == Literal::Null => values.iter().all(is_absent),
+            Op::NotEqual => values.iter().all(|v| meets(self.op, v, &self.literal)),
+            _ => values.iter().any(|v| meets(self.op, v, &self.literal)),
         }
-    }
-
-    fn meets(&self, value: &Value<'_>) -> bool {
-        let text = match value {
-            Value::Text(text) => Some(*text),
-            Value::Owned(text) => Some(text.as_str()),
-            _ => None,
-        };
-        match (self.op, text, &self.literal) {
-            (Op::Contains, Some(text), Literal::Text(wanted)) => text.contains(wanted.as_str()),
-            (op, Some(text), Literal::Text(wanted)) => op.accepts(Some(compare_text(text, wanted))),
-            (op, None, literal) => op.accepts(compare_number(value, literal)),
-            _ => false,
-        }
-    }
-}
-
-/// As numbers where both are (statuses, versions), else as text.
-fn compare_text(a: &str, b: &str) -> Ordering {
-    match (a.parse::<i64>(), b.parse::<i64>()) {
-        (Ok(x), Ok(y)) => x.cmp(&y),
-        _ => a.cmp(b),
-    }
-}
-
-fn compare_number(value: &Value<'_>, literal: &Literal) -> Option<Ordering> {
-    match (value, literal) {
-        (Value::Integer(a), Literal::Integer(b) | Literal::Duration(b)) => Some(a.cmp(b)),
-        (Value::Integer(a), Literal::Real(b)) => (*a as f64).partial_cmp(b),
-        (Value::Real(a), Literal::Integer(b)) => a.partial_cmp(&(*b as f64)),
-        (Value::Real(a), Literal::Real(b)) => a.partial_cmp(b),
-        _ => None,
     }
 }
 
@@ -203,92 +160,17 @@ fn condition(rest: &mut Rest<'_>, zone: Zone) -> Result<Condition, FilterError> 
     if *op == Op::Contains && field.kind != Kind::Text {
         return Err(rest.error(format!("`~` (contains) needs text, `{}` is none", field.name)));
     }
+    if op.orders() && field.kind == Kind::Boolean {
+        return Err(
+            rest.error(format!("`{}` is true or false: compare it with = or !=", field.name))
+        );
+    }
     rest.skip(sign.len());
     let before = rest.at;
-    let raw = rest.value()?;
-    let literal = literal(field.kind, &raw, zone).map_err(|reason| FilterError {
-        at: before,
-        reason: format!("`{}` {reason}", field.name),
-    })?;
+    let word = rest.value()?;
+    let literal = literal::read(field.kind, name, *op, &word, zone)
+        .map_err(|reason| FilterError { at: before, reason: format!("`{name}` {reason}") })?;
     Ok(Condition { field, op: *op, literal })
-}
-
-fn literal(kind: Kind, raw: &str, zone: Zone) -> Result<Literal, String> {
-    match kind {
-        Kind::Text => Ok(Literal::Text(raw.to_owned())),
-        Kind::Number => {
-            let real = || raw.parse().ok().filter(|n: &f64| n.is_finite()).map(Literal::Real);
-            let number = raw.parse().map(Literal::Integer).ok().or_else(real);
-            number.ok_or_else(|| format!("needs a number, not `{raw}`"))
-        }
-        Kind::Duration => parse_duration(raw)
-            .map(Literal::Duration)
-            .ok_or_else(|| format!("needs a duration like 5ms, 300us or 2s, not `{raw}`")),
-        Kind::Instant => match Moment::parse(raw, zone) {
-            Some(Moment::Unix(ns)) => Ok(Literal::Integer(ns)),
-            _ => {
-                Err(format!("needs an instant like 2026-11-22T10:14:03Z or Unix time, not `{raw}`"))
-            }
-        },
-    }
-}
-
-/// What is left of the text.
-struct Rest<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Rest<'a> {
-    fn trimmed(&self) -> &'a str {
-        self.text[self.at..].trim_start()
-    }
-
-    fn at_end(&self) -> bool {
-        self.trimmed().is_empty()
-    }
-
-    /// The name that comes next, not taken yet.
-    fn word(&self) -> &'a str {
-        let rest = self.trimmed();
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
-        &rest[..end.unwrap_or(rest.len())]
-    }
-
-    fn skip(&mut self, n: usize) {
-        self.at = self.text.len() - self.trimmed().len() + n;
-    }
-
-    /// Takes a value: quoted with `'` or `"` (backslash escapes), else up to the next space.
-    fn value(&mut self) -> Result<String, FilterError> {
-        let rest = self.trimmed();
-        let Some(quote @ ('\'' | '"')) = rest.chars().next() else {
-            let word = rest.split_whitespace().next().unwrap_or("");
-            self.skip(word.len());
-            return if word.is_empty() {
-                Err(self.error("expected a value".to_owned()))
-            } else {
-                Ok(word.to_owned())
-            };
-        };
-        let mut value = String::new();
-        let mut chars = rest.char_indices().skip(1);
-        while let Some((i, c)) = chars.next() {
-            match c {
-                '\\' => value.extend(chars.next().map(|(_, c)| c)),
-                c if c == quote => {
-                    self.skip(i + 1);
-                    return Ok(value);
-                }
-                c => value.push(c),
-            }
-        }
-        Err(self.error(format!("the quote {quote} is not closed")))
-    }
-
-    fn error(&self, reason: String) -> FilterError {
-        FilterError { at: self.text.len() - self.trimmed().len(), reason }
-    }
 }
 
 #[cfg(test)]
@@ -326,9 +208,60 @@ mod tests {
     }
 
     #[test]
+    fn texts_with_an_order_are_numbers_where_a_number_is_asked_for() {
+        let all: Vec<_> = sample::shop().calls.iter().map(|c| c.status.clone()).collect();
+        let from_400 = |s: &&String| s.parse::<i64>().is_ok_and(|n| n >= 400);
+        let numbers = |s: &&String| s.parse::<i64>().is_ok();
+        assert!(all.iter().any(|s| !s.is_empty() && s.parse::<i64>().is_err()), "{all:?}");
+        check("status >= 400", Ok(all.iter().filter(from_400).count()));
+        check("status >= '400'", Ok(all.iter().filter(from_400).count()));
+        check("status >= 0", Ok(all.iter().filter(numbers).count()));
+        check("status < 1e9", Ok(all.iter().filter(numbers).count()));
+        check("status = 200", Ok(all.iter().filter(|s| *s == "200").count()));
+        check("status != 200", Ok(all.iter().filter(|s| *s != "200").count()));
+    }
+
+    #[test]
+    fn durations_have_a_unit_or_a_field_that_names_it() {
+        let analysis = sample::shop();
+        let long = |c: &&Call| crate::report::measure::duration(&analysis, c).ns > 200_000_000;
+        let n = analysis.calls.iter().filter(long).count();
+        assert!(n > 0 && n < analysis.calls.len());
+        for text in ["duration_ns > 200000000", "duration_ns > 200ms", "duration > 0.2s"] {
+            check(text, Ok(n));
+        }
+        check("hops.total_ns < -5", Ok(0));
+        check("duration > 200", Err("`duration` needs a unit: 200ns, 200us, 200ms or 200s"));
+        check("latency <= 0", Err("needs a unit"));
+        check("duration_ns > 5 parsecs", Err("expected `and`"));
+    }
+
+    #[test]
+    fn truth_has_four_words_and_absence_one() {
+        let calls = sample::shop().calls;
+        let n_failed = calls.iter().filter(|c| c.failed()).count();
+        let n_roots = calls.iter().filter(|c| c.link.is_none()).count();
+        assert!(n_failed > 0 && n_roots > 0 && n_roots < calls.len());
+        check("failed = yes", Ok(n_failed));
+        check("failed = True", Ok(n_failed));
+        check("failed != no", Ok(n_failed));
+        check("failed = false", Ok(calls.len() - n_failed));
+        check("failed = 1", Err("`failed` is true or false (or yes, no), not `1`"));
+        check("failed > no", Err("compare it with = or !="));
+        check("failed ~ t", Err("needs text"));
+        check("parent = null", Ok(n_roots));
+        check("parent != null", Ok(calls.len() - n_roots));
+        check("parent = 'null'", Ok(0));
+        check("link.confidence = null", Ok(n_roots));
+        check("status = null", Ok(calls.iter().filter(|c| c.status.is_empty()).count()));
+        check("ids.name = null", Ok(calls.iter().filter(|c| c.ids.is_empty()).count()));
+        check("parent > null", Err("can only be = null or != null"));
+    }
+
+    #[test]
     fn errors_name_what_would_be_right() {
         check("duratoin > 5ms", Err("known are: id, trace"));
-        check("duration > 5 parsecs", Err("expected `and`"));
+        check("duration > 5 parsecs", Err("needs a unit"));
         check("duration > fast", Err("needs a duration like 5ms"));
         check("duration ~ 5", Err("needs text"));
         check("status", Err("expected an operator"));
@@ -352,10 +285,16 @@ mod tests {
                 let literal = match field.kind {
                     Kind::Text => Literal::Text(text),
                     Kind::Number => Literal::Integer(n),
+                    Kind::Boolean => Literal::Boolean(n % 2 == 0),
                     Kind::Duration => Literal::Duration(n),
                     Kind::Instant => Literal::Integer(n.max(1_000_000_000_000_000_000)),
                 };
-                let op = if field.kind == Kind::Text { OPS[o].1 } else { Op::Less };
+                let op = match (field.kind, OPS[o].1) {
+                    // Where it has an order, a text that is a number is one.
+                    (Kind::Text, op) if !op.orders() => op,
+                    (Kind::Text | Kind::Boolean, _) => Op::Equal,
+                    _ => Op::Less,
+                };
                 Condition { field, op, literal }
             }).collect();
             let printed = Filter { conditions }.to_string();
