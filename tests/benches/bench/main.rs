@@ -1,5 +1,5 @@
-//! The bench: one generated HTTP capture, `afterpath` and its peers over it in alternating rounds as whole processes,
-//! one table. Run: `cargo build --release && cargo run --release -p afterpath-tests --bin bench`.
+//! The bench: a generated HTTP capture, whole and with a short snap length, `afterpath` and its peers over each in
+//! alternating rounds as whole processes, one page. Run: `cargo build --release && cargo run --release -p afterpath-tests --bin bench`.
 //! It never tunes a round, drops one, or hides a peer that wins.
 
 mod machine;
@@ -7,7 +7,7 @@ mod measure;
 mod subjects;
 mod table;
 
-use afterpath_tests::generate::{Recipe, http_capture};
+use afterpath_tests::generate::{NO_LIMIT, Recipe, http_capture};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use measure::Cost;
@@ -23,11 +23,14 @@ struct Arguments {
     #[command(subcommand)]
     inner: Option<Inner>,
     /// Size of the capture.
-    #[arg(long, default_value_t = 600_000)]
+    #[arg(long, default_value_t = 500_000)]
     packets: u64,
     /// Of the capture.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Bytes kept of each packet in the second capture, and in that of --capture-only.
+    #[arg(long, default_value_t = 128)]
+    snap_length: u32,
     /// How often each is run, in turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -61,12 +64,27 @@ fn main() -> Result<ExitCode> {
         return measure::here(&command);
     }
     if let Some(path) = &arguments.capture_only {
-        generate(path, &arguments)?;
+        generate(path, arguments.snap_length, &arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut text = table::heading(&arguments);
+    for snap_length in [NO_LIMIT, arguments.snap_length] {
+        text.push_str(&one_capture(snap_length, &arguments)?);
+    }
+    io::stdout().write_all(text.as_bytes())?;
+    if arguments.write {
+        let path = results_file();
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        writeln!(io::stderr(), "written: {}", path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All subjects over one capture.
+fn one_capture(snap_length: u32, arguments: &Arguments) -> Result<String> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let capture = folder.path().join("bench.pcap");
-    let totals = generate(&capture, &arguments)?;
+    let totals = generate(&capture, snap_length, arguments)?;
     let mut measured: Vec<Measured> = subjects::all(&capture, folder.path())
         .into_iter()
         .map(|subject| Measured { subject, costs: Vec::new() })
@@ -79,20 +97,17 @@ fn main() -> Result<ExitCode> {
         }
     }
     let size_bytes = std::fs::metadata(&capture)?.len();
-    let text = table::write(&measured, &totals, size_bytes, &arguments);
-    io::stdout().write_all(text.as_bytes())?;
-    if arguments.write {
-        let path = results_file();
-        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-        writeln!(io::stderr(), "written: {}", path.display())?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(table::capture(&measured, &totals, size_bytes, snap_length))
 }
 
-fn generate(path: &Path, arguments: &Arguments) -> Result<afterpath_tests::generate::Totals> {
+fn generate(
+    path: &Path,
+    snap_length: u32,
+    arguments: &Arguments,
+) -> Result<afterpath_tests::generate::Totals> {
     let file = File::create(path).with_context(|| path.display().to_string())?;
     let mut out = BufWriter::new(file);
-    let recipe = Recipe { seed: arguments.seed, n_packets: arguments.packets };
+    let recipe = Recipe { seed: arguments.seed, n_packets: arguments.packets, snap_length };
     let totals = http_capture(recipe, &mut out).with_context(|| path.display().to_string())?;
     out.flush()?;
     Ok(totals)

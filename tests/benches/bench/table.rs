@@ -3,28 +3,27 @@
 use crate::measure::Cost;
 use crate::subjects::Question;
 use crate::{Arguments, Measured, machine};
-use afterpath_tests::generate::Totals;
+use afterpath_tests::generate::{NO_LIMIT, Totals};
 use std::fmt::Write;
 
-/// Markdown, good to read as it is.
-pub(crate) fn write(
+/// One capture's part, in Markdown that is good to read as it is.
+pub(crate) fn capture(
     measured: &[Measured],
     totals: &Totals,
     size_bytes: u64,
-    arguments: &Arguments,
+    snap_length: u32,
 ) -> String {
-    let mut page = heading(totals, size_bytes, arguments);
-    page.push_str("## Packets per second and core\n\n");
+    let mut page = captured(totals, size_bytes, snap_length);
     page.push_str(
         "| what | threads | packets/s/core | packets/s | CPU s | wall s | peak MiB |\n\
          |---|---|---|---|---|---|---|\n",
     );
     measured.iter().for_each(|each| row(&mut page, each, totals.n_packets));
     page.push_str("\nMedians over the rounds; CPU is user + system of the whole process, start-up included.\n");
-    page.push_str("\n## Ratios\n\n");
+    page.push_str("\nRatios:\n\n");
     ratios(&mut page, measured);
     page.push_str(
-        "\n## Raw figures\n\n| what | threads | round | user s | system s | wall s | peak MiB |\n",
+        "\nRaw figures:\n\n| what | threads | round | user s | system s | wall s | peak MiB |\n",
     );
     page.push_str("|---|---|---|---|---|---|---|\n");
     for each in measured {
@@ -47,24 +46,29 @@ fn line(page: &mut String, text: &str) {
     page.push('\n');
 }
 
-fn heading(totals: &Totals, size_bytes: u64, arguments: &Arguments) -> String {
+/// What is the same for all captures.
+pub(crate) fn heading(arguments: &Arguments) -> String {
     let mut page = format!("# HTTP capture bench, {}\n\n", machine::today());
     line(&mut page, &format!("Machine: {}.", machine::describe()));
     for peer in ["tshark", "tcptrace", "tcpdump"] {
         line(&mut page, &format!("{peer}: {}.", machine::version(peer)));
     }
-    let Totals { n_packets, n_connections, n_requests, n_retransmissions } = totals;
-    line(
-        &mut page,
-        &format!(
-            "\nCapture: seed {}, {n_packets} packets ({:.1} MB), {n_connections} connections, {n_requests} requests, \
-             {n_retransmissions} retransmissions; {} rounds, in turn.\n",
-            arguments.seed,
-            size_bytes as f64 / 1e6,
-            arguments.rounds,
-        ),
-    );
+    line(&mut page, &format!("\nSeed {}; {} rounds, in turn.", arguments.seed, arguments.rounds));
     page
+}
+
+fn captured(totals: &Totals, size_bytes: u64, snap_length: u32) -> String {
+    let Totals { n_packets, n_connections, n_requests, n_retransmissions } = totals;
+    let kept = match snap_length {
+        NO_LIMIT => "Whole packets".to_string(),
+        n => format!("{n} bytes of each packet"),
+    };
+    format!(
+        "\n## {kept}\n\n{n_packets} packets ({:.1} MB, {:.0} bytes each), {n_connections} connections, {n_requests} \
+         requests, {n_retransmissions} retransmissions.\n\n",
+        size_bytes as f64 / 1e6,
+        size_bytes as f64 / *n_packets as f64,
+    )
 }
 
 fn threads(measured: &Measured) -> String {

@@ -20,7 +20,12 @@ pub struct Recipe {
     pub seed: u64,
     /// At least so many packets; the last connection is made whole.
     pub n_packets: u64,
+    /// Bytes kept of each packet.
+    pub snap_length: u32,
 }
+
+/// Whole packets.
+pub const NO_LIMIT: u32 = 65_535;
 
 /// When the first connection begins: 2026-01-01T00:00:00Z.
 const START_NS: u64 = 1_767_225_600_000_000_000;
@@ -32,7 +37,7 @@ const SPACING_NS: u64 = 4_000_000;
 /// # Errors
 /// Those of the writer.
 pub fn http_capture(recipe: Recipe, out: &mut dyn Write) -> io::Result<Totals> {
-    write_file_header(out)?;
+    write_file_header(recipe.snap_length, out)?;
     let mut random = Random::new(recipe.seed);
     let mut totals = Totals::default();
     // Packets of connections that have begun; a connection has no packet before its beginning, so what is earlier than
@@ -49,28 +54,32 @@ pub fn http_capture(recipe: Recipe, out: &mut dyn Write) -> io::Result<Totals> {
         }
         begin_ns += random.below(2 * SPACING_NS);
         let later = waiting.split_off(&(begin_ns, 0));
-        write_packets(out, std::mem::replace(&mut waiting, later))?;
+        write_packets(recipe.snap_length, out, std::mem::replace(&mut waiting, later))?;
     }
-    write_packets(out, waiting)?;
+    write_packets(recipe.snap_length, out, waiting)?;
     Ok(totals)
 }
 
-fn write_file_header(out: &mut dyn Write) -> io::Result<()> {
+fn write_file_header(snap_length: u32, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(&0xa1b2_3c4du32.to_le_bytes())?;
     out.write_all(&[2, 0, 4, 0])?;
     out.write_all(&[0; 8])?;
-    out.write_all(&65_535u32.to_le_bytes())?;
+    out.write_all(&snap_length.to_le_bytes())?;
     out.write_all(&1u32.to_le_bytes())
 }
 
-fn write_packets(out: &mut dyn Write, packets: BTreeMap<(u64, u64), Vec<u8>>) -> io::Result<()> {
+fn write_packets(
+    snap_length: u32,
+    out: &mut dyn Write,
+    packets: BTreeMap<(u64, u64), Vec<u8>>,
+) -> io::Result<()> {
     for ((time_ns, _), frame) in packets {
-        let length = (frame.len() as u32).to_le_bytes();
+        let kept = &frame[..frame.len().min(snap_length as usize)];
         out.write_all(&((time_ns / 1_000_000_000) as u32).to_le_bytes())?;
         out.write_all(&((time_ns % 1_000_000_000) as u32).to_le_bytes())?;
-        out.write_all(&length)?;
-        out.write_all(&length)?;
-        out.write_all(&frame)?;
+        out.write_all(&(kept.len() as u32).to_le_bytes())?;
+        out.write_all(&(frame.len() as u32).to_le_bytes())?;
+        out.write_all(kept)?;
     }
     Ok(())
 }
@@ -81,7 +90,8 @@ mod tests {
 
     fn make(seed: u64) -> (Vec<u8>, Totals) {
         let mut bytes = Vec::new();
-        let totals = http_capture(Recipe { seed, n_packets: 5_000 }, &mut bytes).expect("memory");
+        let recipe = Recipe { seed, n_packets: 5_000, snap_length: NO_LIMIT };
+        let totals = http_capture(recipe, &mut bytes).expect("memory");
         (bytes, totals)
     }
 

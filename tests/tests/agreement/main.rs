@@ -8,7 +8,7 @@ mod tcptrace;
 mod testbed;
 mod tshark;
 
-use afterpath_tests::generate::{Recipe, Totals, http_capture};
+use afterpath_tests::generate::{NO_LIMIT, Recipe, Totals, http_capture};
 use afterpath_tests::tool;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -31,7 +31,7 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let capture = folder.path().join("http.pcap");
     let mut out = BufWriter::new(File::create(&capture).expect("a capture"));
-    let recipe = Recipe { seed: 20_000, n_packets: n_packets() };
+    let recipe = Recipe { seed: 20_000, n_packets: n_packets(), snap_length: NO_LIMIT };
     let totals = http_capture(recipe, &mut out).expect("a capture");
     out.flush().expect("a capture");
     let analysis = ours::analyze(&capture, &folder.path().join("http.afterpath"));
