@@ -386,7 +386,15 @@ pub struct Loss {
     pub count: u64,
 }
 
+/// What the cause of a loss begins with that comes from damage to the recording; the name of the error follows.
+pub const DAMAGED: &str = "damaged: ";
+
 impl Loss {
+    /// Whether the recording itself is damaged.
+    pub fn is_damage(&self) -> bool {
+        self.cause.starts_with(DAMAGED)
+    }
+
     /// Whether it is only traffic of another kind (ARP, ICMP …): nothing that was looked for is missing.
     pub fn is_other_traffic(&self) -> bool {
         matches!(self.cause.as_str(), "not-ip" | "not-tcp-or-udp")

@@ -2,7 +2,7 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, Flow, Loss, Point};
+use crate::call::{Analysis, Call, DAMAGED, Flow, Loss, Point};
 use crate::dissect::fragments::{Fragments, Reassembled};
 use crate::dissect::{Dissected, Dissector, FlowFacts};
 use crate::join::{self, Connection, Homes, Seen};
@@ -118,7 +118,11 @@ fn damage(file: &PacketFile, error: &Error, n_rows: u64) -> Loss {
         At::File => String::new(),
         at => format!(", {at}"),
     };
-    Loss { place: place(file) + &at, cause: error.kind.name().to_string(), count: n_rows }
+    Loss {
+        place: place(file) + &at,
+        cause: format!("{DAMAGED}{}", error.kind.name()),
+        count: n_rows,
+    }
 }
 
 /// `packets/host=box/part-00000.parquet`.

@@ -338,3 +338,21 @@ fn completions_and_man_pages() {
     assert!(fs::read_to_string(place.path("man1/afterpath-hops.1")).unwrap().contains("afterpath"));
     assert!(place.names("man1").iter().all(|name| name.ends_with(".1")));
 }
+
+#[test]
+fn a_flipped_bit_in_the_packets_is_told_by_every_reading_command() {
+    let place = Place::with_bundle();
+    let packets = fs::read_dir(place.path("b.afterpath/packets")).unwrap().next().unwrap();
+    let file = packets.unwrap().path().join("part-00000.parquet");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 4;
+    bytes[middle] ^= 0x10;
+    fs::write(&file, bytes).unwrap();
+    for command in [&["traces"][..], &["hops"], &["services"], &["explain", "+1ms"], &["analyze"]] {
+        let output = place.run(&[command, &["b.afterpath"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("warning[altered-file]"), "{said}");
+    }
+    assert!(place.ok(&["analyze", "b.afterpath"]).contains("damaged: altered-file"));
+    assert_eq!(place.run(&["traces", "--strict", "b.afterpath"]).status.code(), Some(1));
+}

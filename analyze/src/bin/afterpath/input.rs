@@ -5,7 +5,7 @@ use crate::arguments::Analyzed;
 use crate::failure::Failure;
 use crate::results::{self, Key, Stored};
 use crate::terminal::{self, Progress, note, warn};
-use afterpath::call::{Analysis, Loss};
+use afterpath::call::{Analysis, DAMAGED, Loss};
 use afterpath::link::Evidence;
 use afterpath::pipeline::{self, Config};
 use afterpath::report::quantity::plural;
@@ -15,9 +15,6 @@ use anyhow::Result;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
-
-/// What the cause of a loss begins with that opening a bundle found; the name of the error follows.
-const DAMAGED: &str = "damaged: ";
 
 /// An analysis and whether its bundles were damaged.
 pub(crate) struct Input {
@@ -37,17 +34,35 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
     let damage = damage(&bundles, paths);
     // A bundle whole again has other results than it had damaged, though its manifest is the same.
     let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));
-    let n_warnings = bundles.warnings.len();
     let stored = if analyzed.again { Stored::Missing } else { results::load(&paths[0], &key) };
     let analysis = match stored {
         Stored::Found(analysis) => *analysis,
-        Stored::Missing => analyze(&bundles, damage, &config, &paths[0], &key),
+        Stored::Missing => analyze(&bundles, &damage, &config, &paths[0], &key),
         Stored::Unusable(why) => {
             note(&format!("stored results are not used ({why}); analyzing again"));
-            analyze(&bundles, damage, &config, &paths[0], &key)
+            analyze(&bundles, &damage, &config, &paths[0], &key)
         }
     };
+    let found_reading = analysis.losses.iter().filter(|l| l.is_damage() && !damage.contains(l));
+    let n_warnings = bundles.warnings.len() + found_reading.clone().count();
+    found_reading.for_each(warn_of_loss);
     Ok(Input { analysis, n_warnings })
+}
+
+/// Damage that only reading the packets showed.
+fn warn_of_loss(loss: &Loss) {
+    let name = loss.cause.trim_start_matches(DAMAGED);
+    let count = plural(loss.count, "packet");
+    let what = match name {
+        "altered-file" => {
+            format!("the file is not the one recorded; none of its {count} is certain")
+        }
+        _ => format!("{count} could not be read"),
+    };
+    note(&format!(
+        "warning[{name}]: {}: {what}; `afterpath verify` checks the whole bundle",
+        loss.place
+    ));
 }
 
 /// Opens bundles, each once, warning of what is damaged in them.
@@ -105,7 +120,7 @@ fn place(file: &Path, paths: &[PathBuf]) -> String {
 /// An error under `--strict` when something was damaged or lost.
 pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
     let losses = input.analysis.losses.iter();
-    let n_lost = losses.filter(|loss| !loss.is_other_traffic() && !is_damage(loss)).count();
+    let n_lost = losses.filter(|loss| !loss.is_other_traffic() && !loss.is_damage()).count();
     if !strict || (n_lost == 0 && input.n_warnings == 0) {
         return Ok(());
     }
@@ -119,14 +134,14 @@ pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
 
 fn analyze(
     bundles: &Bundles,
-    damage: Vec<Loss>,
+    damage: &[Loss],
     config: &Config,
     first: &Path,
     key: &Key,
 ) -> Analysis {
     let progress = Progress::begin("analyzing");
     let mut analysis = pipeline::analyze(bundles, config);
-    analysis.losses.extend(damage);
+    analysis.losses.extend_from_slice(damage);
     analysis.losses.sort_by(|a, b| (&a.place, &a.cause).cmp(&(&b.place, &b.cause)));
     progress.now("storing results");
     if let Err(error) = results::store(first, key, &analysis) {
@@ -141,16 +156,12 @@ fn analyze(
 fn from_results(folder: &Path) -> Result<Input> {
     match results::load_folder(folder) {
         Stored::Found(analysis) => {
-            let n_warnings = analysis.losses.iter().filter(|loss| is_damage(loss)).count();
+            let n_warnings = analysis.losses.iter().filter(|loss| loss.is_damage()).count();
             Ok(Input { analysis: *analysis, n_warnings })
         }
         Stored::Missing => Err(unusable(folder, "there are none in it")),
         Stored::Unusable(why) => Err(unusable(folder, &why)),
     }
-}
-
-fn is_damage(loss: &Loss) -> bool {
-    loss.cause.starts_with(DAMAGED)
 }
 
 fn unusable(folder: &Path, why: &str) -> anyhow::Error {
