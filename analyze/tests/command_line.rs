@@ -304,6 +304,12 @@ fn a_read_only_place_uses_the_cache() {
 fn the_demo_is_a_tour() {
     let place = Place::new();
     let tour = place.ok(&["demo"]);
+    // What the README shows is what it prints.
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
+    let readme = readme.unwrap();
+    let shown = readme.split("```text\n").nth(1).unwrap().split("\n…").next().unwrap();
+    let printed: Vec<&str> = tour.lines().map(str::trim_end).collect();
+    assert!(printed.join("\n").starts_with(shown), "{tour}");
     // The hop that held a packet back for 170 ms is the slowest part, by name.
     let blamed = tour.contains("slowest part: through l4gw/eth0 → l4gw/eth1");
     assert!(blamed && tour.contains("afterpath traces --slowest 5"), "{tour}");

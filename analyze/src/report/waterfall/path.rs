@@ -88,7 +88,7 @@ impl View<'_> {
             run.iter().map(|h| measure::point_label(self.analysis, call, h.to as usize)).collect();
         let names = harmless(&labels.join(" → ")).into_owned();
         let start = format!("{indent}  ↳ ");
-        if width(&start) + width(&names) <= self.name_columns(ink, indent) {
+        if width(&start) + width(&names) < self.name_columns(ink, indent) {
             return ink.line(&format!(
                 "{}{times}",
                 fit_left(&format!("{start}{names}"), self.name_columns(ink, indent))
@@ -96,7 +96,7 @@ impl View<'_> {
         }
         ink.wrapped(&start, &format!("{start}  "), &names)?;
         let hops = format!("{indent}    {} together", quantity::plural(run.len() as u64, "hop"));
-        ink.line(&format!("{}{times}", fit_left(&hops, self.name_columns(ink, indent))))
+        ink.line(&format!("{}{times}", column(&hops, self.name_columns(ink, indent))))
     }
 
     fn write_hop(
@@ -134,18 +134,18 @@ impl View<'_> {
         };
         text.push_str(&retransmissions(again));
         let columns = self.name_columns(ink, indent);
-        let line = format!("{}{text}", fit_left(&name, columns));
+        let line = format!("{}{text}", column(&name, columns));
         if !slowest {
             ink.line(&line)?;
         } else if width(&line) + 15 <= ink.width {
             ink.line(&format!(
                 "{}{}",
-                fit_left(&name, columns),
+                column(&name, columns),
                 ink.slow(&format!("{text}  ◀ slowest part"))
             ))?;
         } else {
-            ink.line(&format!("{}{}", fit_left(&name, columns), ink.slow(&text)))?;
-            ink.line(&format!("{}{}", fit_left(indent, columns), ink.slow("◀ slowest part")))?;
+            ink.line(&format!("{}{}", column(&name, columns), ink.slow(&text)))?;
+            ink.line(&format!("{}{}", column(indent, columns), ink.slow("◀ slowest part")))?;
         }
         match self.flow(call, hop.to as usize).filter(|_| self.readdressed(call, hop)) {
             Some(f) => ink.wrapped(
@@ -239,6 +239,11 @@ impl View<'_> {
     fn name_columns(&self, ink: &Ink<'_>, indent: &str) -> usize {
         (ink.width * 2 / 5).max(width(indent) + 24)
     }
+}
+
+/// A name in its column, which ends with a space.
+fn column(name: &str, columns: usize) -> String {
+    format!("{} ", fit_left(name, columns.saturating_sub(1)))
 }
 
 fn leg_times(hop: &Hop) -> String {
