@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "outputs are files")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 mod capture;
