@@ -24,12 +24,7 @@ impl Recording {
     /// # Panics
     /// When the testbed fails, and instead of giving `None` when `AFTERPATH_REQUIRE_ALL` is set.
     pub fn fresh(options: &[&str]) -> Option<Recording> {
-        if let Some(why) = cannot_record() {
-            assert!(
-                std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(),
-                "not skipped in CI: {why}"
-            );
-            crate::tool::skip(why, "a fresh recording");
+        if !may_record() {
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -58,6 +53,34 @@ impl Recording {
     pub fn bundle(&self) -> PathBuf {
         self.folder.path().join("bundle.afterpath")
     }
+}
+
+/// One small capture per protocol (`dns.pcap`, `tls.pcap` …) of real clients and servers, in a folder that vanishes when
+/// dropped. `None`, said on the test's output, where this machine can't.
+///
+/// # Panics
+/// As [`Recording::fresh`].
+pub fn protocol_captures() -> Option<tempfile::TempDir> {
+    if !may_record() {
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let _guard = TESTBED.lock().unwrap_or_else(PoisonError::into_inner);
+    let status = Command::new(testbed())
+        .args(["protocols", "--out"])
+        .arg(folder.path())
+        .status()
+        .expect("the testbed starts");
+    assert!(status.success(), "testbed protocols failed: {status}");
+    Some(folder)
+}
+
+/// Whether this machine can record; says why not, which is a failure where everything is required.
+fn may_record() -> bool {
+    let Some(why) = cannot_record() else { return true };
+    assert!(std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(), "not skipped in CI: {why}");
+    crate::tool::skip(why, "a fresh recording");
+    false
 }
 
 fn cannot_record() -> Option<&'static str> {

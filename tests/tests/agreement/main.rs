@@ -4,6 +4,7 @@
 
 mod compare;
 mod ours;
+mod protocols;
 mod tcptrace;
 mod testbed;
 mod tshark;

@@ -114,6 +114,25 @@ pub(crate) fn flows(capture: &Path, ports: &[u16]) -> BTreeMap<Connection, FlowM
     by_connection
 }
 
+/// The fields of the packets that `filter` lets through; on `tls_ports` TLS is spoken.
+pub(crate) fn values_of(
+    capture: &Path,
+    filter: &str,
+    tls_ports: &[u16],
+    fields: &[&str],
+) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-r"]).arg(capture).args(["-Y", filter, "-T", "fields"]);
+    for port in tls_ports {
+        command.arg("-d").arg(format!("tcp.port=={port},tls"));
+    }
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let text = tool::output(&mut command).expect("tshark");
+    text.lines().map(|line| line.split('\t').map(str::to_string).collect()).collect()
+}
+
 struct Row {
     from: SocketAddr,
     to: SocketAddr,

@@ -1,0 +1,68 @@
+//! Name resolution and TLS handshakes of real clients and servers: every question with its answer's code, every hello with
+//! the name it asks for, as tshark tells them. It never looks at what the traffic's makers meant.
+
+use crate::{ours, tshark};
+use afterpath::call::{Analysis, Call, CallState};
+use afterpath_tests::recording::protocol_captures;
+use afterpath_tests::tool;
+use std::path::{Path, PathBuf};
+
+/// A call as both sides tell it: what was asked, of which port, and the answer.
+type Told = (String, u16, String);
+
+/// The codes of RFC 1035, 4.1.1, as both sides name them.
+const CODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+
+fn told(analysis: &Analysis, protocol: &str, tell: fn(&Call) -> Told) -> Vec<Told> {
+    let calls = analysis.calls.iter().filter(|call| call.protocol == protocol);
+    let mut told: Vec<Told> = calls.map(tell).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn questions_and_hellos_agree_with_tshark() {
+    if tool::usable("tshark", "DNS and TLS")
+        && let Some(captures) = protocol_captures()
+    {
+        answers_agree(captures.path());
+        hellos_agree(captures.path());
+    }
+}
+
+fn analyzed(captures: &Path, name: &str) -> (Analysis, PathBuf) {
+    let capture = captures.join(format!("{name}.pcap"));
+    (ours::analyze(&capture, &captures.join(format!("{name}.afterpath"))), capture)
+}
+
+fn answers_agree(captures: &Path) {
+    let (mut analysis, capture) = analyzed(captures, "dns");
+    analysis.calls.retain(|call| call.state == CallState::Complete);
+    let ours = told(&analysis, "dns", |call| {
+        (call.resource.clone(), call.server.port, call.status.clone())
+    });
+    let fields = ["dns.qry.name", "dns.flags.rcode", "udp.srcport", "tcp.srcport"];
+    let rows = tshark::values_of(&capture, "dns.flags.response == 1", &[], &fields);
+    let row = |row: &Vec<String>| {
+        let code: usize = row[1].parse().expect("a code");
+        let port = row[2..].iter().find(|port| !port.is_empty()).expect("a port");
+        (row[0].clone(), port.parse().expect("a port"), CODES[code].to_string())
+    };
+    let mut theirs: Vec<Told> = rows.iter().map(row).collect();
+    theirs.sort();
+    assert!(theirs.len() >= 15, "only {} answers", theirs.len());
+    assert_eq!(ours, theirs);
+}
+
+fn hellos_agree(captures: &Path) {
+    let (analysis, capture) = analyzed(captures, "tls");
+    let ours =
+        told(&analysis, "tls", |call| (call.authority.clone(), call.server.port, String::new()));
+    let fields = ["tls.handshake.extensions_server_name", "tcp.dstport"];
+    let rows = tshark::values_of(&capture, "tls.handshake.type == 1", &[8443, 9443], &fields);
+    let row = |row: &Vec<String>| (row[0].clone(), row[1].parse().expect("a port"), String::new());
+    let mut theirs: Vec<Told> = rows.iter().map(row).collect();
+    theirs.sort();
+    assert!(theirs.len() >= 10, "only {} hellos", theirs.len());
+    assert_eq!(ours, theirs);
+}
