@@ -186,7 +186,7 @@ impl Dissector {
 }
 
 #[cfg(test)]
-mod talk;
+pub(crate) mod talk;
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ mod connections;
 mod forwarding;
 mod homes;
 mod order;
+mod shifted;
 
 pub use connections::Seen;
 pub use homes::{Homes, Place};
@@ -25,13 +26,17 @@ pub struct Connection {
 
 /// The flows of each connection and the spans seen in them: pass 1. Independent connections from here on.
 pub fn group(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<(Vec<u32>, Vec<Span>)> {
-    let groups = connections::connections(seen, &spans);
+    let mut groups = connections::connections(seen, &spans);
+    let shifts = shifted::merge(&mut groups, seen, &spans);
     let mut group_of = vec![0u32; seen.flows.len()];
     for (i, flows) in groups.iter().enumerate() {
         flows.iter().for_each(|&flow| group_of[flow as usize] = i as u32);
     }
     let mut spans_of: Vec<Vec<Span>> = groups.iter().map(|_| Vec::new()).collect();
-    for span in spans {
+    for mut span in spans {
+        let [asked, answered] = shifts[span.flow as usize];
+        span.request_sequence = span.request_sequence.map(|s| s.wrapping_sub(asked));
+        span.response_sequence = span.response_sequence.map(|s| s.wrapping_sub(answered));
         spans_of[group_of[span.flow as usize] as usize].push(span);
     }
     groups.into_iter().zip(spans_of).collect()
