@@ -10,8 +10,11 @@ use crate::dissect::Proxied;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// Calls of one content tried as the counterpart of one call, the latest asked first.
-const MAX_CANDIDATES: usize = 256;
+/// Calls of one content tried as the counterpart of one call, the latest asked first; and of one connection's in all.
+const MAX_CANDIDATES: usize = 64;
+const MAX_TRIES: usize = 256;
+/// Calls behind a presumed pair that are looked at before all are.
+const NEAR: usize = 16;
 /// Calls of a leg that look for a counterpart; one whose content was captured whole is enough.
 const MAX_ANCHORS: usize = 8;
 /// Longest PROXY header: version 2 allows more, in practice its extensions stay below.
@@ -36,6 +39,8 @@ struct Heard {
 struct Leg {
     index: usize,
     calls: Vec<Heard>,
+    /// Sequence numbers of requests, in rising order, and their calls.
+    places: Vec<(u32, usize)>,
     domain: u32,
     syn_ns: Option<i64>,
     first_ns: i64,
@@ -105,9 +110,11 @@ fn ends<'a>(connection: &Connection, seen: &Seen<'a>, homes: &'a Homes) -> Optio
 fn leg(index: usize, connection: &Connection, ends: &Ends<'_>, seen: &Seen<'_>) -> Leg {
     let facts = connection.path.iter().map(|p| &seen.facts[p.flow as usize]);
     let initial = |side: usize| facts.clone().find_map(|f| f.initial_sequence[side]);
+    let calls: Vec<Heard> = connection.calls.iter().map(|spans| heard(spans, connection)).collect();
     Leg {
         index,
-        calls: connection.calls.iter().map(|spans| heard(spans, connection)).collect(),
+        places: places(&calls),
+        calls,
         domain: seen.points[ends.head.point as usize].domain,
         syn_ns: ends.head.handshake_ns[0],
         first_ns: ends.head.first_ns,
@@ -118,6 +125,13 @@ fn leg(index: usize, connection: &Connection, ends: &Ends<'_>, seen: &Seen<'_>) 
         arrives: [ends.tail.client, ends.tail.server],
         proxied: facts.clone().find_map(|f| f.proxied),
     }
+}
+
+fn places(calls: &[Heard]) -> Vec<(u32, usize)> {
+    let numbered = calls.iter().enumerate().filter_map(|(i, call)| Some((call.sequence[0]?, i)));
+    let mut places: Vec<(u32, usize)> = numbered.collect();
+    places.sort_unstable();
+    places
 }
 
 fn heard(spans: &[u32], connection: &Connection) -> Heard {
@@ -170,13 +184,14 @@ fn by_content(legs: &[Leg]) -> ByContent {
 fn goes_on_from(next: usize, legs: &[Leg], by_content: &ByContent) -> Option<Onward> {
     let leg = &legs[next];
     let mut found: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
+    let mut tries = 0..MAX_TRIES;
     for (k, call) in leg.calls.iter().enumerate().take(MAX_ANCHORS) {
         let Some(asked) = call.entered.request_first else { continue };
         let Some(same) = by_content.get(&call.content) else { continue };
         let until = same.partition_point(|&(at, ..)| at <= asked);
         for &(_, before, i) in same[..until].iter().rev().take(MAX_CANDIDATES) {
             let tried = found.iter().any(|(known, _)| *known == before);
-            if !tried && legs[before].could_go_on_as(leg) {
+            if !tried && legs[before].could_go_on_as(leg) && tries.next().is_some() {
                 found.extend(legs[before].matched(i, leg, k).map(|calls| (before, calls)));
             }
         }
@@ -211,13 +226,15 @@ impl Leg {
         if !self.streams_begin_together(next, asked, answered) {
             return None;
         }
-        let place: BTreeMap<u32, usize> = (self.calls.iter().enumerate())
-            .filter_map(|(i, call)| Some((call.sequence[0]?, i)))
-            .collect();
+        let placed = |later: &Heard| self.at(later.sequence[0]?.wrapping_sub(asked));
+        let mut behind = next.calls[k + 1..].iter().take(NEAR).peekable();
+        let alone = behind.peek().is_none() || self.calls.len() == 1;
+        if !alone && !behind.any(|later| placed(later).is_some()) {
+            return None;
+        }
         let mut matched = Vec::new();
         for (k, later) in next.calls.iter().enumerate() {
-            let at = later.sequence[0].and_then(|s| place.get(&s.wrapping_sub(asked)));
-            if let Some(&i) = at {
+            if let Some(i) = placed(later) {
                 if !self.calls[i].is_forwarded_as(later, answered) {
                     return None;
                 }
@@ -226,6 +243,12 @@ impl Leg {
         }
         let enough = 2 * matched.len() >= self.calls.len().min(next.calls.len());
         enough.then_some(matched)
+    }
+
+    /// The call whose request begins at this number.
+    fn at(&self, sequence: u32) -> Option<usize> {
+        let found = self.places.binary_search_by_key(&sequence, |&(number, _)| number);
+        found.ok().map(|place| self.places[place].1)
     }
 
     /// Where both handshakes were seen, both streams begin with the same byte, but for a PROXY header.
@@ -293,10 +316,12 @@ mod tests {
             }
         };
         let place = |name: &str| Some(("box".to_string(), name.to_string()));
+        let heard: Vec<Heard> = calls.iter().map(heard).collect();
         let arrives = |port: u16| SocketAddr::from(([10, 0, 0, 1], port));
         Leg {
             index,
-            calls: calls.iter().map(heard).collect(),
+            places: places(&heard),
+            calls: heard,
             domain: 0,
             syn_ns: None,
             first_ns: calls[0].2,

@@ -34,11 +34,12 @@ pub(super) fn merge(groups: &mut Vec<Vec<u32>>, seen: &Seen<'_>, spans: &[Span])
     for (a, b) in suspects {
         let (to, from) = (group_of[a as usize], group_of[b as usize]);
         let [Some(x), Some(y)] = [a, b].map(|flow| spans_of.get(&flow)) else { continue };
-        let Some(ahead) =
-            constants(x, y).filter(|ahead| to != from && vouched(a, b, *ahead, x, y, seen))
-        else {
+        // A point sees one side of the box: two groups that both know it are two conversations, ports taken again.
+        if to == from || meet(&groups[to], &groups[from], seen) {
             continue;
-        };
+        }
+        let ahead = constants(x, y).filter(|ahead| vouched(a, b, *ahead, x, y, seen));
+        let Some(ahead) = ahead else { continue };
         let by = [0, 1].map(|side| {
             let wanted = shifts[a as usize][side].wrapping_add(ahead[side]);
             wanted.wrapping_sub(shifts[b as usize][side])
@@ -53,6 +54,11 @@ pub(super) fn merge(groups: &mut Vec<Vec<u32>>, seen: &Seen<'_>, spans: &[Span])
     }
     groups.retain(|flows| !flows.is_empty());
     shifts
+}
+
+fn meet(one: &[u32], other: &[u32], seen: &Seen<'_>) -> bool {
+    let point = |flow: &u32| seen.flows[*flow as usize].point;
+    one.iter().any(|flow| other.iter().any(|another| point(flow) == point(another)))
 }
 
 /// Pairs of TCP flows with one tuple at two points that sequence numbers did not unite, by place.
@@ -171,14 +177,12 @@ mod tests {
         (flows, facts, spans)
     }
 
+    fn point(name: &str, domain: u32) -> Point {
+        Point { host: name.into(), netns: String::new(), interface: String::new(), domain }
+    }
+
     fn check(ahead: u32, second: &[u8], n_connections: usize) {
         let (flows, facts, spans) = two_points(ahead, second);
-        let point = |name: &str, domain| Point {
-            host: name.into(),
-            netns: String::new(),
-            interface: String::new(),
-            domain,
-        };
         let points = [point("a", 0), point("b", 1)];
         let seen = Seen { points: &points, flows: &flows, facts: &facts };
         let connections = crate::join::group(&seen, spans);
@@ -198,6 +202,24 @@ mod tests {
         check(0, OK, 1);
         check(0x9000_0000, OK, 1);
         check(77, OK, 1);
+    }
+
+    #[test]
+    fn ports_taken_again_are_two_conversations() {
+        let (mut flows, mut facts, mut spans) = two_points(0, OK);
+        let (again, again_facts, again_spans) = two_points(5, OK);
+        // The second conversation has other numbers at both points: those of the second point, everywhere.
+        for point in 0..2u32 {
+            flows.push(Flow { point, ..again[1].clone() });
+            facts.push(again_facts[1]);
+            let second = again_spans.iter().filter(|span| span.flow == 1);
+            spans.extend(second.map(|span| Span { flow: 2 + point, ..span.clone() }));
+        }
+        let points = [point("a", 0), point("b", 1)];
+        let seen = Seen { points: &points, flows: &flows, facts: &facts };
+        let connections = crate::join::group(&seen, spans);
+        let sizes: Vec<_> = connections.iter().map(|(flows, _)| flows.len()).collect();
+        assert_eq!(sizes, [2, 2]);
     }
 
     #[test]
