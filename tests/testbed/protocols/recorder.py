@@ -15,8 +15,8 @@ import processes
 import record as recording
 
 NETNS = "proto"
-SUBJECTS = ("redis", "postgres", "dns", "http1", "tls")
-MOST_BYTES = 60_000
+SUBJECTS = ("redis", "postgres", "dns", "http1", "tls", "forward")
+MOST_BYTES = 200_000
 # A loopback's own MTU would put every answer into one packet.
 MTU = "1500"
 

@@ -1,10 +1,12 @@
-//! Name resolution and TLS handshakes of real clients and servers: every question with its answer's code, every hello with
-//! the name it asks for, as tshark tells them. It never looks at what the traffic's makers meant.
+//! Name resolution, TLS handshakes and an L4 proxy, real clients and servers all: every question with its answer's code, every
+//! hello with the name it asks for, every request that was forwarded, as tshark tells them. It never looks at what the traffic's makers meant.
 
 use crate::{ours, tshark};
-use afterpath::call::{Analysis, Call, CallState};
+use afterpath::call::{Analysis, Call, CallState, OrderBasis};
 use afterpath_tests::recording::protocol_captures;
 use afterpath_tests::tool;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A call as both sides tell it: what was asked, of which port, and the answer.
@@ -21,12 +23,13 @@ fn told(analysis: &Analysis, protocol: &str, tell: fn(&Call) -> Told) -> Vec<Tol
 }
 
 #[test]
-fn questions_and_hellos_agree_with_tshark() {
+fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
     if tool::usable("tshark", "DNS and TLS")
         && let Some(captures) = protocol_captures()
     {
         answers_agree(captures.path());
         hellos_agree(captures.path());
+        forwarded_requests_are_one_call(captures.path());
     }
 }
 
@@ -65,4 +68,29 @@ fn hellos_agree(captures: &Path) {
     theirs.sort();
     assert!(theirs.len() >= 10, "only {} hellos", theirs.len());
     assert_eq!(ours, theirs);
+}
+
+/// Where the L4 proxy listens, and where it forwards to.
+const LISTENERS: [u16; 3] = [8001, 8002, 8003];
+const SERVERS: [u16; 3] = [9001, 9002, 9003];
+
+/// tshark knows each request twice, before and behind the proxy; to us it is one call with both legs, each connection's
+/// behind its own.
+fn forwarded_requests_are_one_call(captures: &Path) {
+    let (analysis, capture) = analyzed(captures, "forward");
+    let http: Vec<String> = LISTENERS.iter().map(|port| format!("tcp.dstport == {port}")).collect();
+    let filter = format!("tcp.len > 0 && ({})", http.join(" || "));
+    let n_requests = tshark::values_of(&capture, &filter, &[], &["tcp.dstport"]).len();
+    assert!(n_requests >= 60, "only {n_requests} requests");
+    assert_eq!(analysis.calls.len(), n_requests);
+    let mut onward: BTreeMap<SocketAddr, BTreeSet<SocketAddr>> = BTreeMap::new();
+    for call in &analysis.calls {
+        let [before, behind] = &call.spans[..] else { panic!("{} legs", call.spans.len()) };
+        assert_eq!((call.status.as_str(), behind.order_basis), ("200", OrderBasis::Forwarding));
+        let [before, behind] = [before, behind].map(|span| &analysis.flows[span.flow as usize]);
+        let ports = (before.server.port(), behind.server.port());
+        assert!(LISTENERS.into_iter().zip(SERVERS).any(|pair| pair == ports), "{ports:?}");
+        onward.entry(before.client).or_default().insert(behind.client);
+    }
+    assert!(onward.values().all(|next| next.len() == 1), "{onward:?}");
 }
