@@ -214,6 +214,29 @@ fn a_truncated_capture_is_used_and_said() {
 }
 
 #[test]
+fn what_an_import_counts_is_said() {
+    let place = Place::new();
+    // Another link type: nothing of it is decoded. And a record longer than its frame was.
+    let mut bytes = capture::requests(2, 64, 0);
+    bytes[20..24].copy_from_slice(&4711u32.to_le_bytes());
+    bytes[24 + 12] = 1;
+    fs::write(place.path("odd.pcap"), &bytes).unwrap();
+    place.check(&["import", "odd.pcap", "-o", "b"], 0, "note: 16 × unknown-link-type (odd.pcap)");
+    place.check(&["import", "odd.pcap", "-o", "c"], 0, "note: 1 × over-long (odd.pcap)");
+    place.check(&["import", "odd.pcap", "-o", "d", "--strict"], 1, "error[strict]");
+    let json = place.ok(&["import", "odd.pcap", "-o", "e", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    assert_eq!(json["losses"][1]["cause"], "unknown-link-type");
+    assert_eq!(
+        (&json["losses"][1]["count"], &json["losses"][1]["is_damage"]),
+        (&16.into(), &true.into())
+    );
+    bytes[20..24].copy_from_slice(&1u32.to_le_bytes());
+    fs::write(place.path("noted.pcap"), &bytes).unwrap();
+    place.check(&["import", "noted.pcap", "-o", "f", "--strict"], 0, "note: 1 × over-long");
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let place = Place::with_bundle();
     let mut child = place

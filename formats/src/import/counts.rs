@@ -33,6 +33,10 @@ pub struct Counts {
     pub unknown_blocks: Count,
     /// Stamps that nanoseconds can't hold exactly; see [`crate::record::Record::raw_stamp`].
     pub raw_stamps: Count,
+    /// Bytes skipped because of damage; `n` counts bytes.
+    pub skipped_bytes: Count,
+    /// Simple packet blocks, which have no stamp; see [`super::chunk::RecordAt::time_ns`].
+    pub unstamped: Count,
     /// Classic records whose fraction of a second is a second or more.
     pub odd_fractions: Count,
 }

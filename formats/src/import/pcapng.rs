@@ -169,8 +169,12 @@ impl Pcapng {
         }
         let (time_ns, raw_stamp) = match head.stamp {
             Some((high, low)) => ticks.to_ns(high, low),
-            None => (0, None),
+            None => {
+                seen.counts.unstamped.add(offset);
+                (seen.last_ns, None)
+            }
         };
+        seen.last_ns = time_ns;
         if raw_stamp.is_some() {
             seen.counts.raw_stamps.add(offset);
         }

@@ -49,6 +49,8 @@ enum State {
 pub(super) struct Seen {
     pub(super) interfaces: Vec<CaptureInterface>,
     pub(super) counts: Counts,
+    /// The time of the pcapng record before, 0 if there was none.
+    pub(super) last_ns: i64,
     ordinal: u64,
 }
 

@@ -50,7 +50,10 @@ pub(crate) fn open(paths: &[PathBuf]) -> Result<Bundles> {
 
 /// An error under `--strict` when something was damaged or lost.
 pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
-    let n_lost = input.analysis.losses.iter().filter(|loss| !loss.is_other_traffic()).count();
+    let is_damage = |loss: &&afterpath::call::Loss| {
+        !loss.is_other_traffic() && afterpath_formats::table::losses::is_damage(&loss.cause)
+    };
+    let n_lost = input.analysis.losses.iter().filter(is_damage).count();
     if !strict || (n_lost == 0 && input.n_warnings == 0) {
         return Ok(());
     }
