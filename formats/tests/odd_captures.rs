@@ -149,3 +149,123 @@ fn odd_classic_records_are_kept_and_counted() {
     assert_eq!(packets(&bundle).len(), 50);
     assert!(causes(&summary.losses).contains(&("odd-fraction", 1, Some(24), true)));
 }
+
+/// Imports damaged `bytes`: the frames that are there, in order, bytes skipped, warnings.
+fn damaged(bytes: &[u8]) -> (Vec<Vec<u8>>, i64, Vec<String>) {
+    let scratch = Scratch::new();
+    let (bundle, summary) = imported(&scratch, bytes);
+    let frames = packets(&bundle).into_iter().map(|(_, _, frame)| frame).collect();
+    let skipped = summary.losses.iter().find(|loss| loss.cause == "skipped-bytes");
+    let warnings = summary.warnings.iter().map(ToString::to_string).collect();
+    (frames, skipped.map_or(0, |loss| loss.count), warnings)
+}
+
+/// A classic capture, its frames, and where each record begins.
+fn classic(seed: u64) -> (Vec<u8>, Vec<Vec<u8>>, Vec<usize>) {
+    let frames = frames(60, seed);
+    let mut at = 24;
+    let starts = frames.iter().map(|frame| {
+        at += 16 + frame.bytes.len();
+        at - 16 - frame.bytes.len()
+    });
+    let starts = starts.collect();
+    (pcap(&frames), frames.into_iter().map(|frame| frame.bytes).collect(), starts)
+}
+
+#[test]
+fn a_damaged_record_costs_no_other() {
+    for seed in 0..12 {
+        let (whole, frames, starts) = classic(seed);
+        let place = 5 + seed as usize;
+        let at = starts[place];
+        let lengths = [0, 1, 7, 100, 400, 1000, 5000, 70_000, 250_000, 1 << 20, u32::MAX];
+        for length in lengths.into_iter().filter(|length| *length as usize != frames[place].len()) {
+            let mut bytes = whole.clone();
+            bytes[at + 8..at + 12].copy_from_slice(&length.to_le_bytes());
+            let (found, skipped, warnings) = damaged(&bytes);
+            let mut rest = frames.clone();
+            rest.remove(place);
+            assert!(found == rest, "seed {seed}, length {length}: {warnings:?}");
+            assert_eq!(skipped as usize, 16 + frames[place].len());
+            assert!(warnings[0].contains(&format!("byte {at}: ")), "{warnings:?}");
+        }
+        for n_zeros in [1, 4, 16, 100] {
+            let zeros = vec![0; n_zeros];
+            let (found, skipped, _) = damaged(&[&whole[..at], &zeros, &whole[at..]].concat());
+            assert_eq!((found.len(), skipped as usize), (60, n_zeros), "seed {seed}");
+            assert!(found == frames, "seed {seed}, {n_zeros} zeros");
+        }
+    }
+}
+
+#[test]
+fn joined_captures_are_read_on() {
+    let (one, frames, starts) = classic(1);
+    let (mut two, more, _) = classic(2);
+    let all = [frames.clone(), more.clone()].concat();
+    let (found, skipped, warnings) = damaged(&[&one[..], &two].concat());
+    assert_eq!((found, skipped, warnings.len()), (all.clone(), 24, 1));
+    assert!(warnings[0].contains("the file header of another capture"), "{warnings:?}");
+    // The first one cut in its last record.
+    let cut = [&one[..one.len() - 3], &two].concat();
+    let (found, _, warnings) = damaged(&cut);
+    assert!(found == [&frames[..59], &more].concat(), "{} {warnings:?}", found.len());
+    // Another link type can't be told apart in one capture.
+    two[20] = 113;
+    let (found, skipped, warnings) = damaged(&[&one[..], &two].concat());
+    assert_eq!((found, skipped as usize), (frames.clone(), two.len()));
+    assert!(warnings[0].contains("of link type 113, not 1"), "{warnings:?}");
+    // Big-endian, nanoseconds.
+    let mut swapped = one[..24].to_vec();
+    swapped[..4].copy_from_slice(&0xa1b2_3c4du32.to_be_bytes());
+    swapped[4..8].copy_from_slice(&[0, 2, 0, 4]);
+    swapped[16..24].copy_from_slice(&[0, 4, 0, 0, 0, 0, 0, 1]);
+    for (at, frame) in starts.iter().zip(&frames) {
+        for word in one[*at..*at + 16].chunks(4) {
+            swapped.extend(word.iter().rev());
+        }
+        swapped.extend(frame);
+    }
+    let (found, skipped, _) = damaged(&[&one[..], &swapped].concat());
+    assert_eq!((found, skipped), ([frames.clone(), frames].concat(), 24));
+}
+
+#[test]
+fn a_capture_inside_a_packet_is_no_place_to_go_on() {
+    let (inner, ..) = classic(3);
+    let at = 1_700_000_000_000_000;
+    let inside = [section(), interface(1), stamped(at, b"in"), stamped(at, b"in")].concat();
+    for (length, broken) in [(4, 13u32), (4, 4000), (4, 40), (4, 1 << 30)] {
+        let mut carrier = stamped(at, &inside);
+        carrier[length..length + 4].copy_from_slice(&broken.to_le_bytes());
+        let blocks = [section(), interface(1), carrier, stamped(at, b"a"), stamped(at, b"b")];
+        assert_eq!(damaged(&blocks.concat()).0, [b"a", b"b"], "{broken}");
+    }
+    // Cut inside it: it is only cut.
+    let whole = [section(), interface(1), stamped(at, b"a"), stamped(at, &inside)].concat();
+    for n in 1..inside.len() {
+        let (found, skipped, warnings) = damaged(&whole[..whole.len() - n]);
+        assert_eq!((found, skipped, warnings.len()), (vec![b"a".to_vec()], 0, 1));
+    }
+    let frame = made::Frame {
+        time_ns: at as i64 * 1000,
+        original_length: inner.len() as u32,
+        bytes: inner,
+    };
+    let carrier = [pcap(&frames(1, 1)), pcap(&[frame])[24..].to_vec()].concat();
+    for n in (1..carrier.len() - 400).step_by(97) {
+        assert_eq!(damaged(&carrier[..carrier.len() - n]).0.len(), 1, "{n}");
+    }
+}
+
+#[test]
+fn damage_everywhere_is_told_in_few_words() {
+    let at = 1_700_000_000_000_000;
+    let mut bytes = [section(), interface(1)].concat();
+    for _ in 0..2000 {
+        bytes.extend([stamped(at, b"one"), stamped(at, b"two"), vec![0; 100]].concat());
+    }
+    let (found, skipped, warnings) = damaged(&bytes);
+    assert_eq!((found.len(), skipped, warnings.len()), (4000, 200_000, 9));
+    assert!(warnings[8].contains("damaged at 1992 more places"), "{}", warnings[8]);
+}

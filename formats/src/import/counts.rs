@@ -10,6 +10,12 @@ pub struct Count {
 }
 
 impl Count {
+    /// `n` more, from `offset` on.
+    pub(super) fn add_many(&mut self, n: u64, offset: u64) {
+        self.n += n;
+        self.first_offset.get_or_insert(offset);
+    }
+
     /// One more, at `offset`.
     #[cold]
     pub(super) fn add(&mut self, offset: u64) {

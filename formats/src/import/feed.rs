@@ -79,15 +79,16 @@ impl<'a> Feed<'a> {
                 self.open()?;
                 continue;
             };
-            match reader.next_chunk(self.chunk_bytes) {
+            let next = reader.next_chunk(self.chunk_bytes);
+            self.seen.n_bytes += reader.position() - *before;
+            *before = reader.position();
+            match next {
                 Ok(Some(mut chunk)) => {
                     let file = self.next_file as u32 - 1;
                     let (host, stdin_start) = (self.host, self.stdin_start);
                     let plan = &host.files[self.next_file - 1].1;
                     self.leading.settle(&mut chunk, || reread(plan, stdin_start));
                     let base = self.next_row;
-                    self.seen.n_bytes += reader.position() - *before;
-                    *before = reader.position();
                     let others = std::mem::take(&mut chunk.others);
                     let last = |ordinal: Option<u64>| ordinal.map_or(0, |ordinal| ordinal + 1);
                     let n_rows = last(chunk.records.last().map(|record| record.ordinal))

@@ -1,5 +1,6 @@
 //! Captures → bundle. Never decodes by itself (`frame` does) and never overwrites without being told.
 
+mod chain;
 pub mod chunk;
 pub mod counts;
 mod encode;
@@ -18,6 +19,7 @@ pub mod plan;
 mod points;
 pub mod reader;
 pub(crate) mod run;
+mod skip;
 pub mod source;
 pub(crate) mod spill;
 pub mod ticks;
