@@ -214,6 +214,41 @@ fn a_truncated_capture_is_used_and_said() {
 }
 
 #[test]
+fn wrong_inputs_and_outputs_are_told_what_to_do() {
+    let place = Place::with_bundle();
+    place.check(
+        &["import", "client.pcap", "-o", "-"],
+        2,
+        "error[bad-arguments]: a bundle is a directory",
+    );
+    assert!(!place.path("-").exists());
+    place.check(&["traces", "client.pcap"], 1, "afterpath import FILE -o BUNDLE");
+    fs::write(place.path("plain"), "x").unwrap();
+    place.check(
+        &["import", "client.pcap", "-o", "plain", "--force"],
+        1,
+        "error[output-exists]: plain is no directory",
+    );
+    assert_eq!(fs::read(place.path("plain")).unwrap(), b"x");
+    assert!(place.ok(&["verify", "b.afterpath"]).contains("format 0.1, sealed, by"));
+    fs::write(place.path("b.afterpath/evil.sh"), "x").unwrap();
+    place.check(&["verify", "b.afterpath"], 1, "error[not-whole]");
+    // With no place for temporary files the error names where they should be.
+    place.ok(&["pack", "b.afterpath", "-o", "b.tar"]);
+    let packed = fs::read(place.path("b.tar")).unwrap();
+    fs::write(place.path("b.tar.zst"), zstd::encode_all(&packed[..], 1).unwrap()).unwrap();
+    let nowhere =
+        place.command(&["traces", "b.tar.zst"]).env("TMPDIR", "/no/such").output().unwrap();
+    let text = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(text.contains("error[io]: /no/such") && text.contains("TMPDIR"), "{text}");
+    // An output that can't be written is named as it was asked for.
+    let long = "x".repeat(300);
+    let text = String::from_utf8_lossy(&place.run(&["pack", "b.afterpath", "-o", &long]).stderr)
+        .into_owned();
+    assert!(!text.contains(".partial"), "{text}");
+}
+
+#[test]
 fn what_an_import_counts_is_said() {
     let place = Place::new();
     // Another link type: nothing of it is decoded. And a record longer than its frame was.

@@ -286,6 +286,11 @@ impl Seen {
     }
 }
 
+/// Whether a file that begins so is a capture.
+pub(crate) fn is_capture(start: &[u8]) -> bool {
+    format(start).is_ok()
+}
+
 /// What the file's first bytes are, and how many of them are spent.
 fn format(start: &[u8]) -> std::result::Result<(Format, usize), Kind> {
     let magic = *start.first_chunk::<4>().ok_or(Kind::NotACapture)?;

@@ -36,12 +36,14 @@ impl Staging {
         refuse_to_overwrite(target, force)?;
         let parent =
             target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let prefix = format!(".{}.", name.to_string_lossy());
+        // A name may be as long as the file system allows; this one is longer.
+        let beginning: String = name.to_string_lossy().chars().take(32).collect();
+        let prefix = format!(".{beginning}.");
         let folder = tempfile::Builder::new()
             .prefix(&prefix)
             .suffix(".partial")
             .tempdir_in(parent)
-            .with_context(|| format!("{}: can't write there", parent.display()))?
+            .map_err(|error| unwritable(parent, &error))?
             .keep();
         unfinished().push(folder.clone());
         Ok(Staging { folder, target: target.to_path_buf(), force })
@@ -50,6 +52,23 @@ impl Staging {
     /// Where to write the output, file or directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.join(self.target.file_name().unwrap_or_default())
+    }
+
+    /// An error about the output, or a file in it, with the name it will have: that of the staging means nothing.
+    pub(crate) fn renamed(
+        &self,
+        mut error: afterpath_formats::error::Error,
+    ) -> afterpath_formats::error::Error {
+        if let Ok(below) = error.path.strip_prefix(self.path()) {
+            // `join` of nothing would append a slash.
+            error.path = match below.as_os_str().is_empty() {
+                true => self.target.clone(),
+                false => self.target.join(below),
+            };
+        } else if error.path.starts_with(&self.folder) {
+            error.path = self.target.clone();
+        }
+        error
     }
 
     /// Moves the output into its place.
@@ -70,6 +89,13 @@ impl Drop for Staging {
         let _ = std::fs::remove_dir_all(&self.folder);
         unfinished().retain(|folder| *folder != self.folder);
     }
+}
+
+/// Without the name of what could not be made there: it means nothing to anyone.
+fn unwritable(folder: &Path, error: &std::io::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let why = text.split(" at path ").next().unwrap_or_default();
+    Failure::new("io", format!("{}: can't write there: {why}", folder.display())).into()
 }
 
 fn unfinished() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {

@@ -85,14 +85,14 @@ fn parquet(a: &Export, strict: bool) -> Result<()> {
     let input = input::read(&a.bundles, &a.analyzed)?;
     let staging = Staging::beside(&a.output, a.force)?;
     let folder = staging.path();
-    std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir(&folder).with_context(|| a.output.display().to_string())?;
     let progress = Progress::begin("writing tables");
     let names = Names::of(&input.analysis);
     for table in TABLES {
         progress.now(&format!("writing {}", table.name));
-        let file = folder.join(format!("{}.parquet", table.name));
-        write_table(table, &input.analysis, &names, &file)
-            .with_context(|| file.display().to_string())?;
+        let file = format!("{}.parquet", table.name);
+        write_table(table, &input.analysis, &names, &folder.join(&file))
+            .with_context(|| a.output.join(&file).display().to_string())?;
     }
     drop(progress);
     staging.commit()?;
@@ -121,7 +121,8 @@ fn into_output(a: &Export, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
     }
     let staging = Staging::beside(&a.output, a.force)?;
     let path = staging.path();
-    let mut out = BufWriter::new(File::create(&path).with_context(|| path.display().to_string())?);
+    let mut out =
+        BufWriter::new(File::create(&path).with_context(|| a.output.display().to_string())?);
     write(&mut out)?;
     out.flush().with_context(|| a.output.display().to_string())?;
     drop(out);

@@ -10,7 +10,7 @@ use afterpath::report::quantity;
 use afterpath_formats::import::{self, ImportPlan, ImportSummary, Word};
 use anyhow::Result;
 use clap::ArgMatches;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files, `--host` and `--netns` in the order they were given.
 pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
@@ -27,12 +27,15 @@ pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
 pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
     // Written into a staging of our own, so that Ctrl-C removes it.
     let output: PathBuf = a.output.components().collect();
+    check_output(&output, a.force)?;
     ImportPlan::parse(words, &output)?;
     let staging = Staging::beside(&output, a.force)?;
     let mut plan = ImportPlan::parse(words, staging.path())?;
     (plan.same_clock, plan.clock_per_interface) = (a.same_clock, a.clock_per_interface);
     let progress = Progress::begin("importing");
-    let summary = import::import(&plan, &|p| progress.now(&shown(p)))?;
+    let imported = import::import(&plan, &|p| progress.now(&shown(p)));
+    let mut summary = imported.map_err(|error| staging.renamed(error))?;
+    summary.warnings = summary.warnings.into_iter().map(|w| staging.renamed(w)).collect();
     drop(progress);
     staging.commit()?;
     summary.warnings.iter().for_each(warn);
@@ -69,6 +72,23 @@ fn notes(summary: &ImportSummary) -> Vec<String> {
         format!("note: {count} × {} ({}{host})", loss.cause, loss.source)
     };
     summary.losses.iter().filter(|loss| !told(&loss.cause)).map(note).collect()
+}
+
+/// A bundle is a directory: no stream, and not in the place of a file.
+fn check_output(output: &Path, force: bool) -> Result<()> {
+    if output == Path::new("-") {
+        let text = "a bundle is a directory and can't go to stdout; name one with -o";
+        return Err(Failure::usage("bad-arguments", text).into());
+    }
+    let is_other = std::fs::symlink_metadata(output).is_ok_and(|found| !found.is_dir());
+    if force && is_other {
+        let text = format!(
+            "{} is no directory, and a bundle is one; remove it yourself or give another name",
+            output.display()
+        );
+        return Err(Failure::new("output-exists", text).into());
+    }
+    Ok(())
 }
 
 fn shown(progress: import::Progress<'_>) -> String {
