@@ -268,6 +268,64 @@ fn a_truncated_capture_is_used_and_said() {
 }
 
 #[test]
+fn wrong_inputs_and_outputs_are_told_what_to_do() {
+    let place = Place::with_bundle();
+    place.check(
+        &["import", "client.pcap", "-o", "-"],
+        2,
+        "error[bad-arguments]: a bundle is a directory",
+    );
+    assert!(!place.path("-").exists());
+    place.check(&["traces", "client.pcap"], 1, "afterpath import FILE -o BUNDLE");
+    fs::write(place.path("plain"), "x").unwrap();
+    place.check(
+        &["import", "client.pcap", "-o", "plain", "--force"],
+        1,
+        "error[output-exists]: plain is a file, the output a directory",
+    );
+    assert_eq!(fs::read(place.path("plain")).unwrap(), b"x");
+    assert!(place.ok(&["verify", "b.afterpath"]).contains("format 0.1, sealed, by"));
+    fs::write(place.path("b.afterpath/evil.sh"), "x").unwrap();
+    place.check(&["verify", "b.afterpath"], 1, "error[not-whole]");
+    // With no place for temporary files the error names where they should be.
+    place.ok(&["pack", "b.afterpath", "-o", "b.tar"]);
+    let packed = fs::read(place.path("b.tar")).unwrap();
+    fs::write(place.path("b.tar.zst"), zstd::encode_all(&packed[..], 1).unwrap()).unwrap();
+    let nowhere =
+        place.command(&["traces", "b.tar.zst"]).env("TMPDIR", "/no/such").output().unwrap();
+    let text = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(text.contains("error[io]: /no/such") && text.contains("TMPDIR"), "{text}");
+    // An output that can't be written is named as it was asked for.
+    let long = "x".repeat(300);
+    let text = String::from_utf8_lossy(&place.run(&["pack", "b.afterpath", "-o", &long]).stderr)
+        .into_owned();
+    assert!(!text.contains(".partial"), "{text}");
+}
+
+#[test]
+fn what_an_import_counts_is_said() {
+    let place = Place::new();
+    // Another link type: nothing of it is decoded. And a record longer than its frame was.
+    let mut bytes = capture::requests(2, 64, 0);
+    bytes[20..24].copy_from_slice(&4711u32.to_le_bytes());
+    bytes[24 + 12] = 1;
+    fs::write(place.path("odd.pcap"), &bytes).unwrap();
+    place.check(&["import", "odd.pcap", "-o", "b"], 0, "note: 16 × unknown-link-type (odd.pcap)");
+    place.check(&["import", "odd.pcap", "-o", "c"], 0, "note: 1 × over-long (odd.pcap)");
+    place.check(&["import", "odd.pcap", "-o", "d", "--strict"], 1, "error[strict]");
+    let json = place.ok(&["import", "odd.pcap", "-o", "e", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    assert_eq!(json["losses"][1]["cause"], "unknown-link-type");
+    assert_eq!(
+        (&json["losses"][1]["count"], &json["losses"][1]["is_damage"]),
+        (&16.into(), &true.into())
+    );
+    bytes[20..24].copy_from_slice(&1u32.to_le_bytes());
+    fs::write(place.path("noted.pcap"), &bytes).unwrap();
+    place.check(&["import", "noted.pcap", "-o", "f", "--strict"], 0, "note: 1 × over-long");
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let place = Place::with_bundle();
     for format in ["calls", "pcapng"] {

@@ -56,11 +56,63 @@ pub enum Kind {
     OutputExists,
     /// The arguments contradict each other.
     BadArguments(String),
-    /// Nothing is wrong, but the user should know.
-    Note(String),
+    /// A capture was given where a bundle should be.
+    IsACapture,
+    /// A link, device or other thing that is no plain file; it is ignored.
+    NotPlain,
+    /// A file name in a packed bundle that could lead out of it; it is ignored.
+    UnsafeName(String),
+    /// A second file of a name in a packed bundle; it is ignored.
+    DuplicateName(String),
+    /// A header inside a packed bundle is damaged: what it named is lost.
+    DamagedTar(String),
+    /// A packed bundle ends without its end marker.
+    NoEndMarker,
+    /// The bundle's writer was interrupted.
+    Unsealed,
+    /// A file in the bundle that the manifest doesn't list.
+    UnlistedFile,
+    /// A host has no file of a table that every host has.
+    MissingTable(String),
+    /// Manifest and `hosts` tables don't name the same hosts.
+    HostsDiffer(String),
+    /// The manifest's sums of losses are not those of the tables.
+    LossesDiffer(String),
+    /// Counts or times of one place are not those of another.
+    CountsDiffer(String),
+    /// Rows name a clock domain the manifest doesn't have.
+    UnknownDomain(String),
+    /// Rows name an interface that the host doesn't have.
+    UnknownInterface(String),
+    /// Rows are not in the table's order.
+    UnorderedRows,
+    /// A frame has not the length its row says.
+    FrameLength(String),
+    /// A Parquet file is compressed in a way not read here.
+    UnsupportedCodec(String),
+    /// A compressed bundle was unpacked to a temporary file.
+    CompressedBundle,
+    /// A newer minor version: what is unknown is ignored.
+    NewerMinor(String),
+    /// A table unknown to this version, ignored.
+    UnknownTable(String),
+    /// Columns unknown to this version, ignored.
+    UnknownColumns(String),
 }
 
 impl Kind {
+    /// Whether nothing is missing or doubtful: worth a note, no damage.
+    pub fn is_note(&self) -> bool {
+        matches!(
+            self,
+            Kind::CompressedBundle
+                | Kind::NewerMinor(_)
+                | Kind::UnknownTable(_)
+                | Kind::UnknownColumns(_)
+                | Kind::Unsealed
+        )
+    }
+
     /// The stable name printed as `error[name]`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -78,7 +130,27 @@ impl Kind {
             Kind::BadManifest(_) => "bad-manifest",
             Kind::OutputExists => "output-exists",
             Kind::BadArguments(_) => "bad-arguments",
-            Kind::Note(_) => "note",
+            Kind::IsACapture => "is-a-capture",
+            Kind::NotPlain => "not-plain",
+            Kind::UnsafeName(_) => "unsafe-name",
+            Kind::DuplicateName(_) => "duplicate-name",
+            Kind::DamagedTar(_) => "damaged-tar",
+            Kind::NoEndMarker => "no-end-marker",
+            Kind::Unsealed => "unsealed",
+            Kind::UnlistedFile => "unlisted-file",
+            Kind::MissingTable(_) => "missing-table",
+            Kind::HostsDiffer(_) => "hosts-differ",
+            Kind::LossesDiffer(_) => "losses-differ",
+            Kind::CountsDiffer(_) => "counts-differ",
+            Kind::UnknownDomain(_) => "unknown-domain",
+            Kind::UnknownInterface(_) => "unknown-interface",
+            Kind::UnorderedRows => "unordered-rows",
+            Kind::FrameLength(_) => "frame-length",
+            Kind::UnsupportedCodec(_) => "unsupported-codec",
+            Kind::CompressedBundle => "compressed-bundle",
+            Kind::NewerMinor(_) => "newer-minor",
+            Kind::UnknownTable(_) => "unknown-table",
+            Kind::UnknownColumns(_) => "unknown-columns",
         }
     }
 }
@@ -105,7 +177,43 @@ impl fmt::Display for Kind {
             Kind::BadSchema(why) => write!(f, "wrong columns: {why}"),
             Kind::BadManifest(why) => write!(f, "unreadable manifest: {why}"),
             Kind::OutputExists => write!(f, "exists already; give --force to replace it"),
-            Kind::BadArguments(why) | Kind::Note(why) => write!(f, "{why}"),
+            Kind::BadArguments(why)
+            | Kind::DamagedTar(why)
+            | Kind::MissingTable(why)
+            | Kind::HostsDiffer(why)
+            | Kind::LossesDiffer(why)
+            | Kind::CountsDiffer(why)
+            | Kind::UnknownDomain(why)
+            | Kind::UnknownInterface(why)
+            | Kind::FrameLength(why) => write!(f, "{why}"),
+            Kind::IsACapture => write!(
+                f,
+                "this is a capture; make a bundle of it first: afterpath import FILE -o BUNDLE"
+            ),
+            Kind::NotPlain => write!(f, "no plain file (a link or device), ignored"),
+            Kind::UnsafeName(name) => write!(f, "the unsafe name {name:?} is ignored"),
+            Kind::DuplicateName(name) => write!(f, "a second {name} is ignored"),
+            Kind::NoEndMarker => {
+                write!(f, "the tar has no end marker: it is cut short or still being written")
+            }
+            Kind::Unsealed => write!(f, "unsealed: its writer was interrupted"),
+            Kind::UnlistedFile => write!(f, "not listed in the manifest"),
+            Kind::UnorderedRows => write!(f, "rows are not in the table's order"),
+            Kind::UnsupportedCodec(codec) => write!(
+                f,
+                "compressed with {codec}, which this program can't read; zstd, snappy, lz4, gzip and none are read"
+            ),
+            Kind::CompressedBundle => write!(
+                f,
+                "compressed: it was unpacked to a temporary file first; an uncompressed .tar opens at once"
+            ),
+            Kind::NewerMinor(versions) => {
+                write!(f, "format version {versions}: what is unknown here is ignored")
+            }
+            Kind::UnknownTable(name) => {
+                write!(f, "the table `{name}` is unknown to this version and ignored")
+            }
+            Kind::UnknownColumns(names) => write!(f, "unknown columns are ignored: {names}"),
         }
     }
 }
@@ -131,6 +239,22 @@ impl Error {
     pub fn io(path: impl AsRef<Path>, error: &std::io::Error) -> Self {
         Error::new(path, At::File, Kind::Io(error.to_string()))
     }
+
+    /// An operating system's refusal of a temporary file.
+    pub(crate) fn no_temporary(error: &std::io::Error) -> Self {
+        let text = error.to_string();
+        // The name of what could not be made there means nothing to anyone.
+        let reason = text.split(" at path ").next().unwrap_or_default();
+        let why = format!("{reason}; it holds temporary files: set TMPDIR to another folder");
+        Error::new(std::env::temp_dir(), At::File, Kind::Io(why))
+    }
+
+    /// The table and the host's folder value, where the error is about a table's file in a bundle.
+    pub fn table_and_host(&self) -> Option<(&str, &str)> {
+        let folder = self.path.parent()?;
+        let host = folder.file_name()?.to_str()?.strip_prefix("host=")?;
+        Some((folder.parent()?.file_name()?.to_str()?, host))
+    }
 }
 
 impl fmt::Display for At {
@@ -155,3 +279,19 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, expected: Option<(&str, &str)>) {
+        assert_eq!(Error::new(path, At::File, Kind::MissingFile).table_and_host(), expected);
+    }
+
+    #[test]
+    fn a_tables_file_tells_table_and_host() {
+        check("x/y.afterpath/clock/host=a-01/part-00000.parquet", Some(("clock", "a-01")));
+        check("x/y.afterpath/manifest.json", None);
+        check("", None);
+    }
+}

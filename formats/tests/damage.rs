@@ -5,26 +5,11 @@ use afterpath_formats::import::{ImportPlan, Word, import};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "made/bundles.rs"]
+mod bundles;
 mod made;
+use bundles::{bundle, table};
 use made::{Scratch, frames, pcap, plan};
-
-/// A bundle of two hosts, `a` and `b`.
-fn bundle(scratch: &Scratch) -> PathBuf {
-    let a = scratch.write("a.pcap", &pcap(&frames(2000, 1)));
-    let b = scratch.write("b.pcap", &pcap(&frames(1000, 2)));
-    let output = scratch.path("ab.afterpath");
-    import(&plan(&[a, b], &output), &|_| ()).expect("importable");
-    output
-}
-
-fn table(bundle: &Path, table: &str, host: &str) -> PathBuf {
-    let folders = fs::read_dir(bundle.join(table)).expect("a table's folder");
-    let prefix = format!("host={host}-");
-    let of_host = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&prefix);
-    let folder =
-        folders.map(|entry| entry.expect("readable")).find(of_host).expect("the host's folder");
-    folder.path().join("part-00000.parquet")
-}
 
 /// Damages one file: opening warns (or not) with `opened`, verifying finds `verified`, and `n_packets` can still be read.
 fn check(
@@ -79,13 +64,13 @@ fn links_are_not_followed() {
         fs::rename(path, &elsewhere).expect("movable");
         std::os::unix::fs::symlink(elsewhere, path).expect("linkable");
     };
-    check("packets", "a", linked, &["not-a-bundle"], &["not-a-bundle"], 1000);
+    check("packets", "a", linked, &["not-plain"], &["unlisted-file", "not-plain"], 1000);
     check(
         "packets",
         "a",
         |path| linked(path.parent().expect("a folder")),
-        &["not-a-bundle"],
-        &["not-a-bundle"],
+        &["not-plain"],
+        &["unlisted-file", "unlisted-file", "not-plain"],
         1000,
     );
 }
@@ -191,7 +176,7 @@ fn hostile_tars_are_harmless() {
     check_tar(&[("manifest.json", Regular, empty), ("/etc/x", Regular, b"")], Ok(1));
     check_tar(&[("manifest.json", Regular, empty), ("link", Symlink, b"")], Ok(1));
     check_tar(&[("manifest.json", Symlink, b"")], Err("not-a-bundle"));
-    check_tar(&[("manifest.json", Regular, &whole)], Ok(8));
+    check_tar(&[("manifest.json", Regular, &whole)], Ok(12));
     check_tar(&[("manifest.json", Regular, empty), ("manifest.json", Regular, b"{}")], Ok(1));
 }
 
@@ -219,7 +204,10 @@ fn packs_are_reproducible_and_cut_ones_still_open() {
     let packed = zstd::encode_all(&bytes[..], 1).expect("compressible");
     let zst = scratch.write("1.tar.zst", &packed);
     let bundles = Bundles::open(&[zst]).expect("openable");
-    assert_eq!(bundles.warnings.iter().map(|note| note.kind.name()).collect::<Vec<_>>(), ["note"]);
+    assert_eq!(
+        bundles.warnings.iter().map(|note| note.kind.name()).collect::<Vec<_>>(),
+        ["compressed-bundle"]
+    );
     assert_eq!(bundles.packet_files.iter().map(|file| file.n_rows()).sum::<u64>(), 3000);
 }
 
@@ -296,4 +284,78 @@ fn hosts_namespaces_and_clocks_are_as_told() {
     scratch.write("r2.pcap", &pcap(&frames(100, 5)[50..]));
     let rotated = Word::Host(format!("gw7={},{}", one("r1.pcap"), one("r2.pcap")));
     assert_eq!(shape(&[rotated], false, false), "gw7::r1@gw7");
+}
+
+#[test]
+fn tables_not_used_are_compared_all_the_same() {
+    check("clock", "a", cut, &["altered-file"], &["altered-file"], 3000);
+    check("hosts", "b", remove, &["missing-file"], &["missing-file"], 3000);
+    check("capture_blocks", "a", cut, &["altered-file"], &["altered-file"], 3000);
+    let scratch = Scratch::new();
+    let bundle = bundle(&scratch);
+    remove(&table(&bundle, "clock", "b"));
+    let bundles = Bundles::open(&[bundle]).expect("openable");
+    let (table, host) = bundles.warnings[0].table_and_host().expect("it is a table's");
+    assert_eq!((table, &host[..2]), ("clock", "b-"));
+}
+
+#[test]
+fn what_is_no_bundle_is_told_what_it_is() {
+    let scratch = Scratch::new();
+    let capture = pcap(&frames(100, 1));
+    let gzip = |bytes: &[u8]| {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let open = |name: &str, bytes: &[u8]| {
+        let path = scratch.write(name, bytes);
+        Bundles::open(&[path]).map(|bundles| bundles.warnings.len()).map_err(|e| e.kind.name())
+    };
+    assert_eq!(open("a.pcap", &capture), Err("is-a-capture"));
+    assert_eq!(open("a.pcap.gz", &gzip(&capture)), Err("is-a-capture"));
+    assert_eq!(open("a.txt", b"hello"), Err("not-a-bundle"));
+    let (bundle, packed) = (bundle(&scratch), scratch.path("b.tar"));
+    pack(&bundle, &packed, false).expect("packable");
+    assert_eq!(open("b.tar.gz", &gzip(&fs::read(&packed).expect("readable"))), Ok(1));
+    let broken = &gzip(&fs::read(&packed).expect("readable"))[..5000];
+    assert_eq!(open("c.tar.gz", broken), Err("bad-compression"));
+}
+
+#[test]
+fn a_damaged_tar_header_costs_its_file_alone() {
+    let scratch = Scratch::new();
+    let (bundle, packed) = (bundle(&scratch), scratch.path("b.tar"));
+    pack(&bundle, &packed, false).expect("packable");
+    let whole = fs::read(&packed).expect("readable");
+    let headers: Vec<usize> =
+        (0..whole.len()).step_by(512).filter(|at| &whole[at + 257..at + 262] == b"ustar").collect();
+    assert!(headers.len() > 12);
+    for at in &headers[1..] {
+        for bit in [0, 5, 124 * 8 + 3, 136 * 8 + 1, 148 * 8 + 2, 257 * 8] {
+            let mut bytes = whole.clone();
+            bytes[at + bit / 8] ^= 1 << (bit % 8);
+            let path = scratch.write("damaged.tar", &bytes);
+            let bundles = Bundles::open(std::slice::from_ref(&path)).expect("openable");
+            let names: Vec<_> = bundles.warnings.iter().map(|w| w.kind.name()).collect();
+            assert_eq!(names[..2], ["damaged-tar", "missing-file"], "{at} {bit}");
+            assert_eq!(names.len(), 2);
+            assert!(!verify(&path).expect("verifiable").is_whole());
+        }
+    }
+    let mut bytes = whole.clone();
+    bytes[3] ^= 1;
+    let path = scratch.write("damaged.tar", &bytes);
+    assert_eq!(Bundles::open(&[path]).map(|_| ()).map_err(|e| e.kind.name()), Err("not-a-bundle"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_bundle_and_nobody_waits() {
+    let scratch = Scratch::new();
+    let path = scratch.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
+    assert!(made.success());
+    assert_eq!(verify(&path).map(|_| ()).map_err(|error| error.kind.name()), Err("not-a-bundle"));
 }

@@ -41,6 +41,16 @@ pub enum Seal {
     Unsealed,
 }
 
+impl Seal {
+    /// As it stands in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Seal::Sealed => "sealed",
+            Seal::Unsealed => "unsealed",
+        }
+    }
+}
+
 /// A clock domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainEntry {
@@ -160,14 +170,8 @@ impl Manifest {
             serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
         manifest.check().map_err(bad)?;
         let warning = || {
-            Error::new(
-                path,
-                At::File,
-                Kind::BadManifest(format!(
-                    "format version {format_version} is newer than {}.{}: what is unknown here is ignored",
-                    VERSION.0, VERSION.1
-                )),
-            )
+            let versions = format!("{format_version} is newer than {}.{}", VERSION.0, VERSION.1);
+            Error::new(path, At::File, Kind::NewerMinor(versions))
         };
         Ok((manifest, newer_minor.then(warning).into_iter().collect()))
     }

@@ -1,6 +1,7 @@
 //! The bundle as files: its manifest, its names, opening, verifying and packing it. Never decodes a frame.
 
 mod blob;
+mod cross_check;
 mod fragment_rows;
 pub mod manifest;
 pub(crate) mod map;
@@ -11,6 +12,7 @@ pub mod packet_file;
 mod source;
 pub(crate) mod table_file;
 mod tar_index;
+mod told;
 pub mod verify;
 pub(crate) mod write;
 

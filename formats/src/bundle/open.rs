@@ -1,5 +1,6 @@
 //! Opening bundles: one or several become one value with ids that hold across all of them. Never reads packets.
 
+use super::blob::Blob;
 use super::manifest::{FileEntry, MAX_BYTES, Manifest, Reduction, Seal};
 use super::names::MANIFEST;
 use super::packet_file::PacketFile;
@@ -13,6 +14,9 @@ use crate::table::packet_batch::Point;
 use crate::table::{self, Table};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Interfaces told apart by their numbers alone, at most.
+const MOST_UNKNOWN: u32 = 256;
 
 /// Opened bundles.
 #[derive(Debug, Clone)]
@@ -135,8 +139,7 @@ impl Bundles {
         let first_domain = self.domains.len() as u32;
         self.domains.extend(manifest.domains.iter().map(|d| Domain { name: d.name.clone() }));
         if manifest.seal == Seal::Unsealed {
-            let why = "unsealed: its recorder was interrupted".to_string();
-            self.warnings.push(Error::new(&source.path, At::File, Kind::Note(why)));
+            self.warnings.push(Error::new(&source.path, At::File, Kind::Unsealed));
         }
         let first_host = self.hosts.len() as u32;
         for entry in &manifest.hosts {
@@ -155,10 +158,8 @@ impl Bundles {
             let host = manifest.hosts.iter().position(is_it).map(|at| first_host + at as u32);
             self.reductions.push((host, reduction.clone()));
         }
-        for file in manifest.files.iter().filter(|file| table::find(&file.table).is_none()) {
-            let why = format!("the table `{}` is unknown to this version and ignored", file.table);
-            self.warnings.push(Error::new(source.shown(&file.path), At::File, Kind::Note(why)));
-        }
+        self.warnings
+            .extend(manifest.files.iter().filter_map(|file| not_read(source, manifest, file)));
     }
 
     fn add_host(&mut self, host: u32, first_domain: u32, source: &Source, manifest: &Manifest) {
@@ -171,7 +172,10 @@ impl Bundles {
                 .filter(|f| f.host == folder)
         };
         let mut rows = Vec::new();
+        let n_warnings = self.warnings.len();
+        let mut n_files = 0;
         for file in files(&table::interfaces::TABLE) {
+            n_files += 1;
             let read = read_small(source, file, &table::interfaces::TABLE, &mut self.warnings);
             rows.extend(read.iter().flat_map(table::interfaces::rows));
         }
@@ -181,7 +185,8 @@ impl Bundles {
                 Some((keep(&mut self.warnings, opened)?, &*file.blake3))
             })
             .collect();
-        complete(&mut rows, &packets);
+        let is_lost = n_files == 0 || self.warnings.len() > n_warnings;
+        let n_exported = self.complete(host, &mut rows, &packets, is_lost);
         let points = self.add_interfaces(host, first_domain, &rows);
         for file in files(&table::losses::TABLE) {
             for batch in read_small(source, file, &table::losses::TABLE, &mut self.warnings) {
@@ -196,11 +201,61 @@ impl Bundles {
                 keep(&mut self.warnings, open_file(source, file, &table::capture_blocks::TABLE))
             })
             .collect();
+        rows.truncate(n_exported);
         self.captured.push(Captured { interfaces: rows, blocks });
         for (table, blake3) in packets {
             note_unknown(&mut self.warnings, &table);
             self.packet_files.push(PacketFile::new(host, table, points.clone(), blake3));
         }
+    }
+
+    /// Packets of interfaces that the table doesn't have: where it was lost, these are told apart by their numbers; else, and
+    /// beyond some numbers, they are of one unknown interface, and counted. Gives how many rows there are without that one.
+    fn complete(
+        &mut self,
+        host: u32,
+        rows: &mut Vec<InterfaceRow>,
+        packets: &[(TableFile, &str)],
+        is_lost: bool,
+    ) -> usize {
+        let name = "interface_id";
+        let highest = packets.iter().filter_map(|(file, _)| file.highest_u32(name)).max();
+        let Some(highest) = highest.filter(|highest| *highest as usize >= rows.len()) else {
+            return rows.len();
+        };
+        let unknown = |id: u32, name: String| InterfaceRow {
+            interface_id: id,
+            point: id,
+            name,
+            kind: "unknown".to_string(),
+            ..InterfaceRow::default()
+        };
+        if is_lost {
+            let end = highest.saturating_add(1).min(MOST_UNKNOWN);
+            rows.extend((rows.len() as u32..end).map(|id| unknown(id, format!("unknown{id}"))));
+        }
+        let n_known = rows.len() as u32;
+        if highest < n_known {
+            return rows.len();
+        }
+        rows.push(unknown(n_known, "unknown".to_string()));
+        for (file, _) in packets {
+            let (n, unreadable) = file.count_above(name, n_known);
+            self.warnings.extend(unreadable);
+            if n > 0 {
+                let why = format!("{n} packets are of no interface of the host");
+                let kind = Kind::UnknownInterface(why);
+                let row = LossRow {
+                    source: "interfaces".to_string(),
+                    cause: kind.name().to_string(),
+                    count: i64::try_from(n).unwrap_or(i64::MAX),
+                    ..LossRow::default()
+                };
+                self.losses.push(Loss { host, interface: None, row });
+                self.warnings.push(Error::new(&file.path, At::File, kind));
+            }
+        }
+        n_known as usize
     }
 
     /// Adds a host's observation points; the result maps its `interface_id`s to them.
@@ -287,20 +342,47 @@ pub(super) fn read_manifest(
     Ok((source, manifest, bytes))
 }
 
+/// Tables whose rows are read on opening or later; they are compared then.
+const READ: [&str; 4] = [
+    table::interfaces::TABLE.name,
+    table::packets::TABLE.name,
+    table::losses::TABLE.name,
+    table::capture_blocks::TABLE.name,
+];
+
+/// What is wrong with a listed file that opening a bundle has no use for.
+fn not_read(source: &Source, manifest: &Manifest, file: &FileEntry) -> Option<Error> {
+    let warning = |kind| Some(Error::new(source.shown(&file.path), At::File, kind));
+    if !manifest.hosts.iter().any(|host| host.folder == file.host) {
+        let why = format!("not read: the manifest names no host `{}`", file.host);
+        return warning(Kind::HostsDiffer(why));
+    }
+    if table::find(&file.table).is_none() {
+        return warning(Kind::UnknownTable(file.table.clone()));
+    }
+    if READ.contains(&file.table.as_str()) {
+        return None;
+    }
+    source.blob(&file.path).and_then(|blob| check_length(source, file, &blob)).err()
+}
+
+fn check_length(source: &Source, entry: &FileEntry, blob: &Blob) -> Result<()> {
+    if blob.length() == entry.bytes {
+        return Ok(());
+    }
+    let how = format!("{} bytes, {} listed", blob.length(), entry.bytes);
+    Err(Error::new(source.shown(&entry.path), At::File, Kind::AlteredFile(how)))
+}
+
 /// Opens a listed file, comparing what can be compared without reading it all.
 pub(super) fn open_file(source: &Source, entry: &FileEntry, table: &Table) -> Result<TableFile> {
     let shown = source.shown(&entry.path);
     let blob = source.blob(&entry.path)?;
-    let altered = |what: &str, found: u64, listed: u64| {
-        let how = format!("{found} {what}, {listed} listed");
-        Error::new(&shown, At::File, Kind::AlteredFile(how))
-    };
-    if blob.length() != entry.bytes {
-        return Err(altered("bytes", blob.length(), entry.bytes));
-    }
+    check_length(source, entry, &blob)?;
     let file = TableFile::open(&shown, blob, table)?;
     if file.n_rows() != entry.n_rows {
-        return Err(altered("rows", file.n_rows(), entry.n_rows));
+        let how = format!("{} rows, {} listed", file.n_rows(), entry.n_rows);
+        return Err(Error::new(&shown, At::File, Kind::AlteredFile(how)));
     }
     Ok(file)
 }
@@ -322,23 +404,7 @@ fn keep<T>(warnings: &mut Vec<Error>, result: Result<T>) -> Option<T> {
 
 fn note_unknown(warnings: &mut Vec<Error>, file: &TableFile) {
     if !file.unknown_columns.is_empty() {
-        let why = format!("unknown columns are ignored: {}", file.unknown_columns.join(", "));
-        warnings.push(Error::new(&file.path, At::File, Kind::Note(why)));
-    }
-}
-
-/// Where the interfaces table was lost, packets still say which number they came from: such points get a bare number.
-fn complete(rows: &mut Vec<InterfaceRow>, packets: &[(TableFile, &str)]) {
-    let name = "interface_id";
-    let highest = packets.iter().filter_map(|(file, _)| file.highest_u32(name)).max();
-    let wanted = highest.map_or(0, |highest| highest.saturating_add(1).min(1 << 20));
-    for id in rows.len() as u32..wanted {
-        rows.push(InterfaceRow {
-            interface_id: id,
-            point: id,
-            name: format!("unknown{id}"),
-            kind: "unknown".to_string(),
-            ..InterfaceRow::default()
-        });
+        let names = file.unknown_columns.join(", ");
+        warnings.push(Error::new(&file.path, At::File, Kind::UnknownColumns(names)));
     }
 }

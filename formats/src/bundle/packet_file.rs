@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Most rows of a batch.
 pub const BATCH_ROWS: usize = 4096;
 
+const COMPARED_COLUMNS: [&str; 6] =
+    ["time_ns", "source_row", "interface_id", "captured_length", "flow_hash", "frame"];
+
 /// One file of the packets table: rows sorted by (flow_hash, time_ns, source_row).
 #[derive(Debug, Clone)]
 pub struct PacketFile {
@@ -39,7 +42,7 @@ enum Columns {
     Packets,
     Blocks,
     FlowHash,
-    Order,
+    Compared,
 }
 
 impl PacketFile {
@@ -118,32 +121,9 @@ impl PacketFile {
         Batches::new(self, rows, Columns::Blocks)
     }
 
-    /// The first place where the rows are not in the table's order, or can't be read.
-    pub(super) fn order_problem(&self) -> Option<Error> {
-        let mut before = (i64::MIN, i64::MIN, i64::MIN);
-        let mut at = 0u64;
-        let mut batches = Batches::new(self, 0..self.n_rows(), Columns::Order);
-        while let Some(batch) = batches.next() {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => return Some(error),
-            };
-            let column = |name| {
-                let column = batch.column_by_name(name).expect("the column was asked for");
-                column.as_primitive::<Int64Type>().values()
-            };
-            let rows = column("flow_hash").iter().zip(column("time_ns")).zip(column("source_row"));
-            for ((flow, time), row) in rows {
-                let here = (*flow, *time, *row);
-                if here <= before && at > 0 {
-                    let why = Kind::BadParquet("rows are not in the table's order".to_string());
-                    return Some(Error::new(&self.table.path, At::Row(at), why));
-                }
-                before = here;
-                at += 1;
-            }
-        }
-        None
+    /// The columns that verifying compares.
+    pub(super) fn read_compared(&self) -> Batches {
+        Batches::new(self, 0..self.n_rows(), Columns::Compared)
     }
 
     fn packets(&self, rows: Range<u64>, columns: Columns) -> PacketReader {
@@ -297,9 +277,7 @@ impl Columns {
             Columns::Packets => ProjectionMask::columns(schema, headers.chain(["frame"])),
             Columns::Blocks => ProjectionMask::columns(schema, BLOCK_COLUMNS.iter().copied()),
             Columns::FlowHash => ProjectionMask::columns(schema, ["flow_hash"]),
-            Columns::Order => {
-                ProjectionMask::columns(schema, ["flow_hash", "time_ns", "source_row"])
-            }
+            Columns::Compared => ProjectionMask::columns(schema, COMPARED_COLUMNS),
         }
     }
 }

@@ -4,10 +4,15 @@ use super::blob::Blob;
 use super::names;
 use super::{map, tar_index};
 use crate::error::{At, Error, Kind, Result};
+use crate::import::reader::is_capture;
+use crate::import::source::{self as capture, Compression};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes by which a capture is told from a tar.
+const START_BYTES: u64 = 512;
 
 /// A bundle's files.
 pub(super) struct Source {
@@ -27,17 +32,25 @@ impl Source {
     /// Opens the bundle at `path`; looks only at what is needed to find its files.
     pub(super) fn open(path: &Path) -> Result<Source> {
         let io = |error: io::Error| Error::io(path, &error);
-        if std::fs::metadata(path).map_err(io)?.is_dir() {
+        let kind = std::fs::metadata(path).map_err(io)?;
+        if kind.is_dir() {
             return Ok(Source { path: path.into(), warnings: Vec::new(), place: Place::Directory });
         }
-        let mut file = File::open(path).map_err(io)?;
-        let mut warnings = Vec::new();
-        if starts_with_zstd(&mut file).map_err(io)? {
-            file = spool(path, file)?;
-            let why = "compressed: it was unpacked to a temporary file first; an uncompressed .tar opens at once";
-            warnings.push(Error::new(path, At::File, Kind::Note(why.to_string())));
+        if !kind.is_file() {
+            // Opening a pipe would wait for someone to write.
+            let why = "it is neither a file nor a directory".to_string();
+            return Err(Error::new(path, At::File, Kind::NotABundle(why)));
         }
-        Source::open_tar(path, file, warnings)
+        let mut unpacked = capture::Source::open(path)?;
+        let start = start_of(&mut unpacked);
+        if is_capture(&start) {
+            return Err(Error::new(path, At::File, Kind::IsACapture));
+        }
+        if unpacked.compression() == Compression::Plain {
+            return Source::open_tar(path, File::open(path).map_err(io)?, Vec::new());
+        }
+        let file = spool(&start, unpacked)?;
+        Source::open_tar(path, file, vec![Error::new(path, At::File, Kind::CompressedBundle)])
     }
 
     fn open_tar(path: &Path, file: File, mut warnings: Vec<Error>) -> Result<Source> {
@@ -54,8 +67,7 @@ impl Source {
         // A file still being written or cut may lose mapped pages (SIGBUS): such a file is read.
         let whole = index.complete && spare.metadata().map_err(io)?.len() == length;
         if !index.complete {
-            let why = "the tar has no end marker: it is cut short or still being written";
-            warnings.push(Error::new(path, At::Byte(length), Kind::NotABundle(why.to_string())));
+            warnings.push(Error::new(path, At::Byte(length), Kind::NoEndMarker));
         }
         let blob = if whole {
             map::map(&spare, 0..length).map(Blob::Memory).unwrap_or(blob)
@@ -77,7 +89,7 @@ impl Source {
             Place::Directory => {
                 let path = self.shown(name);
                 check_plain(&self.path, name).map_err(|error| match error {
-                    None => Error::new(&path, At::File, Kind::NotABundle("no plain file".into())),
+                    None => Error::new(&path, At::File, Kind::NotPlain),
                     Some(error) if error.kind() == io::ErrorKind::NotFound => missing(),
                     Some(error) => Error::io(&path, &error),
                 })?;
@@ -90,7 +102,7 @@ impl Source {
         }
     }
 
-    /// The names of all files found, sorted; folders that are links are not entered.
+    /// The names of all files found, links and devices too, sorted; folders that are links are not entered.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         match &self.place {
             Place::Tar { files, .. } => Ok(files.keys().cloned().collect()),
@@ -126,25 +138,30 @@ fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> 
         let kind = entry.file_type()?;
         if kind.is_dir() {
             list(&entry.path(), &format!("{name}/"), names)?;
-        } else if kind.is_file() {
+        } else {
             names.push(name);
         }
     }
     Ok(())
 }
 
-fn starts_with_zstd(file: &mut File) -> io::Result<bool> {
-    let mut magic = Vec::new();
-    file.take(4).read_to_end(&mut magic)?;
-    file.rewind()?;
-    Ok(magic == [0x28, 0xb5, 0x2f, 0xfd])
+/// The first bytes of a file, unpacked; fewer where it is damaged, which is told when all of it is read.
+fn start_of(unpacked: &mut capture::Source) -> Vec<u8> {
+    let mut start = Vec::new();
+    let _ = unpacked.by_ref().take(START_BYTES).read_to_end(&mut start);
+    start
 }
 
-fn spool(path: &Path, file: File) -> Result<File> {
-    let damaged =
-        |error: io::Error| Error::new(path, At::File, Kind::BadCompression(error.to_string()));
-    let mut plain = tempfile::tempfile().map_err(|error| Error::io(path, &error))?;
-    let mut decoder = zstd::stream::read::Decoder::new(file).map_err(damaged)?;
-    io::copy(&mut decoder, &mut plain).map_err(damaged)?;
-    Ok(plain)
+/// Unpacks to a temporary file, which goes away with its handle.
+fn spool(start: &[u8], mut rest: capture::Source) -> Result<File> {
+    let mut plain = tempfile::tempfile().map_err(|error| Error::no_temporary(&error))?;
+    plain.write_all(start).map_err(|error| Error::no_temporary(&error))?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(plain),
+            Ok(n) => plain.write_all(&buffer[..n]).map_err(|error| Error::no_temporary(&error))?,
+            Err(error) => return Err(Error::new(rest.path(), At::File, rest.error_kind(&error))),
+        }
+    }
 }

@@ -3,10 +3,13 @@
 use super::blob::Blob;
 use crate::error::{At, Error, Kind, Result};
 use crate::table::Table;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::UInt32Type;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 use parquet::file::statistics::Statistics;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +33,9 @@ impl TableFile {
             .with_skip_arrow_metadata(true);
         let metadata = guarded(|| ArrowReaderMetadata::load(&blob, options))
             .map_err(|why| Error::new(path, At::File, Kind::BadParquet(why)))?;
+        if let Some(codec) = unsupported(&metadata) {
+            return Err(Error::new(path, At::File, Kind::UnsupportedCodec(codec)));
+        }
         // The Arrow types are those Parquet's own annotations give; 16-byte binaries and text need no hint.
         let unknown_columns = table
             .check(metadata.schema())
@@ -55,6 +61,24 @@ impl TableFile {
         of_column.filter_map(highest).max()
     }
 
+    /// Rows whose unsigned 32-bit column is `limit` or more, and what could not be read.
+    pub(super) fn count_above(&self, column: &str, limit: u32) -> (u64, Vec<Error>) {
+        let mut unreadable = Vec::new();
+        let mut n = 0;
+        for group in 0..self.metadata.metadata().num_row_groups() {
+            match self.read_columns(group, Some(column)) {
+                Ok(batches) => {
+                    for batch in batches {
+                        let values = batch.column(0).as_primitive::<UInt32Type>().values();
+                        n += values.iter().filter(|value| **value >= limit).count() as u64;
+                    }
+                }
+                Err(error) => unreadable.push(error),
+            }
+        }
+        (n, unreadable)
+    }
+
     /// All rows of a small table, row group by row group; what can't be read is named in `warnings`.
     pub(super) fn read_all(&self, warnings: &mut Vec<Error>) -> Vec<RecordBatch> {
         let mut batches = Vec::new();
@@ -78,10 +102,19 @@ impl TableFile {
     }
 
     fn read_group(&self, group: usize) -> Result<Vec<RecordBatch>> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+        self.read_columns(group, None)
+    }
+
+    /// One row group; of its columns all, or one.
+    fn read_columns(&self, group: usize, column: Option<&str>) -> Result<Vec<RecordBatch>> {
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.blob.clone(),
             self.metadata.clone(),
         );
+        if let Some(column) = column {
+            let mask = ProjectionMask::columns(self.metadata.parquet_schema(), [column]);
+            builder = builder.with_projection(mask);
+        }
         let read = || {
             builder
                 .with_row_groups(vec![group])
@@ -91,6 +124,17 @@ impl TableFile {
         guarded(|| read().map_err(parquet::errors::ParquetError::from))
             .map_err(|why| self.damaged(group, why))
     }
+}
+
+/// The first compression in the file that is not read here.
+fn unsupported(metadata: &ArrowReaderMetadata) -> Option<String> {
+    let groups = metadata.metadata().row_groups();
+    let mut codecs = groups.iter().flat_map(|group| group.columns()).map(|c| c.compression());
+    codecs.find_map(|codec| match codec {
+        Compression::BROTLI(_) => Some("brotli".to_string()),
+        Compression::LZO => Some("lzo".to_string()),
+        _ => None,
+    })
 }
 
 /// Runs a piece of Parquet decoding. The decoder may panic on damaged bytes; to us that is one more kind of damage.

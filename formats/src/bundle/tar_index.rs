@@ -9,6 +9,8 @@ use std::path::Path;
 
 const BLOCK: u64 = 512;
 const MAX_FILES: usize = 1 << 20;
+/// Bytes looked through at once for the next header.
+const SKIP_BYTES: u64 = 1 << 20;
 
 /// The files of a tar.
 pub(super) struct TarIndex {
@@ -34,7 +36,13 @@ pub(super) fn index(path: &Path, blob: &Blob) -> Result<TarIndex> {
             |why: &str| Error::new(path, At::Byte(at), Kind::NotABundle(why.to_string()));
         let sum: u32 = checksum(header.as_bytes());
         if header.cksum().ok() != Some(sum) {
-            return Err(malformed("no tar header stands where one should"));
+            if found.files.is_empty() {
+                return Err(malformed("no tar header stands where one should"));
+            }
+            let Some(next) = next_header(blob, at + BLOCK) else { break };
+            found.warn_damaged(path, at, &header, next - at);
+            (at, long_name) = (next, None);
+            continue;
         }
         let size = header.entry_size().map_err(|_| malformed("unreadable length"))?;
         let data = at + BLOCK;
@@ -52,8 +60,7 @@ pub(super) fn index(path: &Path, blob: &Blob) -> Result<TarIndex> {
             found.add(path, at, &name, data, size, blob.length());
         } else if !kind.is_dir() && !kind.is_pax_global_extensions() {
             long_name = None;
-            let why = "an entry that is no plain file (a link or device) is ignored".to_string();
-            found.warnings.push(Error::new(path, At::Byte(at), Kind::NotABundle(why)));
+            found.warnings.push(Error::new(path, At::Byte(at), Kind::NotPlain));
         }
         if found.files.len() > MAX_FILES {
             return Err(malformed("more files than a bundle has"));
@@ -67,19 +74,23 @@ pub(super) fn index(path: &Path, blob: &Blob) -> Result<TarIndex> {
 impl TarIndex {
     fn add(&mut self, path: &Path, at: u64, name: &str, data: u64, size: u64, total: u64) {
         let name = name.strip_prefix("./").unwrap_or(name);
-        let mut warn = |why: String| {
-            self.warnings.push(Error::new(path, At::Byte(at), Kind::NotABundle(why)));
-        };
+        let mut warn = |kind| self.warnings.push(Error::new(path, At::Byte(at), kind));
         if !names::is_safe(name) {
-            return warn(format!("the unsafe name {name:?} is ignored"));
+            return warn(Kind::UnsafeName(name.to_string()));
         }
         if data.checked_add(size).is_none_or(|end| end > total) {
-            return warn(format!("{name} is cut short and ignored"));
+            return warn(Kind::DamagedTar(format!("{name} is cut short and ignored")));
         }
         if self.files.contains_key(name) {
-            return warn(format!("a second {name} is ignored"));
+            return warn(Kind::DuplicateName(name.to_string()));
         }
         self.files.insert(name.to_string(), (data, size));
+    }
+
+    fn warn_damaged(&mut self, path: &Path, at: u64, header: &tar::Header, n_bytes: u64) {
+        let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+        let why = format!("a damaged header, it seems of {name:?}; {n_bytes} bytes skipped");
+        self.warnings.push(Error::new(path, At::Byte(at), Kind::DamagedTar(why)));
     }
 
     /// A bundle's folder may have been packed by hand: names count from where the manifest stands.
@@ -100,6 +111,34 @@ fn header_at(blob: &Blob, at: u64) -> Option<tar::Header> {
     let mut header = tar::Header::new_old();
     blob.slice(at, BLOCK)?.reader(0).read_exact(header.as_mut_bytes()).ok()?;
     Some(header)
+}
+
+/// Where the next header stands, or the zeros that end the tar, at or behind `at`.
+fn next_header(blob: &Blob, mut at: u64) -> Option<u64> {
+    loop {
+        let length = blob.length().checked_sub(at).filter(|left| *left >= BLOCK)?.min(SKIP_BYTES);
+        let mut bytes = Vec::new();
+        blob.slice(at, length)?.reader(0).read_to_end(&mut bytes).ok()?;
+        let is_header = |block: &[u8]| match block.first_chunk::<512>() {
+            Some(block) => {
+                let header = tar::Header::from_byte_slice(block);
+                let sum = header.cksum().ok() == Some(checksum(block));
+                sum && block[257..262] == *b"ustar"
+            }
+            None => false,
+        };
+        if let Some(n) = bytes.chunks(BLOCK as usize).position(is_header) {
+            return Some(at + n as u64 * BLOCK);
+        }
+        // The end marker may be all that is left.
+        let end = 2 * BLOCK;
+        if at + length == blob.length() {
+            let tail = bytes.len().checked_sub(end as usize)?;
+            let is_end = bytes[tail..].iter().all(|byte| *byte == 0);
+            return is_end.then(|| blob.length() - end);
+        }
+        at += length - length % BLOCK;
+    }
 }
 
 fn checksum(bytes: &[u8; 512]) -> u32 {

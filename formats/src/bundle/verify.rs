@@ -1,27 +1,26 @@
 //! Is a bundle whole? Every listed file is read once and compared with the manifest. Never changes anything.
 
+use super::cross_check::cross_check;
 use super::manifest::{FileEntry, LossSum, Manifest, Reduction, Seal};
 use super::names::MANIFEST;
 use super::open::{open_file, read_manifest};
-use super::packet_file::PacketFile;
 use super::source::Source;
+use super::told::Told;
 use crate::error::{At, Error, Kind, Result};
-use crate::table::{self, capture_blocks};
+use crate::table;
 use rayon::prelude::*;
 use std::io::Read;
 use std::path::Path;
-
-/// pcapng Decryption Secrets Block.
-const SECRETS_BLOCK: u32 = 10;
 
 /// What verifying found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// The manifest.
     pub manifest: Manifest,
-    /// What is wrong: hashes, schemas, row counts, order, seal, missing files. Empty: the bundle is whole.
+    /// What is wrong: hashes, schemas, order, seal, missing and unlisted files, tables that contradict the manifest or one
+    /// another. Empty: the bundle is whole.
     pub problems: Vec<Error>,
-    /// What is odd but not wrong (unknown columns, files not listed, compression).
+    /// What is odd but not wrong (unknown tables and columns, compression).
     pub notes: Vec<Error>,
     /// Decryption-secret blocks, still in the bundle.
     pub secrets: Vec<Secret>,
@@ -68,27 +67,28 @@ pub fn verify(path: &Path) -> Result<Verification> {
         manifest,
     };
     // A pack without its end is not what was packed, even if every listed file is there.
-    let (wrong, odd): (Vec<Error>, _) =
-        found.notes.drain(..).partition(|note| matches!(note.kind, Kind::NotABundle(_)));
-    (found.problems, found.notes) = (wrong, odd);
+    let is_note = |note: &Error| matches!(note.kind, Kind::CompressedBundle | Kind::NewerMinor(_));
+    (found.notes, found.problems) = found.notes.drain(..).partition(is_note);
     found.check_seal(path);
     found.check_unlisted(&source);
     let checked: Vec<Checked> =
         found.manifest.files.par_iter().map(|entry| check_file(&source, entry)).collect();
+    let told: Vec<Told> = checked.iter().filter_map(|file| file.told.clone()).collect();
+    let is_all_told = told.len() == checked.iter().filter(|file| file.is_known).count();
     for file in checked {
         found.n_bytes += file.n_bytes;
         found.problems.extend(file.problems);
         found.notes.extend(file.notes);
         found.secrets.extend(file.secrets);
     }
+    found.problems.extend(cross_check(&source, &found.manifest, &told, is_all_told));
     Ok(found)
 }
 
 impl Verification {
     fn check_seal(&mut self, path: &Path) {
         if self.manifest.seal == Seal::Unsealed {
-            let why = "it was never sealed".to_string();
-            self.problems.push(Error::new(path, At::File, Kind::NotABundle(why)));
+            self.problems.push(Error::new(path, At::File, Kind::Unsealed));
         }
     }
 
@@ -101,8 +101,7 @@ impl Verification {
             self.manifest.files.iter().map(|file| file.path.as_str()).collect();
         for name in names.iter().filter(|name| *name != MANIFEST && !listed.contains(name.as_str()))
         {
-            let why = "not listed in the manifest".to_string();
-            self.notes.push(Error::new(source.shown(name), At::File, Kind::Note(why)));
+            self.problems.push(Error::new(source.shown(name), At::File, Kind::UnlistedFile));
         }
     }
 }
@@ -113,35 +112,35 @@ struct Checked {
     notes: Vec<Error>,
     secrets: Vec<Secret>,
     n_bytes: u64,
+    /// Whether its table is known.
+    is_known: bool,
+    /// What it says, where it could be read whole.
+    told: Option<Told>,
 }
 
 fn check_file(source: &Source, entry: &FileEntry) -> Checked {
-    let mut checked = Checked::default();
+    let mut checked =
+        Checked { is_known: table::find(&entry.table).is_some(), ..Checked::default() };
     if let Err(error) = check_hash(source, entry, &mut checked) {
         checked.problems.push(error);
         return checked;
     }
     let Some(table) = table::find(&entry.table) else {
-        let why = format!("the table `{}` is unknown to this version", entry.table);
-        checked.notes.push(Error::new(source.shown(&entry.path), At::File, Kind::Note(why)));
+        let kind = Kind::UnknownTable(entry.table.clone());
+        checked.notes.push(Error::new(source.shown(&entry.path), At::File, kind));
         return checked;
     };
     match open_file(source, entry, table) {
         Err(error) => checked.problems.push(error),
         Ok(file) => {
             if !file.unknown_columns.is_empty() {
-                let why = format!("unknown columns: {}", file.unknown_columns.join(", "));
-                checked.notes.push(Error::new(&file.path, At::File, Kind::Note(why)));
+                let kind = Kind::UnknownColumns(file.unknown_columns.join(", "));
+                checked.notes.push(Error::new(&file.path, At::File, kind));
             }
-            if table.name == capture_blocks::TABLE.name {
-                for batch in file.read_all(&mut checked.problems) {
-                    checked.secrets.extend(secrets(&entry.host, &batch));
-                }
-            }
-            if table.name == table::packets::TABLE.name {
-                let packets = PacketFile::new(0, file, std::sync::Arc::from([]), &entry.blake3);
-                checked.problems.extend(packets.order_problem());
-            }
+            let n_before = checked.problems.len();
+            let told = Told::read(entry, table, &file, &mut checked.problems);
+            checked.secrets.extend(told.secrets.iter().cloned());
+            checked.told = (checked.problems.len() == n_before).then_some(told);
         }
     }
     checked
@@ -170,14 +169,4 @@ fn check_hash(source: &Source, entry: &FileEntry, checked: &mut Checked) -> Resu
         return Err(Error::new(&shown, At::File, Kind::AlteredFile(how)));
     }
     Ok(())
-}
-
-fn secrets(host: &str, batch: &arrow::array::RecordBatch) -> Vec<Secret> {
-    let rows = capture_blocks::rows(batch).into_iter();
-    let secret = |row: capture_blocks::CaptureBlockRow| Secret {
-        host: host.to_string(),
-        source_row: row.source_row,
-        bytes: row.bytes.len() as u64,
-    };
-    rows.filter(|row| row.block_type == SECRETS_BLOCK).map(secret).collect()
 }

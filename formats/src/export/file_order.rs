@@ -26,7 +26,7 @@ pub(super) fn in_file_order(
         let row = parse(bytes);
         take(row.source_row, row.file, row.record)
     };
-    let scratch = tempfile::tempdir().map_err(|error| Error::io("the temporary folder", &error))?;
+    let scratch = tempfile::tempdir().map_err(|error| Error::no_temporary(&error))?;
     let mut spilled: Vec<PathBuf> = Vec::new();
     let mut run = Run::default();
     for file in files {

@@ -4,7 +4,7 @@
 use super::file_order::{in_file_order, unwritable};
 use super::pcapng::PcapngWriter;
 use crate::bundle::{Bundles, PacketFile};
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Kind, Result};
 use crate::frame::LinkType;
 use crate::import::Limits;
 use crate::import::chunk::CaptureInterface;
@@ -60,6 +60,7 @@ pub fn export_within(
             big_endian: false,
             n_packets: 0,
             n_blocks: 0,
+            n_unknown: 0,
         };
         let mut blocks = blocks(&captured.blocks).peekable();
         let files: Vec<&PacketFile> =
@@ -77,6 +78,11 @@ pub fn export_within(
         blocks.try_for_each(|block| output.block_or(block, &mut lost))?;
         exported.n_packets += output.n_packets;
         exported.n_blocks += output.n_blocks;
+        if output.n_unknown > 0 {
+            let why =
+                format!("{} packets of no interface of the host are left out", output.n_unknown);
+            warnings.push(Error::new(shown, At::File, Kind::UnknownInterface(why)));
+        }
         exported.warnings.append(&mut lost);
         exported.warnings.append(&mut warnings);
     }
@@ -104,6 +110,8 @@ struct Output<'a, W: Write> {
     big_endian: bool,
     n_packets: u64,
     n_blocks: u64,
+    /// Packets left out, their interface being unknown.
+    n_unknown: u64,
 }
 
 impl<W: Write> Output<'_, W> {
@@ -129,7 +137,10 @@ impl<W: Write> Output<'_, W> {
     fn packet(&mut self, interface_id: u32, record: Record<'_>) -> Result<()> {
         let row = self.interfaces.get(interface_id as usize);
         let own = row.and_then(|row| row.parent).unwrap_or(interface_id);
-        let Some(row) = self.interfaces.get(own as usize) else { return Ok(()) };
+        let Some(row) = self.interfaces.get(own as usize) else {
+            self.n_unknown += 1;
+            return Ok(());
+        };
         let place = (row.capture_file.unwrap_or(0), row.section.unwrap_or(0));
         if self.place != Some(place) {
             self.begin(place).map_err(|error| unwritable(self.shown, &error))?;

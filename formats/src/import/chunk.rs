@@ -9,7 +9,8 @@ use std::ops::Range;
 /// A packet record inside [`Chunk::bytes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordAt {
-    /// Unix nanoseconds; see [`Record::time_ns`].
+    /// Unix nanoseconds; see [`Record::time_ns`]. A simple packet block has no stamp: that of the record before it in the
+    /// file, 0 before the first stamped one.
     pub time_ns: i64,
     /// See [`Record::raw_stamp`].
     pub raw_stamp: Option<(u32, u32)>,

@@ -10,6 +10,12 @@ pub struct Count {
 }
 
 impl Count {
+    /// `n` more, from `offset` on.
+    pub(super) fn add_many(&mut self, n: u64, offset: u64) {
+        self.n += n;
+        self.first_offset.get_or_insert(offset);
+    }
+
     /// One more, at `offset`.
     #[cold]
     pub(super) fn add(&mut self, offset: u64) {
@@ -33,6 +39,10 @@ pub struct Counts {
     pub unknown_blocks: Count,
     /// Stamps that nanoseconds can't hold exactly; see [`crate::record::Record::raw_stamp`].
     pub raw_stamps: Count,
+    /// Bytes skipped because of damage; `n` counts bytes.
+    pub skipped_bytes: Count,
+    /// Simple packet blocks, which have no stamp; see [`super::chunk::RecordAt::time_ns`].
+    pub unstamped: Count,
     /// Classic records whose fraction of a second is a second or more.
     pub odd_fractions: Count,
 }

@@ -3,6 +3,8 @@
 use super::Progress;
 use super::counts::Counts;
 use super::hosts::HostToImport;
+use super::leading::Leading;
+use super::losses::Losses;
 use super::plan::{FilePlan, stem};
 use super::points::FileFacts;
 use super::reader::CaptureReader;
@@ -10,9 +12,8 @@ use super::run::{Loaded, links};
 use super::source::Source;
 use crate::bundle::manifest::CaptureEntry;
 use crate::bundle::write::Sink;
-use crate::error::{At, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::table::capture_blocks::{self, CaptureBlockRow};
-use crate::table::losses::LossRow;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -28,6 +29,7 @@ pub(super) struct Feed<'a> {
     progress: &'a dyn Fn(Progress<'_>),
     blocks: Blocks,
     current: Option<(CaptureReader, u64)>,
+    leading: Leading,
     next_file: usize,
     next_row: i64,
     pub(super) seen: Seen,
@@ -38,8 +40,7 @@ pub(super) struct Feed<'a> {
 pub(super) struct Seen {
     pub(super) files: Vec<FileFacts>,
     pub(super) captures: Vec<CaptureEntry>,
-    pub(super) losses: Vec<LossRow>,
-    pub(super) warnings: Vec<Error>,
+    pub(super) losses: Losses,
     pub(super) n_bytes: u64,
     pub(super) n_blocks: u64,
 }
@@ -61,6 +62,7 @@ impl<'a> Feed<'a> {
             progress,
             blocks,
             current: None,
+            leading: Leading::default(),
             next_file: 0,
             next_row: 0,
             seen,
@@ -77,12 +79,16 @@ impl<'a> Feed<'a> {
                 self.open()?;
                 continue;
             };
-            match reader.next_chunk(self.chunk_bytes) {
+            let next = reader.next_chunk(self.chunk_bytes);
+            self.seen.n_bytes += reader.position() - *before;
+            *before = reader.position();
+            match next {
                 Ok(Some(mut chunk)) => {
                     let file = self.next_file as u32 - 1;
+                    let (host, stdin_start) = (self.host, self.stdin_start);
+                    let plan = &host.files[self.next_file - 1].1;
+                    self.leading.settle(&mut chunk, || reread(plan, stdin_start));
                     let base = self.next_row;
-                    self.seen.n_bytes += reader.position() - *before;
-                    *before = reader.position();
                     let others = std::mem::take(&mut chunk.others);
                     let last = |ordinal: Option<u64>| ordinal.map_or(0, |ordinal| ordinal + 1);
                     let n_rows = last(chunk.records.last().map(|record| record.ordinal))
@@ -154,7 +160,10 @@ impl<'a> Feed<'a> {
             }
             // A name mistyped is not damage: the user would not want half of what was asked for.
             Err(error) if matches!(error.kind, Kind::Io(_)) => return Err(error),
-            Err(error) => self.note_damage(&entry.name, error),
+            Err(error) => {
+                self.seen.losses.damaged(&entry.name, error);
+                self.seen.losses.close(&entry.name, &plan.path, &Counts::default());
+            }
         }
         self.seen.captures.push(entry);
         self.seen.files.push(facts);
@@ -175,51 +184,25 @@ impl<'a> Feed<'a> {
         self.seen.files[file].interfaces = reader.interfaces().to_vec();
         let entry = &self.seen.captures[file];
         self.next_row += entry.n_rows;
-        let odd = odd(&entry.name, reader.counts());
-        self.seen.losses.extend(odd);
+        self.leading = Leading::default();
+        let path = &self.host.files[file].1.path;
+        self.seen.losses.close(&entry.name, path, reader.counts());
     }
 
     fn damaged(&mut self, error: Error) {
-        let name = self.seen.captures[self.next_file - 1].name.clone();
-        self.note_damage(&name, error);
-        self.close();
-    }
-
-    fn note_damage(&mut self, name: &str, error: Error) {
-        let first_offset = match error.at {
-            At::Byte(offset) => i64::try_from(offset).ok(),
-            _ => None,
-        };
-        self.seen.losses.push(LossRow {
-            source: name.to_string(),
-            cause: error.kind.name().to_string(),
-            count: 1,
-            first_offset,
-            ..LossRow::default()
-        });
-        self.seen.warnings.push(error);
+        let name = &self.seen.captures[self.next_file - 1].name;
+        self.seen.losses.damaged(name, error);
     }
 }
 
-/// Rows for what the reader found odd.
-fn odd(name: &str, counts: &Counts) -> Vec<LossRow> {
-    let causes = [
-        ("out-of-range-interface", counts.out_of_range_interface),
-        ("zero-length", counts.zero_length),
-        ("over-long", counts.over_long),
-        ("malformed-block", counts.malformed_blocks),
-        ("unknown-block", counts.unknown_blocks),
-        ("raw-stamp", counts.raw_stamps),
-        ("odd-fraction", counts.odd_fractions),
-    ];
-    let row = |(cause, count): (&str, super::counts::Count)| LossRow {
-        source: name.to_string(),
-        cause: cause.to_string(),
-        count: i64::try_from(count.n).unwrap_or(i64::MAX),
-        first_offset: count.first_offset.and_then(|offset| i64::try_from(offset).ok()),
-        ..LossRow::default()
-    };
-    causes.into_iter().filter(|(_, count)| count.n > 0).map(row).collect()
+/// Opens a capture once more; of standard input only what was kept of its beginning.
+fn reread(plan: &FilePlan, stdin_start: &[u8]) -> Option<Result<CaptureReader>> {
+    if plan.path == Path::new("-") {
+        let start = Cursor::new(stdin_start.to_vec());
+        return Some(Source::from_reader("-", start).and_then(CaptureReader::new));
+    }
+    // Reading a pipe again would take from what is still to come.
+    plan.path.is_file().then(|| CaptureReader::open(&plan.path))
 }
 
 /// The capture_blocks table, written as it comes.

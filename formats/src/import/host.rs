@@ -126,10 +126,11 @@ impl Sums {
         }
         for clock in &examined.clocks {
             let sum = self.clocks.entry((clock.file, clock.interface)).or_default();
-            let stepped = sum.last_ns.is_some_and(|last| clock.first_ns < last);
-            sum.n_backwards += clock.n_backwards + i64::from(stepped);
+            sum.n_backwards += clock.n_backwards;
             sum.n_unknown_link += clock.n_unknown_link;
-            sum.last_ns = Some(clock.last_ns);
+            let Some((first_ns, last_ns)) = clock.range_ns else { continue };
+            sum.n_backwards += i64::from(sum.last_ns.is_some_and(|last| first_ns < last));
+            sum.last_ns = Some(last_ns);
         }
     }
 
@@ -221,7 +222,7 @@ fn losses(seen: &mut Seen, sums: &Sums, rows: &[InterfaceRow], lookup: &Lookup) 
     let mut add = |row: &InterfaceRow, cause: &str, count: i64| {
         let file = row.capture_file.and_then(|file| seen.captures.get(file as usize));
         if count > 0 {
-            seen.losses.push(LossRow {
+            seen.losses.rows.push(LossRow {
                 source: file.map(|file| file.name.clone()).unwrap_or_default(),
                 cause: cause.to_string(),
                 count,
@@ -251,8 +252,8 @@ fn write_small_tables(
     let no_clock = RecordBatch::new_empty(table::clock::TABLE.schema());
     bundle.table(&table::clock::TABLE, &host.folder, &no_clock)?;
     bundle.table(&table::interfaces::TABLE, &host.folder, &table::interfaces::batch(rows))?;
-    bundle.table(&table::losses::TABLE, &host.folder, &table::losses::batch(&seen.losses))?;
-    seen.losses.iter().for_each(|loss| bundle.lost(&host.folder, &loss.cause, loss.count));
+    bundle.table(&table::losses::TABLE, &host.folder, &table::losses::batch(&seen.losses.rows))?;
+    seen.losses.rows.iter().for_each(|loss| bundle.lost(&host.folder, &loss.cause, loss.count));
     bundle.manifest.hosts.push(HostEntry {
         id: host.id.clone(),
         name: host.name.clone(),
@@ -265,6 +266,6 @@ fn write_small_tables(
 impl Imported {
     /// The damage that left nothing of the host.
     pub(super) fn first_error(&self) -> Option<&Error> {
-        self.seen.warnings.first().filter(|_| self.n_packets == 0 && self.seen.n_blocks == 0)
+        self.seen.losses.warnings.first().filter(|_| self.n_packets == 0 && self.seen.n_blocks == 0)
     }
 }

@@ -1,5 +1,6 @@
 //! Captures → bundle. Never decodes by itself (`frame` does) and never overwrites without being told.
 
+mod chain;
 pub mod chunk;
 pub mod counts;
 mod encode;
@@ -7,6 +8,8 @@ mod feed;
 mod host;
 mod hosts;
 pub(crate) mod interface_block;
+mod leading;
+pub mod losses;
 mod mapped;
 pub(crate) mod merge;
 pub mod options;
@@ -16,10 +19,12 @@ pub mod plan;
 mod points;
 pub mod reader;
 pub(crate) mod run;
+mod skip;
 pub mod source;
 pub(crate) mod spill;
 pub mod ticks;
 
+pub use losses::Counted;
 pub use plan::{FilePlan, HostPlan, ImportPlan, Word};
 
 use crate::bundle::write::BundleWriter;
@@ -78,6 +83,8 @@ pub struct ImportSummary {
     pub n_spilled_runs: u64,
     /// Damage in the captures; what preceded it is in the bundle.
     pub warnings: Vec<Error>,
+    /// What was lost or odd, by host, capture and cause; the warnings' causes too.
+    pub losses: Vec<Counted>,
 }
 
 /// Whose clock stamps what.
@@ -118,6 +125,7 @@ pub fn import_within(
         n_bytes: 0,
         n_spilled_runs: 0,
         warnings: Vec::new(),
+        losses: Vec::new(),
     };
     let mut unreadable = Vec::new();
     for host in &hosts {
@@ -128,7 +136,8 @@ pub fn import_within(
         summary.n_blocks += imported.seen.n_blocks;
         summary.n_bytes += imported.seen.n_bytes;
         summary.n_spilled_runs += imported.n_spilled;
-        summary.warnings.extend(imported.seen.warnings);
+        summary.losses.extend(losses::counted(&host.name, &imported.seen.losses.rows));
+        summary.warnings.extend(imported.seen.losses.warnings);
     }
     if unreadable.len() == hosts.len()
         && let Some(first) = unreadable.into_iter().next()

@@ -10,12 +10,12 @@ use crate::record::BlockKind;
 
 /// Longest block read; the frame of a packet is far shorter, name resolution and secrets too.
 const LARGEST_BLOCK: u32 = 64 * 1024 * 1024;
-const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-const INTERFACE_DESCRIPTION: u32 = 1;
-const OBSOLETE_PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
+pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const OBSOLETE_PACKET: u32 = 2;
+pub(super) const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 /// Name resolution, systemd journal, decryption secrets, custom blocks: kept, and not counted as unknown.
 const KEPT_BLOCKS: [u32; 5] = [4, 9, 10, 0x0bad, 0x4000_0bad];
 
@@ -63,6 +63,11 @@ pub(crate) fn byte_order(magic: &[u8]) -> Option<bool> {
     }
 }
 
+/// Whether blocks of this type are expected.
+pub(super) fn is_known(block_type: u32) -> bool {
+    matches!(block_type, SECTION_HEADER | 1..=6) || KEPT_BLOCKS.contains(&block_type)
+}
+
 impl Pcapng {
     /// Takes all whole blocks off the start of `bytes`, which stand at `offset` of the file.
     pub(super) fn scan(
@@ -91,6 +96,49 @@ impl Pcapng {
             }
             at += block.len();
         }
+    }
+
+    /// The current section's byte order.
+    pub(super) fn big_endian(&self) -> bool {
+        self.big_endian
+    }
+
+    /// The number at `at`, if it is there.
+    pub(super) fn word_at(&self, bytes: &[u8], at: usize) -> Option<u32> {
+        Some(u32_of(*bytes.get(at..)?.first_chunk()?, self.big_endian))
+    }
+
+    /// Whether the damaged block is the header of a section that can't be read at all: of another version.
+    pub(super) fn is_foreign_section(&self, block: &[u8]) -> bool {
+        let order = block.get(8..12).and_then(byte_order);
+        let major = block.get(12..14).map(|major| [major[0], major[1]]);
+        let (Some(order), Some(major)) = (order, major) else { return false };
+        self.word_at(block, 0) == Some(SECTION_HEADER) && u16_of(major, order) != 1
+    }
+
+    /// What can still be learnt of a damaged block, cut where reading goes on. An interface whose description has a wrong
+    /// length is declared all the same, or those after it would be taken for it; a section has begun.
+    pub(super) fn learn(&mut self, block: &[u8], seen: &mut Seen) {
+        match self.word_at(block, 0) {
+            Some(SECTION_HEADER) => {
+                let order = block.get(8..12).and_then(byte_order);
+                self.begin_section(order.unwrap_or(self.big_endian), seen);
+            }
+            Some(INTERFACE_DESCRIPTION) => {
+                let body = block.get(8..block.len().saturating_sub(4)).unwrap_or_default();
+                if let Some(found) = interface_block::description(body, self.big_endian) {
+                    self.declare(found, seen);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_section(&mut self, big_endian: bool, seen: &Seen) {
+        self.big_endian = big_endian;
+        self.n_sections += 1;
+        self.first_interface = seen.interfaces.len();
+        self.ticks.clear();
     }
 
     /// The whole block `rest` begins with, its lengths checked. A section header sets the byte order.
@@ -169,8 +217,12 @@ impl Pcapng {
         }
         let (time_ns, raw_stamp) = match head.stamp {
             Some((high, low)) => ticks.to_ns(high, low),
-            None => (0, None),
+            None => {
+                seen.counts.unstamped.add(offset);
+                (seen.last_ns, None)
+            }
         };
+        seen.last_ns = time_ns;
         if raw_stamp.is_some() {
             seen.counts.raw_stamps.add(offset);
         }
@@ -272,9 +324,7 @@ impl Pcapng {
         if major != 1 {
             return Err(Stop::Malformed(format!("a section of pcapng version {major}")));
         }
-        self.n_sections += 1;
-        self.first_interface = seen.interfaces.len();
-        self.ticks.clear();
+        self.begin_section(self.big_endian, seen);
         Ok(())
     }
 

@@ -89,11 +89,12 @@ pub(super) fn rows(
     for (number, file) in files.iter().enumerate() {
         let number = number as u32;
         let mut found = Vec::new();
+        let n_nameless = file.interfaces.iter().filter(|other| other.name.is_empty()).count();
         for (index, declared) in file.interfaces.iter().enumerate() {
             let key = PointKey { file: number, interface: index as u32, cooked: None };
             let own = rows.len() as u32;
-            let row =
-                capture_row(file, declared, key, facts.get(&key).copied().unwrap_or_default());
+            let of_key = facts.get(&key).copied().unwrap_or_default();
+            let row = capture_row(file, declared, key, of_key, n_nameless);
             let all = range_of(facts, key);
             let point = same.find(&row, !declared.name.is_empty() || file.interface.is_some(), all);
             rows.push(InterfaceRow { interface_id: own, point, ..row });
@@ -119,13 +120,13 @@ fn capture_row(
     declared: &CaptureInterface,
     key: PointKey,
     facts: PointFacts,
+    n_nameless: usize,
 ) -> InterfaceRow {
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let fallback = || {
         let name = file.interface.as_ref().unwrap_or(&file.stem);
-        let nameless = file.interfaces.iter().filter(|other| other.name.is_empty()).count();
-        if nameless > 1 { format!("{name}.{}", key.interface) } else { name.clone() }
+        if n_nameless > 1 { format!("{name}.{}", key.interface) } else { name.clone() }
     };
     InterfaceRow {
         capture_file: Some(key.file),

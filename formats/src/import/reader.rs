@@ -18,28 +18,30 @@ const LARGEST_TARGET: usize = 1 << 30;
 
 /// Reads one capture file: classic pcap or pcapng, plain, gzip or zstd.
 pub struct CaptureReader {
-    source: Source,
+    pub(super) source: Source,
     /// Gives the bytes in place of `source` where the file may be mapped.
-    mapped: Option<Mapped>,
-    format: Format,
-    seen: Seen,
+    pub(super) mapped: Option<Mapped>,
+    pub(super) format: Format,
+    pub(super) seen: Seen,
     /// Bytes read but not yet handed out: the start of a record.
-    pending: Vec<u8>,
+    pub(super) pending: Bytes,
     /// Where `pending` begins in the decompressed file.
-    position: u64,
-    state: State,
+    pub(super) position: u64,
+    pub(super) state: State,
     /// A classic capture's file header, byte for byte.
     pcap_header: Option<[u8; pcap::FILE_HEADER_BYTES]>,
 }
 
-enum Format {
+pub(super) enum Format {
     Pcap(Pcap),
     Pcapng(Pcapng),
 }
 
-enum State {
+pub(super) enum State {
     Reading,
-    /// What is wrong behind the chunk just given.
+    /// What is wrong behind the chunk just given; reading may go on behind it.
+    Damaged(Kind),
+    /// What is wrong behind the chunk just given; nothing can be read behind it.
     Failed(Error),
     Ended,
 }
@@ -49,6 +51,8 @@ enum State {
 pub(super) struct Seen {
     pub(super) interfaces: Vec<CaptureInterface>,
     pub(super) counts: Counts,
+    /// The time of the pcapng record before, 0 if there was none.
+    pub(super) last_ns: i64,
     ordinal: u64,
 }
 
@@ -108,7 +112,7 @@ impl CaptureReader {
             mapped: None,
             format,
             seen,
-            pending,
+            pending: pending.into(),
             position: position as u64,
             state,
             pcap_header,
@@ -137,12 +141,14 @@ impl CaptureReader {
 
     /// The next whole records and blocks: about `target_bytes` of them, at least one. None at the file's end.
     ///
-    /// Whatever precedes damage is given first; the call after that returns the error, and later ones none.
+    /// Whatever precedes damage is given first; the call after that returns the error, and later ones what stands behind it,
+    /// if a place is found where reading can go on.
     /// Memory is bounded by `target_bytes` and one record.
     pub fn next_chunk(&mut self, target_bytes: usize) -> Result<Option<Chunk>> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Ended => Ok(None),
             State::Failed(error) => Err(error),
+            State::Damaged(kind) => Err(self.skip(kind)),
             State::Reading => {
                 let target = target_bytes.clamp(1, LARGEST_TARGET);
                 let chunk = match self.mapped.take() {
@@ -152,6 +158,7 @@ impl CaptureReader {
                 if chunk.records.is_empty() && chunk.others.is_empty() {
                     return match std::mem::replace(&mut self.state, State::Ended) {
                         State::Failed(error) => Err(error),
+                        State::Damaged(kind) => Err(self.skip(kind)),
                         _ => Ok(None),
                     };
                 }
@@ -162,14 +169,14 @@ impl CaptureReader {
 
     /// Fills and scans until there is a record or the file ends, and sets the state for the call after.
     fn read_chunk(&mut self, target: usize) -> Chunk {
-        let (mut bytes, mut chunk) = (std::mem::take(&mut self.pending), Chunk::default());
-        let mut want = target;
-        // At once, or growing would copy what was read; pages not filled cost nothing.
-        bytes.reserve_exact(target.saturating_sub(bytes.len()));
+        // What was read while looking for a place to go on is not read or copied again.
+        let (mut want, mut chunk) =
+            (target.min(self.pending.len().max(target / 2)), Chunk::default());
         loop {
-            let read = fill(&mut self.source, &mut bytes, want);
+            let read = self.fill_pending(want, target);
+            let bytes = self.pending.clone();
             let at_end = read.is_err() || bytes.len() < want;
-            let scan = self.scan(&bytes, &mut chunk);
+            let scan = self.scan(&bytes, at_end, &mut chunk);
             match scan.stop {
                 // Less than the target can't be missing: all of that was there.
                 Stop::Need(needed) if scan.end == 0 && !at_end => {
@@ -177,13 +184,27 @@ impl CaptureReader {
                 }
                 stop => {
                     self.state = self.state_after(scan.end, stop, read, at_end, bytes.len());
-                    self.pending = bytes.split_off(scan.end);
+                    self.pending = bytes.slice(scan.end..);
                     self.position += scan.end as u64;
-                    chunk.bytes = bytes.into();
+                    chunk.bytes = bytes.slice(..scan.end);
                     return chunk;
                 }
             }
         }
+    }
+
+    /// Reads until `want` bytes are pending, or the file ends; if it has to read at all, until they are `target`.
+    pub(super) fn fill_pending(&mut self, want: usize, target: usize) -> std::io::Result<()> {
+        if self.pending.len() >= want {
+            return Ok(());
+        }
+        let want = want.max(target);
+        // At once, or growing would copy what was read; pages not filled cost nothing.
+        let mut bytes = Vec::with_capacity(target.max(self.pending.len()));
+        bytes.extend_from_slice(&self.pending);
+        let read = fill(&mut self.source, &mut bytes, want);
+        self.pending = bytes.into();
+        read
     }
 
     /// As `read_chunk`, from the mapped file.
@@ -195,7 +216,7 @@ impl CaptureReader {
                 Err(error) => (Bytes::new(), Err(error)),
             };
             let at_end = read.is_err() || bytes.len() < want;
-            let scan = self.scan(&bytes, &mut chunk);
+            let scan = self.scan(&bytes, at_end, &mut chunk);
             match scan.stop {
                 Stop::Need(needed) if scan.end == 0 && !at_end => {
                     want = needed.max(bytes.len() + 1);
@@ -211,10 +232,10 @@ impl CaptureReader {
         }
     }
 
-    fn scan(&mut self, bytes: &[u8], chunk: &mut Chunk) -> Scan {
+    fn scan(&mut self, bytes: &[u8], at_end: bool, chunk: &mut Chunk) -> Scan {
         let Chunk { records, others, .. } = chunk;
         match &mut self.format {
-            Format::Pcap(pcap) => pcap.scan(bytes, self.position, &mut self.seen, records),
+            Format::Pcap(pcap) => pcap.scan(bytes, self.position, at_end, &mut self.seen, records),
             Format::Pcapng(pcapng) => {
                 pcapng.scan(bytes, self.position, &mut self.seen, records, others)
             }
@@ -230,14 +251,13 @@ impl CaptureReader {
         at_end: bool,
         length: usize,
     ) -> State {
-        let record_at = At::Byte(self.position + end as u64);
         let (at, kind) = match (stop, read) {
-            (Stop::Malformed(why), _) => (record_at, Kind::MalformedCapture(why)),
+            (Stop::Malformed(why), _) => return State::Damaged(Kind::MalformedCapture(why)),
             (Stop::Need(_), Err(error)) => {
                 (At::Byte(self.position + length as u64), self.source.error_kind(&error))
             }
             (Stop::Need(_), Ok(())) if at_end && end < length => {
-                (record_at, Kind::TruncatedCapture)
+                return State::Damaged(Kind::TruncatedCapture);
             }
             (Stop::Need(_), Ok(())) if at_end => return State::Ended,
             (Stop::Need(_), Ok(())) => return State::Reading,
@@ -264,6 +284,11 @@ impl Seen {
             self.counts.over_long.add(offset);
         }
     }
+}
+
+/// Whether a file that begins so is a capture.
+pub(crate) fn is_capture(start: &[u8]) -> bool {
+    format(start).is_ok()
 }
 
 /// What the file's first bytes are, and how many of them are spent.

@@ -4,7 +4,7 @@ use super::chunk::{CaptureInterface, Chunk};
 use super::points::{PointFacts, PointKey};
 use crate::frame::{self, LinkType};
 use crate::packet::flow_hash;
-use crate::record::Record;
+use crate::record::{BlockKind, Record};
 use bytes::Bytes;
 use rayon::prelude::*;
 use std::mem::size_of;
@@ -89,8 +89,8 @@ pub(super) struct Examined {
 pub(super) struct ClockFacts {
     pub(super) file: u32,
     pub(super) interface: u32,
-    pub(super) first_ns: i64,
-    pub(super) last_ns: i64,
+    /// First and last stamp; simple packet blocks have none of their own.
+    pub(super) range_ns: Option<(i64, i64)>,
     /// Stamps earlier than the one before.
     pub(super) n_backwards: i64,
     /// Frames of a link type not decoded here.
@@ -142,7 +142,8 @@ impl Loaded {
                 interface: at.interface,
                 cooked: headers.interface_index,
             };
-            found.count(key, at.time_ns, link, &mut point_at, &mut clock_at);
+            let stamped = at.kind != BlockKind::Simple;
+            found.count(key, (at.time_ns, stamped), link, &mut point_at, &mut clock_at);
         }
         found
     }
@@ -153,7 +154,7 @@ impl Examined {
     fn count(
         &mut self,
         key: PointKey,
-        time_ns: i64,
+        (time_ns, stamped): (i64, bool),
         link: LinkType,
         point_at: &mut usize,
         clock_at: &mut usize,
@@ -172,8 +173,7 @@ impl Examined {
                 self.clocks.push(ClockFacts {
                     file: key.file,
                     interface: key.interface,
-                    first_ns: time_ns,
-                    last_ns: time_ns,
+                    range_ns: None,
                     n_backwards: 0,
                     n_unknown_link: 0,
                 });
@@ -181,9 +181,12 @@ impl Examined {
             });
         }
         let clock = &mut self.clocks[*clock_at];
-        clock.n_backwards += i64::from(time_ns < clock.last_ns);
         clock.n_unknown_link += i64::from(matches!(link, LinkType::Other(_)));
-        clock.last_ns = time_ns;
+        if stamped {
+            let (first, last) = clock.range_ns.unwrap_or((time_ns, time_ns));
+            clock.n_backwards += i64::from(time_ns < last);
+            clock.range_ns = Some((first, time_ns));
+        }
     }
 
     /// Gives the keys away; they name their chunk by its place in the run.

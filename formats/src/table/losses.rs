@@ -27,6 +27,16 @@ pub const TABLE: Table = Table {
     ],
 };
 
+/// Causes that leave nothing out: what was met is kept as it stood, and a note is enough. Every other cause, those of other
+/// versions too, is damage.
+pub const NOTES: [&str; 5] =
+    ["clock-backwards", "over-long", "raw-stamp", "unknown-block", "zero-length"];
+
+/// Whether `cause` means that something is missing, doubtful or unusable.
+pub fn is_damage(cause: &str) -> bool {
+    !NOTES.contains(&cause)
+}
+
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LossRow {

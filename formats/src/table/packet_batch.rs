@@ -77,7 +77,7 @@ impl PacketBatch {
     /// Row `row` (below [`PacketBatch::len`]). Its payload is empty when frames were not read.
     #[inline]
     pub fn packet(&self, row: usize) -> Packet<'_> {
-        let point = self.points[self.interface_id.value(row) as usize];
+        let point = self.points[self.point(row)];
         let headers = self.headers(row, point);
         Packet {
             time_ns: self.time_ns.value(row),
@@ -150,10 +150,15 @@ impl PacketBatch {
         read.checked()
     }
 
+    /// Where the row's point stands: a number beyond all of them means the last, which is the unknown one then.
+    #[inline]
+    fn point(&self, row: usize) -> usize {
+        (self.interface_id.value(row) as usize).min(self.points.len() - 1)
+    }
+
     fn checked(self) -> Result<PacketBatch, String> {
-        let highest = self.interface_id.values().iter().copied().max().unwrap_or(0) as usize;
-        if self.n_rows > 0 && highest >= self.points.len() {
-            return Err(format!("{}.interface_id {highest} is no interface", packets::TABLE.name));
+        if self.n_rows > 0 && self.points.is_empty() {
+            return Err(format!("{}.interface_id: there is no interface", packets::TABLE.name));
         }
         Ok(self)
     }

@@ -21,7 +21,9 @@ fn check_length(snap: u32, captured: u32, expected: Kind) {
 #[test]
 fn implausible_lengths_are_malformed() {
     let malformed = |length: u32| {
-        let why = format!("a record of {length} bytes, longer than the snap length");
+        let why = format!(
+            "a record of {length} bytes, longer than the snap length; the rest is skipped, 116 bytes"
+        );
         Kind::MalformedCapture(why)
     };
     check_length(65_535, 262_144, Kind::TruncatedCapture);

@@ -107,7 +107,7 @@ impl Interface {
 pub(crate) fn pcapng(seed: u64) -> File {
     let mut dice = Dice(seed);
     let mut file = File::default();
-    let mut first_interface = 0;
+    let (mut first_interface, mut last_ns) = (0, 0);
     for section in 0..1 + dice.below(3) as u32 {
         let order = Order { big: dice.below(2) == 1 };
         let mut body = vec![];
@@ -121,8 +121,14 @@ pub(crate) fn pcapng(seed: u64) -> File {
         let head = [order.u32(0x1a2b_3c4d), order.u16(1), order.u16(0), order.u64(length)].concat();
         let head = [head, order.option(4, b"generator"), vec![0; 4]].concat();
         push(&mut file, order.block(0x0a0d_0d0a, head), other(section, 0x0a0d_0d0a));
-        for (bytes, item, interface) in body {
+        for (bytes, mut item, interface) in body {
             first_interface += u32::from(interface.is_some());
+            match &mut item {
+                // No stamp of its own: the one before.
+                Item::Record { kind: BlockKind::Simple, time_ns, .. } => *time_ns = last_ns,
+                Item::Record { time_ns, .. } => last_ns = *time_ns,
+                Item::Other { .. } => {}
+            }
             push(&mut file, bytes, item);
         }
     }

@@ -14,7 +14,10 @@ pub(crate) struct Found {
     pub(crate) items: Vec<Item>,
     /// Bytes of the blocks that are no records.
     pub(crate) others: Vec<Vec<u8>>,
+    /// The first error.
     pub(crate) error: Option<Error>,
+    /// Bytes skipped because of damage.
+    pub(crate) n_skipped: u64,
 }
 
 pub(crate) fn open(bytes: Vec<u8>) -> Result<CaptureReader, Error> {
@@ -31,10 +34,12 @@ pub(crate) fn read(bytes: &[u8], target: usize) -> Found {
     loop {
         match reader.next_chunk(target) {
             Ok(Some(chunk)) => take(&chunk, &mut found),
-            Ok(None) => return found,
+            Ok(None) => {
+                found.n_skipped = reader.counts().skipped_bytes.n;
+                return found;
+            }
             Err(error) => {
-                assert_eq!(found.error, None);
-                found.error = Some(error);
+                found.error.get_or_insert(error);
             }
         }
     }

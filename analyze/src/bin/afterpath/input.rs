@@ -10,7 +10,6 @@ use afterpath::link::Evidence;
 use afterpath::pipeline::{self, Config};
 use afterpath::report::quantity::plural;
 use afterpath_formats::bundle::Bundles;
-use afterpath_formats::error::Kind;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -99,7 +98,7 @@ fn distinct(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// What opening found missing or damaged, as losses by file; what is only worth a note is none.
 fn damage(bundles: &Bundles, paths: &[PathBuf]) -> Vec<Loss> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for warning in bundles.warnings.iter().filter(|w| !matches!(w.kind, Kind::Note(_))) {
+    for warning in bundles.warnings.iter().filter(|w| !w.kind.is_note()) {
         let cause = format!("{DAMAGED}{}", warning.kind.name());
         *counts.entry((place(&warning.path, paths), cause)).or_default() += 1;
     }
@@ -119,8 +118,12 @@ fn place(file: &Path, paths: &[PathBuf]) -> String {
 
 /// An error under `--strict` when something was damaged or lost.
 pub(crate) fn check_strict(input: &Input, strict: bool) -> Result<()> {
-    let losses = input.analysis.losses.iter();
-    let n_lost = losses.filter(|loss| !loss.is_other_traffic() && !loss.is_damage()).count();
+    let counts = |loss: &&Loss| {
+        !loss.is_other_traffic()
+            && !loss.is_damage()
+            && afterpath_formats::table::losses::is_damage(&loss.cause)
+    };
+    let n_lost = input.analysis.losses.iter().filter(counts).count();
     if !strict || (n_lost == 0 && input.n_warnings == 0) {
         return Ok(());
     }

@@ -39,8 +39,10 @@ impl Staging {
         let parent =
             target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut unfinished = lock(&UNFINISHED);
+        // A name may be as long as the file system allows; this one is longer.
+        let beginning: String = name.to_string_lossy().chars().take(32).collect();
         let folder = tempfile::Builder::new()
-            .prefix(&format!(".{}.", name.to_string_lossy()))
+            .prefix(&format!(".{beginning}."))
             .suffix(".partial")
             .tempdir_in(parent)
             .map_err(|error| unwritable(target, &error))?
@@ -53,6 +55,23 @@ impl Staging {
     /// Where to write the output, file or directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.join(self.target.file_name().unwrap_or_default())
+    }
+
+    /// An error about the output, or a file in it, with the name it will have: that of the staging means nothing.
+    pub(crate) fn renamed(
+        &self,
+        mut error: afterpath_formats::error::Error,
+    ) -> afterpath_formats::error::Error {
+        if let Ok(below) = error.path.strip_prefix(self.path()) {
+            // `join` of nothing would append a slash.
+            error.path = match below.as_os_str().is_empty() {
+                true => self.target.clone(),
+                false => self.target.join(below),
+            };
+        } else if error.path.starts_with(&self.folder) {
+            error.path = self.target.clone();
+        }
+        error
     }
 
     /// Moves the output into its place.

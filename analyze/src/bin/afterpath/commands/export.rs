@@ -108,14 +108,14 @@ fn parquet(a: &Export, strict: bool) -> Result<()> {
     let input = input::read(&a.bundles, &a.analyzed)?;
     let staging = Staging::of(Output::Tables, &a.output, a.force, &a.bundles)?;
     let folder = staging.path();
-    std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir(&folder).with_context(|| a.output.display().to_string())?;
     let progress = Progress::begin("writing tables");
     let names = Names::of(&input.analysis);
     for table in TABLES {
         progress.now(&format!("writing {}", table.name));
-        let file = folder.join(format!("{}.parquet", table.name));
-        write_table(table, &input.analysis, &names, &file)
-            .with_context(|| file.display().to_string())?;
+        let file = format!("{}.parquet", table.name);
+        write_table(table, &input.analysis, &names, &folder.join(&file))
+            .with_context(|| a.output.join(&file).display().to_string())?;
     }
     drop(progress);
     staging.commit()?;

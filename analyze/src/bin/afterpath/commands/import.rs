@@ -4,13 +4,13 @@ use super::report::to_stdout;
 use crate::arguments::Import;
 use crate::failure::Failure;
 use crate::staging::Staging;
-use crate::terminal::{Progress, warn};
+use crate::terminal::{Progress, note, warn};
 use afterpath::report::harmless::harmless;
 use afterpath::report::quantity;
 use afterpath_formats::import::{self, ImportPlan, ImportSummary, Word};
 use anyhow::Result;
 use clap::ArgMatches;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files, `--host` and `--netns` in the order they were given.
 pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
@@ -27,25 +27,60 @@ pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
 pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
     // Written into a staging of our own, so that Ctrl-C removes it.
     let output: PathBuf = a.output.components().collect();
+    check_output(&output)?;
     ImportPlan::parse(words, &output)?;
     let staging = Staging::beside(&output, a.force)?;
     let mut plan = ImportPlan::parse(words, staging.path())?;
     (plan.same_clock, plan.clock_per_interface) = (a.same_clock, a.clock_per_interface);
     let progress = Progress::begin("importing");
-    let summary = import::import(&plan, &|p| progress.now(&shown(p)))?;
+    let imported = import::import(&plan, &|p| progress.now(&shown(p)));
+    let mut summary = imported.map_err(|error| staging.renamed(error))?;
+    summary.warnings = summary.warnings.into_iter().map(|w| staging.renamed(w)).collect();
     drop(progress);
     staging.commit()?;
     summary.warnings.iter().for_each(warn);
+    notes(&summary).iter().for_each(|text| note(text));
     to_stdout(|out| {
         let text = if a.json { json(&summary, &output) } else { sentence(&summary, &output) };
         Ok(writeln!(out, "{text}")?)
     })?;
-    match summary.warnings.len() {
-        n if n > 0 && strict => {
-            Err(Failure::new("strict", format!("{n} warnings, which --strict forbids")).into())
-        }
-        _ => Ok(()),
+    let damage = summary.losses.iter().filter(|loss| loss.is_damage).count();
+    if strict && damage + summary.warnings.len() > 0 {
+        let text = format!(
+            "{} and {} of damage, which --strict forbids",
+            quantity::plural(summary.warnings.len() as u64, "warning"),
+            quantity::plural(damage as u64, "cause")
+        );
+        return Err(Failure::new("strict", text).into());
     }
+    Ok(())
+}
+
+/// What was counted and not told by a warning already, a line each.
+fn notes(summary: &ImportSummary) -> Vec<String> {
+    let told = |cause: &str| summary.warnings.iter().any(|warning| warning.kind.name() == cause);
+    let hosts_of = |source: &str| {
+        let of = summary.losses.iter().filter(|loss| loss.source == source);
+        of.map(|loss| &loss.host).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let note = |loss: &import::Counted| {
+        let count = quantity::count(u64::try_from(loss.count).unwrap_or(0));
+        let host = match hosts_of(&loss.source) {
+            0 | 1 => String::new(),
+            _ => format!(" of {}", loss.host),
+        };
+        format!("note: {count} × {} ({}{host})", loss.cause, loss.source)
+    };
+    summary.losses.iter().filter(|loss| !told(&loss.cause)).map(note).collect()
+}
+
+/// A bundle is a directory: no stream, and not in the place of a file.
+fn check_output(output: &Path) -> Result<()> {
+    if output == Path::new("-") {
+        let text = "a bundle is a directory and can't go to stdout; name one with -o";
+        return Err(Failure::usage("bad-arguments", text).into());
+    }
+    Ok(())
 }
 
 fn shown(progress: import::Progress<'_>) -> String {
@@ -78,7 +113,19 @@ fn json(summary: &ImportSummary, output: &std::path::Path) -> String {
         "n_packets": summary.n_packets,
         "n_blocks": summary.n_blocks,
         "n_bytes": summary.n_bytes,
+        "losses": summary.losses.iter().map(loss).collect::<Vec<_>>(),
         "warnings": summary.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
     .to_string()
+}
+
+fn loss(loss: &import::Counted) -> serde_json::Value {
+    serde_json::json!({
+        "host": loss.host,
+        "source": loss.source,
+        "cause": loss.cause,
+        "count": loss.count,
+        "first_offset": loss.first_offset,
+        "is_damage": loss.is_damage,
+    })
 }

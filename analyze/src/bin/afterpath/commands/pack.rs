@@ -12,7 +12,8 @@ pub(crate) fn run(a: &Pack) -> Result<()> {
     let output = a.output.clone().unwrap_or_else(|| packed_name(&a.bundle));
     let staging = Staging::of(Output::File, &output, a.force, std::slice::from_ref(&a.bundle))?;
     let progress = Progress::begin("packing");
-    afterpath_formats::bundle::pack(&a.bundle, &staging.path(), false)?;
+    afterpath_formats::bundle::pack(&a.bundle, &staging.path(), false)
+        .map_err(|error| staging.renamed(error))?;
     drop(progress);
     staging.commit()?;
     note(&format!("packed into {}", output.display()));

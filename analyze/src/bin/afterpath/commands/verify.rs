@@ -49,12 +49,12 @@ pub(crate) fn run(a: &Verify, strict: bool) -> Result<()> {
 fn write_text(path: &Path, found: &Verification, out: &mut dyn Write) -> Result<()> {
     let verdict = if found.is_whole() { "whole" } else { "NOT whole" };
     let what = format!(
-        "{}: {verdict} · {}, {} compared · format {}, {:?}, by {}",
+        "{}: {verdict} · {}, {} compared · format {}, {}, by {}",
         path.display(),
         plural(found.n_files as u64, "file"),
         bytes(found.n_bytes),
         found.manifest.format_version,
-        found.manifest.seal,
+        found.manifest.seal.name(),
         found.manifest.writer
     );
     writeln!(out, "{}", harmless(&what))?;
