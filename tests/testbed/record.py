@@ -9,7 +9,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import tempfile
 import time
 
 import capture
@@ -20,7 +19,8 @@ import scrub
 import servers
 import truth
 
-LOCK = os.path.join(tempfile.gettempdir(), "ap-testbed.lock")
+# Beside the namespaces it guards: temporary folders differ from run to run.
+LOCK = "/run/ap-testbed.lock"
 SETTLE_SECONDS = 0.3
 PARAMETERS = ("requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")
 
