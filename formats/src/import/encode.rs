@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::points::{Lookup, PointKey};
-use super::run::{NEAR_ROWS, Row, Rows, fetch};
+use super::run::{Cutter, NEAR_ROWS, Row, Rows, fetch};
 use crate::bundle::write::{Group, Sink};
 use crate::error::Result;
 use crate::frame::{self, Direction};
@@ -15,10 +15,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Rows turned into arrays at once.
+/// Rows turned into arrays at once, and bytes of their frames and options: pages, too, are ended between slices only.
 const SLICE_ROWS: usize = 8192;
+const SLICE_BYTES: usize = 8 << 20;
 /// Row groups being encoded at once: bounds memory at any number of threads (columns are encoded in parallel too).
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 2;
 
 type Encoded = (usize, Result<Vec<ArrowColumnChunk>>);
 
@@ -112,8 +113,8 @@ fn encode(
 ) -> Result<Vec<ArrowColumnChunk>> {
     let mut some = Vec::with_capacity(NEAR_ROWS);
     let blocks: Vec<Buffer> = rows.blocks().into_iter().map(Buffer::from).collect();
-    for begin in range.clone().step_by(SLICE_ROWS) {
-        let end = range.end.min(begin + SLICE_ROWS);
+    for slice in slices(rows, range) {
+        let (begin, end) = (slice.start, slice.end);
         let mut columns = PacketRows::with_capacity(end - begin, &blocks);
         for near in (begin..end).step_by(NEAR_ROWS) {
             fetch(rows, near..end.min(near + NEAR_ROWS), &mut some);
@@ -122,6 +123,21 @@ fn encode(
         group.write(&columns.finish())?;
     }
     group.close()
+}
+
+/// The stretches of `range` that are turned into arrays at once.
+fn slices(rows: &(impl Rows + ?Sized), range: Range<usize>) -> Vec<Range<usize>> {
+    let mut cutter = Cutter::new(SLICE_ROWS, SLICE_BYTES);
+    let mut begin = range.start;
+    let mut slices = Vec::new();
+    for index in range.clone() {
+        if cutter.cuts_before(rows.frame_bytes(index)) {
+            slices.push(begin..index);
+            begin = index;
+        }
+    }
+    slices.push(begin..range.end);
+    slices
 }
 
 fn packet_row<'a>(row: Row<'a>, lookup: &Lookup) -> PacketRow<'a> {
@@ -177,5 +193,44 @@ fn direction(flags: u32) -> Option<Direction> {
         1 => Some(Direction::Inbound),
         2 => Some(Direction::Outbound),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    /// Rows of which only lengths are known.
+    struct Lengths(Vec<usize>);
+
+    impl Rows for Lengths {
+        fn n_rows(&self) -> usize {
+            self.0.len()
+        }
+
+        fn row(&self, _: usize) -> Row<'_> {
+            unreachable!("slices are cut by lengths alone")
+        }
+
+        fn frame_bytes(&self, index: usize) -> usize {
+            self.0[index]
+        }
+
+        fn blocks(&self) -> Vec<Bytes> {
+            Vec::new()
+        }
+    }
+
+    fn check(lengths: Vec<usize>, expected: &[Range<usize>]) {
+        let n = lengths.len();
+        assert_eq!(slices(&Lengths(lengths), 0..n), expected);
+    }
+
+    #[test]
+    fn slices_end_by_rows_and_by_bytes() {
+        check(vec![100; 10_000], &[0..8192, 8192..10_000]);
+        check(vec![3 << 20; 5], &[0..2, 2..4, 4..5]);
+        check(vec![20 << 20, 1, 20 << 20], &[0..1, 1..2, 2..3]);
     }
 }

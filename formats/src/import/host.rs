@@ -7,7 +7,7 @@ use super::merge::merge;
 use super::points::{self, Lookup, PointFacts, PointKey};
 use super::run::{Cutter, Examined, Loaded, Rows, Run};
 use super::spill::{Gathered, HEAD_BYTES, spill};
-use super::{Clocks, Limits, Progress};
+use super::{Clocks, Progress, Work};
 use crate::bundle::manifest::{DomainEntry, HostEntry};
 use crate::bundle::write::BundleWriter;
 use crate::error::{Error, Result};
@@ -48,21 +48,21 @@ pub(super) fn import_host(
     host: &HostToImport,
     stdin_start: &[u8],
     clocks: Clocks,
-    limits: &Limits,
-    progress: &dyn Fn(Progress<'_>),
+    work: &Work<'_>,
 ) -> Result<Imported> {
+    let Work { workers, limits, progress } = work;
     let blocks = bundle.sink(&table::capture_blocks::TABLE, &host.folder)?;
     let mut feed = Feed::new(host, stdin_start, limits.chunk_bytes, progress, blocks);
     let mut sums = Sums::default();
     let mut spilled: Vec<PathBuf> = Vec::new();
     let last = loop {
-        let (run, is_last) = read_run(&mut feed, &mut sums, limits)?;
+        let (run, is_last) = read_run(&mut feed, &mut sums, work)?;
         if is_last && spilled.is_empty() {
             break Some(run);
         }
         if run.n_rows() > 0 {
             spilled.push(bundle.scratch().join(format!("run-{}", spilled.len())));
-            spill(&run, &spilled[spilled.len() - 1])?;
+            workers.install(|| spill(&run, &spilled[spilled.len() - 1]))?;
         }
         if is_last {
             break None;
@@ -75,20 +75,20 @@ pub(super) fn import_host(
     let imported = rows.iter().map(|row| row.n_packets as u64).sum();
     progress(Progress::Writing { host: &host.name, n_packets: imported });
     let n_spilled = spilled.len() as u64;
-    write_packets(bundle, host, last, spilled, &lookup, &sums)?;
+    write_packets(bundle, host, last, spilled, (&lookup, &sums), workers)?;
     losses(&mut seen, &sums, &rows, &lookup);
     write_small_tables(bundle, host, &mut seen, &rows)?;
     Ok(Imported { n_packets: imported, n_spilled, seen })
 }
 
 /// Reads until a run is full or the captures end (true). Chunks are examined while the next are read.
-fn read_run(feed: &mut Feed<'_>, sums: &mut Sums, limits: &Limits) -> Result<(Run, bool)> {
+fn read_run(feed: &mut Feed<'_>, sums: &mut Sums, work: &Work<'_>) -> Result<(Run, bool)> {
     let (done, examined) = channel();
     let mut is_last = false;
-    rayon::in_place_scope(|scope| -> Result<()> {
+    work.workers.in_place_scope(|scope| -> Result<()> {
         let mut memory = 0;
         for number in 0usize.. {
-            if memory >= limits.run_bytes {
+            if memory >= work.limits.run_bytes {
                 break;
             }
             let Some(loaded) = feed.next()? else {
@@ -115,7 +115,7 @@ fn read_run(feed: &mut Feed<'_>, sums: &mut Sums, limits: &Limits) -> Result<(Ru
         chunks.push(loaded);
         found.push(examined);
     }
-    Ok((Run::new(chunks, &mut found), is_last))
+    Ok((work.workers.install(|| Run::new(chunks, &mut found)), is_last))
 }
 
 impl Sums {
@@ -146,12 +146,12 @@ fn write_packets(
     host: &HostToImport,
     run: Option<Run>,
     spilled: Vec<PathBuf>,
-    lookup: &Lookup,
-    sums: &Sums,
+    (lookup, sums): (&Lookup, &Sums),
+    workers: &rayon::ThreadPool,
 ) -> Result<()> {
     let mut sink = bundle.sink(&table::packets::TABLE, &host.folder)?;
     let scratch = bundle.scratch();
-    rayon::in_place_scope(|scope| -> Result<()> {
+    workers.in_place_scope(|scope| -> Result<()> {
         let mut queue = Queue::new(scope, lookup, &mut sink);
         if let Some(run) = &run {
             for cut in run.cuts(ROW_GROUP_ROWS, ROW_GROUP_FRAME_BYTES) {
@@ -160,10 +160,11 @@ fn write_packets(
             return queue.finish();
         }
         let mut cutter = Cutter::new(ROW_GROUP_ROWS, ROW_GROUP_FRAME_BYTES);
-        let mut gathered = Gathered::default();
+        let empty = || Gathered::with_capacity(ROW_GROUP_ROWS, ROW_GROUP_FRAME_BYTES);
+        let mut gathered = empty();
         merge(spilled, scratch, |row| {
             if cutter.cuts_before(row.len() - HEAD_BYTES) {
-                let full = Box::new(std::mem::take(&mut gathered).finish());
+                let full = Box::new(std::mem::replace(&mut gathered, empty()).finish());
                 let n_rows = full.n_rows();
                 queue.push(full, 0..n_rows)?;
             }

@@ -28,7 +28,7 @@ pub use losses::Counted;
 pub use plan::{FilePlan, HostPlan, ImportPlan, Word};
 
 use crate::bundle::write::BundleWriter;
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Kind, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,10 @@ pub struct Limits {
     /// Bytes of a capture read at once.
     pub chunk_bytes: usize,
 }
+
+/// Threads an import works with at most: each holds encoders, slices and freed memory of its own, and more than these are not
+/// faster, as one thread reads and one appends.
+const MOST_WORKERS: usize = 4;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -87,6 +91,13 @@ pub struct ImportSummary {
     pub losses: Vec<Counted>,
 }
 
+/// With what an import works.
+struct Work<'a> {
+    workers: &'a rayon::ThreadPool,
+    limits: &'a Limits,
+    progress: &'a dyn Fn(Progress<'_>),
+}
+
 /// Whose clock stamps what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clocks {
@@ -127,10 +138,14 @@ pub fn import_within(
         warnings: Vec::new(),
         losses: Vec::new(),
     };
+    let workers = rayon::ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads().min(MOST_WORKERS))
+        .build()
+        .map_err(|error| Error::new(&plan.output, At::File, Kind::Io(error.to_string())))?;
     let mut unreadable = Vec::new();
     for host in &hosts {
-        let imported =
-            host::import_host(&mut bundle, host, &stdin_start, clocks, limits, progress)?;
+        let work = Work { workers: &workers, limits, progress };
+        let imported = host::import_host(&mut bundle, host, &stdin_start, clocks, &work)?;
         unreadable.extend(imported.first_error().cloned());
         summary.n_packets += imported.n_packets;
         summary.n_blocks += imported.seen.n_blocks;

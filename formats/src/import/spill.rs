@@ -91,13 +91,18 @@ pub(super) fn order(row: &[u8]) -> Order {
 }
 
 /// Rows copied out of runs, in order: one row group.
-#[derive(Default)]
 pub(super) struct Gathered {
     bytes: Vec<u8>,
     starts: Vec<u32>,
 }
 
 impl Gathered {
+    /// Room for one row group at once: growing would copy it, and leave what was copied to the allocator. Pages not filled
+    /// cost nothing.
+    pub(super) fn with_capacity(n_rows: usize, n_bytes: usize) -> Gathered {
+        Gathered { bytes: Vec::with_capacity(n_rows * HEAD_BYTES + n_bytes), starts: Vec::new() }
+    }
+
     /// Appends a spilled row.
     pub(super) fn push(&mut self, row: &[u8]) {
         self.starts.push(self.bytes.len() as u32);
