@@ -1,4 +1,5 @@
 //! The real binary over captures made here: every command, its streams, exit codes and errors. Never the network.
+//! Long: one program, one place to run it in; each test is a few lines of commands and what they must say.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "outputs are files")]

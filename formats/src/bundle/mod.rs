@@ -13,6 +13,7 @@ mod source;
 pub(crate) mod table_file;
 mod tar_index;
 mod told;
+mod unknown_points;
 pub mod verify;
 pub(crate) mod write;
 
