@@ -31,12 +31,12 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let points = points(bundles);
     let mut whole = Whole::default();
     for file in &bundles.packet_files {
-        whole
-            .losses
-            .extend(file.check_hash().err().map(|error| damage(file, &error, file.n_rows())));
         let parts = partitions(file, &mut whole);
-        let dissected: Vec<(Dissected, Vec<Loss>)> =
-            parts.into_par_iter().map(|part| dissect(file, part)).collect();
+        let (dissected, checked) = rayon::join(
+            || parts.into_par_iter().map(|part| dissect(file, part)).collect::<Vec<_>>(),
+            || file.check_hash(),
+        );
+        whole.losses.extend(checked.err().map(|error| damage(file, &error, file.n_rows())));
         let sum = |n: fn(&Dissected) -> usize| dissected.iter().map(|(d, _)| n(d)).sum();
         whole.spans.reserve_exact(sum(|d| d.spans.len()));
         whole.flows.reserve_exact(sum(|d| d.flows.len()));

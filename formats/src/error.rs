@@ -248,13 +248,6 @@ impl Error {
         let why = format!("{reason}; it holds temporary files: set TMPDIR to another folder");
         Error::new(std::env::temp_dir(), At::File, Kind::Io(why))
     }
-
-    /// The table and the host's folder value, where the error is about a table's file in a bundle.
-    pub fn table_and_host(&self) -> Option<(&str, &str)> {
-        let folder = self.path.parent()?;
-        let host = folder.file_name()?.to_str()?.strip_prefix("host=")?;
-        Some((folder.parent()?.file_name()?.to_str()?, host))
-    }
 }
 
 impl fmt::Display for At {
@@ -279,19 +272,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(path: &str, expected: Option<(&str, &str)>) {
-        assert_eq!(Error::new(path, At::File, Kind::MissingFile).table_and_host(), expected);
-    }
-
-    #[test]
-    fn a_tables_file_tells_table_and_host() {
-        check("x/y.afterpath/clock/host=a-01/part-00000.parquet", Some(("clock", "a-01")));
-        check("x/y.afterpath/manifest.json", None);
-        check("", None);
-    }
-}

@@ -1,7 +1,7 @@
 //! What came of an analysis: calls by protocol, traces, links, and everything that was lost or stayed ambiguous, by its
 //! cause. Never a figure without the doubts that belong to it.
 
-use super::explain::LossLine;
+use super::explain::write_loss_lines;
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::{Options, Report, instant, json, measure, quantity};
@@ -17,27 +17,12 @@ pub(super) const SUMMARY: Report = Report {
     write,
 };
 
-/// Whether something was lost or stayed doubtful: what `--strict` makes an error.
-pub fn is_doubtful(analysis: &Analysis) -> bool {
-    !analysis.losses.is_empty() || analysis.calls.iter().any(|c| !c.issues.is_empty())
-}
-
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let protocols = protocols(analysis);
     let doubts = Doubts::of(analysis);
     if options.json {
         json::line(out, &line(analysis, &protocols, &doubts))?;
-        return analysis.losses.iter().try_for_each(|l| {
-            json::line(
-                out,
-                &LossLine {
-                    schema: "afterpath.losses/1",
-                    place: &l.place,
-                    cause: &l.cause,
-                    count: l.count,
-                },
-            )
-        });
+        return write_loss_lines(analysis, out);
     }
     let mut ink = Ink::new(out, options);
     write_head(&mut ink, analysis, options)?;

@@ -9,7 +9,6 @@ use super::told::Told;
 use crate::error::{At, Error, Kind, Result};
 use crate::table;
 use rayon::prelude::*;
-use std::io::Read;
 use std::path::Path;
 
 /// What verifying found.
@@ -67,7 +66,7 @@ pub fn verify(path: &Path) -> Result<Verification> {
         manifest,
     };
     // A pack without its end is not what was packed, even if every listed file is there.
-    let is_note = |note: &Error| matches!(note.kind, Kind::CompressedBundle | Kind::NewerMinor(_));
+    let is_note = |note: &Error| note.kind.is_note();
     (found.notes, found.problems) = found.notes.drain(..).partition(is_note);
     found.check_seal(path);
     found.check_unlisted(&source);
@@ -149,18 +148,9 @@ fn check_file(source: &Source, entry: &FileEntry) -> Checked {
 fn check_hash(source: &Source, entry: &FileEntry, checked: &mut Checked) -> Result<()> {
     let blob = source.blob(&entry.path)?;
     let shown = source.shown(&entry.path);
-    let mut reader = blob.reader(0);
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => hasher.update(&buffer[..n]),
-            Err(error) => return Err(Error::io(&shown, &error)),
-        };
-    }
+    let hash = blob.blake3().map_err(|error| Error::io(&shown, &error))?;
     checked.n_bytes = blob.length();
-    if hasher.finalize().to_hex().as_str() != entry.blake3 {
+    if hash != entry.blake3 {
         let how = format!(
             "its hash is not the one listed ({} bytes, {} listed)",
             blob.length(),

@@ -1,18 +1,31 @@
 //! `explain --json`: the lines beside those of the calls. Never chooses what is told.
 
 use super::troubles;
-use crate::call::{Analysis, Flow};
-use crate::report::calls;
+use crate::call::{Analysis, Flow, Loss};
 use crate::report::outliers::Outlier;
+use crate::report::{calls, json};
 use serde::Serialize;
+use std::io::{self, Write};
 
 /// A thing that could not be used.
 #[derive(Serialize)]
-pub(in crate::report) struct LossLine<'a> {
-    pub(in crate::report) schema: &'static str,
-    pub(in crate::report) place: &'a str,
-    pub(in crate::report) cause: &'a str,
-    pub(in crate::report) count: u64,
+struct LossLine<'a> {
+    schema: &'static str,
+    place: &'a str,
+    cause: &'a str,
+    count: u64,
+}
+
+/// A line for each loss.
+pub(in crate::report) fn write_loss_lines(
+    analysis: &Analysis,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let line = |loss: &Loss| {
+        let Loss { place, cause, count } = loss;
+        json::line(out, &LossLine { schema: "afterpath.losses/1", place, cause, count: *count })
+    };
+    analysis.losses.iter().try_for_each(line)
 }
 
 #[derive(Serialize)]

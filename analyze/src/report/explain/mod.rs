@@ -10,7 +10,7 @@ use super::outliers::{Outlier, outliers};
 use super::quantity::{self, Distribution};
 use super::{Options, Report, calls, instant, json};
 use crate::call::{Analysis, Call, Flow, Point};
-pub(in crate::report) use lines::LossLine;
+pub(in crate::report) use lines::write_loss_lines;
 use lines::{FlowLine, OutlierLine};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -236,17 +236,7 @@ impl<'a> Around<'a> {
                 analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
             json::line(out, &FlowLine::of(*index, flow, point))?;
         }
-        analysis.losses.iter().try_for_each(|l| {
-            json::line(
-                out,
-                &LossLine {
-                    schema: "afterpath.losses/1",
-                    place: &l.place,
-                    cause: &l.cause,
-                    count: l.count,
-                },
-            )
-        })
+        write_loss_lines(analysis, out)
     }
 }
 
