@@ -71,6 +71,10 @@ pub struct HostEntry {
     pub folder: String,
     /// Imported capture files, in source order.
     pub captures: Vec<CaptureEntry>,
+    /// Clock domain (CLOCK_BOOTTIME) of all times a recorder wrote, but for `packets.time_ns`, which is in that of its
+    /// interface (CLOCK_REALTIME); the `clock` table relates the two. Absent: an imported host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub boottime_domain: Option<u32>,
 }
 
 /// An imported capture file.

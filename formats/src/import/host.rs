@@ -260,6 +260,7 @@ fn write_small_tables(
         name: host.name.clone(),
         folder: host.folder.clone(),
         captures: std::mem::take(&mut seen.captures),
+        boottime_domain: None,
     });
     Ok(())
 }

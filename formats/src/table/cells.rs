@@ -1,7 +1,8 @@
 //! Reading single cells of small tables by column name. Never used for packets, where a cell at a time is too slow.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, UInt16Type, UInt32Type};
+use arrow::datatypes::{Int64Type, UInt8Type, UInt16Type, UInt32Type};
+use std::net::{IpAddr, SocketAddr};
 
 /// A batch whose schema was checked against its table.
 pub(crate) struct Cells<'a>(pub(crate) &'a RecordBatch);
@@ -24,6 +25,31 @@ impl Cells<'_> {
     pub(crate) fn u16(&self, name: &str, row: usize) -> Option<u16> {
         let column = self.column(name);
         column.is_valid(row).then(|| column.as_primitive::<UInt16Type>().value(row))
+    }
+
+    pub(crate) fn u8(&self, name: &str, row: usize) -> Option<u8> {
+        let column = self.column(name);
+        column.is_valid(row).then(|| column.as_primitive::<UInt8Type>().value(row))
+    }
+
+    /// The address in one column and the port in another; `None` when either is null or `family` is no IP version.
+    pub(crate) fn socket_address(
+        &self,
+        family: Option<u8>,
+        address: &str,
+        port: &str,
+        row: usize,
+    ) -> Option<SocketAddr> {
+        let port = self.u16(port, row)?;
+        let column = self.column(address);
+        let bytes = column.is_valid(row).then(|| column.as_fixed_size_binary().value(row))?;
+        let bytes: [u8; 16] = bytes.try_into().ok()?;
+        let address = match family? {
+            4 => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            6 => IpAddr::from(bytes),
+            _ => return None,
+        };
+        Some(SocketAddr::new(address, port))
     }
 
     pub(crate) fn boolean(&self, name: &str, row: usize) -> Option<bool> {

@@ -4,13 +4,20 @@
 pub mod capture_blocks;
 mod cells;
 pub mod clock;
+pub mod counters;
 pub mod hosts;
 pub mod interfaces;
+mod interval;
 pub mod later;
 pub mod losses;
+pub mod nat;
 pub mod packet_batch;
 pub(crate) mod packet_rows;
 pub mod packets;
+pub mod processes;
+pub mod socket_events;
+pub mod sockets;
+pub mod threads;
 
 pub(crate) use cells::Cells;
 
@@ -31,14 +38,15 @@ pub const TABLES: &[&Table] = &[
     &packets::TABLE,
     &losses::TABLE,
     &capture_blocks::TABLE,
-    &later::PROCESSES,
-    &later::SOCKETS,
-    &later::SOCKET_EVENTS,
+    &processes::TABLE,
+    &threads::TABLE,
+    &sockets::TABLE,
+    &socket_events::TABLE,
+    &nat::TABLE,
+    &counters::TABLE,
     &later::PLAINTEXT,
     &later::TASKS,
     &later::WAKEUPS,
-    &later::NAT,
-    &later::COUNTERS,
     &later::KERNEL_PATH,
     &later::SPANS,
 ];

@@ -1,0 +1,282 @@
+//! The socket_events table: what each thread did on each socket, as the kernel said. Never an association of its own:
+//! which event belongs to which packet or request is found by the analyzer.
+
+use super::sockets::address_bytes;
+use super::{Cells, Column, Layout, Table, Type};
+use arrow::array::{
+    Array, AsArray, BinaryBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch,
+    StringDictionaryBuilder, UInt8Builder, UInt16Builder, UInt32Builder,
+};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt8Type, UInt32Type};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The table.
+pub const TABLE: Table = Table {
+    name: "socket_events",
+    about: "one read, write, connect, accept, close … on a socket, one event-loop turn, or one use of an eventfd, pipe or timerfd by a thread that touches sockets",
+    order: &["time_ns"],
+    columns: &[
+        Column::new("time_ns", Type::Int64, "entry into the call; BOOTTIME").layout(Layout::Delta),
+        Column::new("exit_ns", Type::Int64, "return from it; null: not seen").nullable().layout(Layout::Delta),
+        Column::new("kind", Type::Text, "what it was done on: `tcp`, `udp`, `unix`, `eventfd`, `pipe`, `timerfd`, `epoll`, `other`").layout(Layout::Seldom),
+        Column::new("socket_id", Type::Int64, "row of `sockets`, or the inode number of what `kind` says; null: none, or unknown").nullable(),
+        Column::new("pid", Type::UInt32, "process, in the initial PID namespace"),
+        Column::new("tid", Type::UInt32, "thread, in the initial PID namespace"),
+        Column::new("call", Type::Text, "system call: `read`, `sendmsg`, `epoll_wait` …; `connect`, `accept`, `close`, `shutdown`").layout(Layout::Seldom),
+        Column::new("fd", Type::UInt32, "file descriptor").nullable(),
+        Column::new("direction", Type::UInt8, "1 inbound, 2 outbound; null: neither").nullable().layout(Layout::Seldom),
+        Column::new("result", Type::Int64, "bytes moved (accept: the new descriptor; event loop: ready events), or the negative error number; null: not seen").nullable(),
+        Column::new("flags", Type::UInt32, "MSG_ flags as given").nullable().layout(Layout::Seldom),
+        Column::new("sequence_before", Type::UInt32, "TCP sequence number at entry (inbound: copied_seq, outbound: write_seq): that of the first byte moved").nullable(),
+        Column::new("sequence_after", Type::UInt32, "TCP sequence number at return").nullable(),
+        Column::new("mark", Type::Text, "why its bytes are not exactly those between the sequence numbers: see \"Marks\"; null: they are").nullable().layout(Layout::Seldom),
+        Column::new("peer_family", Type::UInt8, "of a datagram whose socket is not connected: 4 or 6").nullable().layout(Layout::Seldom),
+        Column::new("peer_address", Type::Address, "its other end").nullable(),
+        Column::new("peer_port", Type::UInt16, "its other end").nullable(),
+        Column::new("bytes", Type::Binary, "the first bytes moved, secrets masked; null: none kept").nullable().layout(Layout::Payload),
+    ],
+};
+
+/// `direction`: the process received.
+pub const INBOUND: u8 = 1;
+/// `direction`: the process sent.
+pub const OUTBOUND: u8 = 2;
+
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SocketEventRow<'a> {
+    /// Entry; BOOTTIME, ns.
+    pub time_ns: i64,
+    /// Return; BOOTTIME, ns.
+    pub exit_ns: Option<i64>,
+    /// What it was done on.
+    pub kind: &'a str,
+    /// Which one.
+    pub socket_id: Option<i64>,
+    /// Process, in the initial PID namespace.
+    pub pid: u32,
+    /// Thread, in the initial PID namespace.
+    pub tid: u32,
+    /// System call.
+    pub call: &'a str,
+    /// File descriptor.
+    pub fd: Option<u32>,
+    /// [`INBOUND`], [`OUTBOUND`] or neither.
+    pub direction: Option<u8>,
+    /// Bytes moved, or the negative error number.
+    pub result: Option<i64>,
+    /// MSG_ flags as given.
+    pub flags: Option<u32>,
+    /// TCP sequence number at entry.
+    pub sequence_before: Option<u32>,
+    /// TCP sequence number at return.
+    pub sequence_after: Option<u32>,
+    /// Why the bytes are not exactly those between the sequence numbers.
+    pub mark: Option<&'a str>,
+    /// The other end of a datagram whose socket is not connected.
+    pub peer: Option<SocketAddr>,
+    /// The first bytes moved.
+    pub bytes: Option<&'a [u8]>,
+}
+
+/// Column builders for some rows.
+pub struct SocketEventRows {
+    time_ns: Int64Builder,
+    exit_ns: Int64Builder,
+    kind: StringDictionaryBuilder<Int32Type>,
+    socket_id: Int64Builder,
+    pid: UInt32Builder,
+    tid: UInt32Builder,
+    call: StringDictionaryBuilder<Int32Type>,
+    fd: UInt32Builder,
+    direction: UInt8Builder,
+    result: Int64Builder,
+    flags: UInt32Builder,
+    sequence_before: UInt32Builder,
+    sequence_after: UInt32Builder,
+    mark: StringDictionaryBuilder<Int32Type>,
+    peer_family: UInt8Builder,
+    peer_address: FixedSizeBinaryBuilder,
+    peer_port: UInt16Builder,
+    bytes: BinaryBuilder,
+    n_rows: usize,
+}
+
+impl Default for SocketEventRows {
+    fn default() -> SocketEventRows {
+        SocketEventRows {
+            time_ns: Int64Builder::new(),
+            exit_ns: Int64Builder::new(),
+            kind: StringDictionaryBuilder::new(),
+            socket_id: Int64Builder::new(),
+            pid: UInt32Builder::new(),
+            tid: UInt32Builder::new(),
+            call: StringDictionaryBuilder::new(),
+            fd: UInt32Builder::new(),
+            direction: UInt8Builder::new(),
+            result: Int64Builder::new(),
+            flags: UInt32Builder::new(),
+            sequence_before: UInt32Builder::new(),
+            sequence_after: UInt32Builder::new(),
+            mark: StringDictionaryBuilder::new(),
+            peer_family: UInt8Builder::new(),
+            peer_address: FixedSizeBinaryBuilder::new(16),
+            peer_port: UInt16Builder::new(),
+            bytes: BinaryBuilder::new(),
+            n_rows: 0,
+        }
+    }
+}
+
+impl SocketEventRows {
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// One more row.
+    pub fn push(&mut self, row: &SocketEventRow<'_>) {
+        self.n_rows += 1;
+        self.time_ns.append_value(row.time_ns);
+        self.exit_ns.append_option(row.exit_ns);
+        self.kind.append_value(row.kind);
+        self.socket_id.append_option(row.socket_id);
+        self.pid.append_value(row.pid);
+        self.tid.append_value(row.tid);
+        self.call.append_value(row.call);
+        self.fd.append_option(row.fd);
+        self.direction.append_option(row.direction);
+        self.result.append_option(row.result);
+        self.flags.append_option(row.flags);
+        self.sequence_before.append_option(row.sequence_before);
+        self.sequence_after.append_option(row.sequence_after);
+        self.mark.append_option(row.mark);
+        self.peer_family.append_option(row.peer.map(|peer| if peer.is_ipv4() { 4 } else { 6 }));
+        match row.peer {
+            Some(peer) => {
+                self.peer_address.append_value(address_bytes(peer.ip())).expect("16 bytes");
+            }
+            None => self.peer_address.append_null(),
+        }
+        self.peer_port.append_option(row.peer.map(|peer| peer.port()));
+        self.bytes.append_option(row.bytes);
+    }
+
+    /// The rows, leaving none.
+    pub fn finish(&mut self) -> RecordBatch {
+        self.n_rows = 0;
+        let text = |builder: &mut StringDictionaryBuilder<Int32Type>| {
+            arrow::compute::cast(&builder.finish(), &DataType::Utf8).expect("a dictionary of text")
+        };
+        let columns = vec![
+            Arc::new(self.time_ns.finish()) as _,
+            Arc::new(self.exit_ns.finish()) as _,
+            text(&mut self.kind),
+            Arc::new(self.socket_id.finish()) as _,
+            Arc::new(self.pid.finish()) as _,
+            Arc::new(self.tid.finish()) as _,
+            text(&mut self.call),
+            Arc::new(self.fd.finish()) as _,
+            Arc::new(self.direction.finish()) as _,
+            Arc::new(self.result.finish()) as _,
+            Arc::new(self.flags.finish()) as _,
+            Arc::new(self.sequence_before.finish()) as _,
+            Arc::new(self.sequence_after.finish()) as _,
+            text(&mut self.mark),
+            Arc::new(self.peer_family.finish()) as _,
+            Arc::new(self.peer_address.finish()) as _,
+            Arc::new(self.peer_port.finish()) as _,
+            Arc::new(self.bytes.finish()) as _,
+        ];
+        RecordBatch::try_new(TABLE.schema(), columns).expect("columns stand in the table's order")
+    }
+}
+
+/// The rows of a batch, borrowed. Columns are looked up once, not per row.
+pub fn rows(batch: &RecordBatch) -> impl Iterator<Item = SocketEventRow<'_>> {
+    let column = |name| batch.column_by_name(name).expect("the schema was checked on opening");
+    let int = |name| column(name).as_primitive::<Int64Type>();
+    let u32s = |name| column(name).as_primitive::<UInt32Type>();
+    let u8s = |name| column(name).as_primitive::<UInt8Type>();
+    let text = |name| column(name).as_string::<i32>();
+    let (time_ns, exit_ns, socket_id, result) =
+        (int("time_ns"), int("exit_ns"), int("socket_id"), int("result"));
+    let (pid, tid, fd, flags) = (u32s("pid"), u32s("tid"), u32s("fd"), u32s("flags"));
+    let (before, after) = (u32s("sequence_before"), u32s("sequence_after"));
+    let (kind, call, mark) = (text("kind"), text("call"), text("mark"));
+    let (direction, peer_family) = (u8s("direction"), u8s("peer_family"));
+    let bytes = column("bytes").as_binary::<i32>();
+    (0..batch.num_rows()).map(move |row| SocketEventRow {
+        time_ns: time_ns.value(row),
+        exit_ns: valid(exit_ns, row).map(|()| exit_ns.value(row)),
+        kind: kind.value(row),
+        socket_id: valid(socket_id, row).map(|()| socket_id.value(row)),
+        pid: pid.value(row),
+        tid: tid.value(row),
+        call: call.value(row),
+        fd: valid(fd, row).map(|()| fd.value(row)),
+        direction: valid(direction, row).map(|()| direction.value(row)),
+        result: valid(result, row).map(|()| result.value(row)),
+        flags: valid(flags, row).map(|()| flags.value(row)),
+        sequence_before: valid(before, row).map(|()| before.value(row)),
+        sequence_after: valid(after, row).map(|()| after.value(row)),
+        mark: valid(mark, row).map(|()| mark.value(row)),
+        peer: valid(peer_family, row).and_then(|()| {
+            let family = Some(peer_family.value(row));
+            Cells(batch).socket_address(family, "peer_address", "peer_port", row)
+        }),
+        bytes: valid(bytes, row).map(|()| bytes.value(row)),
+    })
+}
+
+fn valid(column: &dyn Array, row: usize) -> Option<()> {
+    column.is_valid(row).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_survive_their_batch() {
+        let read = SocketEventRow {
+            time_ns: 1,
+            exit_ns: Some(2),
+            kind: "tcp",
+            socket_id: Some(5),
+            pid: 7,
+            tid: 8,
+            call: "read",
+            fd: Some(4),
+            direction: Some(INBOUND),
+            result: Some(3),
+            flags: None,
+            sequence_before: Some(u32::MAX),
+            sequence_after: Some(2),
+            mark: None,
+            peer: None,
+            bytes: Some(b"abc"),
+        };
+        let datagram = SocketEventRow {
+            kind: "udp",
+            peer: Some("[::1]:53".parse().expect("an address")),
+            mark: Some("peek"),
+            result: Some(-104),
+            sequence_before: None,
+            sequence_after: None,
+            bytes: None,
+            ..read
+        };
+        let mut builder = SocketEventRows::default();
+        [read, datagram].iter().for_each(|row| builder.push(row));
+        let batch = builder.finish();
+        assert_eq!(rows(&batch).collect::<Vec<_>>(), [read, datagram]);
+        assert!(builder.is_empty());
+    }
+}
