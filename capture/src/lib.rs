@@ -4,3 +4,4 @@
 pub mod machine;
 pub mod missing;
 pub mod probes;
+pub mod run;
