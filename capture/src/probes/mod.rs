@@ -4,6 +4,7 @@
 mod needs;
 mod network;
 mod runtimes;
+pub mod sockets;
 mod tracing;
 
 use crate::machine::{Kernel, Machine};
@@ -25,7 +26,7 @@ pub struct Probe {
 
 /// Every probe, in the order they are listed.
 pub const PROBES: &[&Probe] = &[
-    &tracing::SOCKETS,
+    &sockets::PROBE,
     &tracing::PROCESSES,
     &network::PACKETS,
     &network::COUNTERS,

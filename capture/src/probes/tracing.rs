@@ -4,26 +4,6 @@
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 
-/// Socket events.
-pub(super) const SOCKETS: Probe = Probe {
-    name: "sockets",
-    about: "sends, receives, connects, accepts and event-loop turns, with socket and sequence",
-    on_by_default: true,
-    kernel_floor: RING_BUFFER,
-    check: |machine| {
-        // One per kind of call: the others come with the same build option.
-        Needs::of(machine, RING_BUFFER, "BPF ring buffer")
-            .ebpf()
-            .events(&[
-                "syscalls/sys_enter_read",
-                "syscalls/sys_exit_read",
-                "syscalls/sys_enter_sendmmsg",
-                "syscalls/sys_enter_epoll_wait",
-            ])
-            .done()
-    },
-};
-
 /// Process life.
 pub(super) const PROCESSES: Probe = Probe {
     name: "processes",

@@ -227,6 +227,7 @@ fn losses(seen: &mut Seen, sums: &Sums, rows: &[InterfaceRow], lookup: &Lookup) 
                 source: file.map(|file| file.name.clone()).unwrap_or_default(),
                 cause: cause.to_string(),
                 count,
+                cpu: None,
                 interface_id: Some(row.interface_id),
                 first_offset: None,
                 from_ns: row.valid_from_ns,

@@ -46,6 +46,8 @@ pub struct LossRow {
     pub cause: String,
     /// How many.
     pub count: i64,
+    /// The processor that counted.
+    pub cpu: Option<u32>,
     /// The observation point concerned: row of the host's `interfaces`.
     pub interface_id: Option<u32>,
     /// Byte offset of the first in the (decompressed) capture file.
@@ -65,7 +67,7 @@ pub fn batch(rows: &[LossRow]) -> RecordBatch {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.source))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.cause))),
         ints(|row| Some(row.count)),
-        arrow::array::new_null_array(&Type::UInt32.arrow(), rows.len()),
+        Arc::new(rows.iter().map(|row| row.cpu).collect::<UInt32Array>()),
         Arc::new(rows.iter().map(|row| row.interface_id).collect::<UInt32Array>()),
         ints(|row| row.first_offset),
         ints(|row| row.from_ns),
@@ -81,6 +83,7 @@ pub fn rows(batch: &RecordBatch) -> Vec<LossRow> {
         source: cells.text("source", row).unwrap_or_default().to_string(),
         cause: cells.text("cause", row).unwrap_or_default().to_string(),
         count: cells.int("count", row).unwrap_or(0),
+        cpu: cells.u32("cpu", row),
         interface_id: cells.u32("interface_id", row),
         first_offset: cells.int("first_offset", row),
         from_ns: cells.int("from_ns", row),

@@ -1,0 +1,105 @@
+//! One eBPF object: loaded with its settings, its programs attached, its ring and counters taken out. Dropping what is left
+//! of it detaches everything. Never reads a record.
+
+use super::counts::{Count, Counts};
+use crate::error::{Error, Result};
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::programs::Program;
+use aya::{Btf, Ebpf, EbpfLoader};
+
+/// Settings of a program: constants in its read-only data.
+pub(crate) type Globals<'a> = &'a [(&'static str, &'a u32)];
+
+/// A loaded object.
+pub(crate) struct Object {
+    probe: &'static str,
+    /// The programs, and the maps nobody took.
+    pub(crate) ebpf: Ebpf,
+}
+
+impl Object {
+    /// Loads `bytes` for `probe`. `ring_bytes` is rounded up to a power of two.
+    pub(crate) fn load(
+        probe: &'static str,
+        bytes: &[u8],
+        globals: Globals<'_>,
+        ring_bytes: u32,
+    ) -> Result<Object> {
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries("ring", ring_bytes.next_power_of_two().max(4096));
+        for (name, value) in globals {
+            loader.override_global(name, *value, true);
+        }
+        let ebpf = loader.load(bytes).map_err(|error| Error::probe(probe, "load", &error))?;
+        Ok(Object { probe, ebpf })
+    }
+
+    /// Attaches every program: `enter_x` and `exit_x` to the tracepoints of system call `x`, typed tracepoints to that of
+    /// their own name. A call that this kernel doesn't have is left out and named. Iterators wait.
+    pub(crate) fn attach(&mut self) -> Result<Vec<String>> {
+        let btf = Btf::from_sys_fs().map_err(|error| Error::probe(self.probe, "btf", &error))?;
+        let mut absent = Vec::new();
+        for (name, program) in self.ebpf.programs_mut() {
+            let failed = |error: aya::programs::ProgramError| {
+                Error::probe(self.probe, &format!("attach {name}"), &error)
+            };
+            match program {
+                Program::TracePoint(program) => {
+                    let event = event_of(name);
+                    if !has_event(&event) {
+                        absent.push(event);
+                        continue;
+                    }
+                    program.load().map_err(failed)?;
+                    program.attach("syscalls", &event).map_err(failed)?;
+                }
+                Program::BtfTracePoint(program) => {
+                    program.load(name, &btf).map_err(failed)?;
+                    program.attach().map_err(failed)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(absent)
+    }
+
+    /// Runs an iterator over all tasks' files to its end; what it finds comes through the ring.
+    pub(crate) fn iterate_files(&mut self, name: &str) -> Result<()> {
+        let failed = |error: &dyn std::error::Error| Error::probe(self.probe, "iterate", error);
+        let btf = Btf::from_sys_fs().map_err(|error| failed(&error))?;
+        let Some(Program::Iter(program)) = self.ebpf.program_mut(name) else {
+            return Err(Error::probe(self.probe, "iterate", &std::fmt::Error));
+        };
+        program.load("task_file", &btf).map_err(|error| failed(&error))?;
+        let link = program.attach().map_err(|error| failed(&error))?;
+        let link = program.take_link(link).map_err(|error| failed(&error))?;
+        let mut file = link.into_file().map_err(|error| failed(&error))?;
+        std::io::copy(&mut file, &mut std::io::sink()).map_err(|error| failed(&error))?;
+        Ok(())
+    }
+
+    /// Takes the ring out.
+    pub(crate) fn ring(&mut self) -> Result<RingBuf<MapData>> {
+        let map = self.ebpf.take_map("ring").expect("every object has a ring");
+        RingBuf::try_from(map).map_err(|error| Error::probe(self.probe, "ring", &error))
+    }
+
+    /// Takes the counters out.
+    pub(crate) fn counts(&mut self, counts: &'static [Count]) -> Result<Counts> {
+        let map = self.ebpf.take_map("counts").expect("every object counts");
+        let map = PerCpuArray::try_from(map)
+            .map_err(|error| Error::probe(self.probe, "counts", &error))?;
+        Ok(Counts::new(self.probe, map, counts))
+    }
+}
+
+/// `enter_read` → `sys_enter_read`.
+fn event_of(program: &str) -> String {
+    format!("sys_{program}")
+}
+
+fn has_event(event: &str) -> bool {
+    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .iter()
+        .any(|root| std::path::Path::new(root).join("events/syscalls").join(event).exists())
+}
