@@ -14,6 +14,7 @@ mod conversation;
 mod datagrams;
 mod direction;
 pub mod fragments;
+pub mod partitions;
 mod proxied;
 mod speech;
 

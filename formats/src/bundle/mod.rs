@@ -2,6 +2,7 @@
 
 mod blob;
 mod cross_check;
+mod flow_bounds;
 mod fragment_rows;
 pub mod manifest;
 pub(crate) mod map;
@@ -9,6 +10,7 @@ pub mod names;
 pub mod open;
 pub mod pack;
 pub mod packet_file;
+mod rows;
 mod source;
 pub(crate) mod table_file;
 mod tar_index;

@@ -36,6 +36,8 @@ pub struct Bundles {
     pub hash: String,
     /// What export needs of each host, in the order of `hosts`.
     pub(crate) captured: Vec<Captured>,
+    /// Files of tables that are read later, each with its host.
+    pub(super) later: Vec<(u32, &'static Table, TableFile)>,
 }
 
 /// What a host's captures held besides packets.
@@ -58,6 +60,8 @@ pub struct Host {
     pub bundle: u32,
     /// The value of its `host=` folders.
     pub folder: String,
+    /// CLOCK_BOOTTIME of a recorded host: the clock of all its tables but `packets`.
+    pub boottime_domain: Option<ClockDomain>,
 }
 
 /// A clock domain.
@@ -121,6 +125,7 @@ impl Bundles {
             warnings: Vec::new(),
             hash: String::new(),
             captured: Vec::new(),
+            later: Vec::new(),
         };
         let mut hasher = blake3::Hasher::new();
         for (number, path) in paths.iter().enumerate() {
@@ -146,6 +151,7 @@ impl Bundles {
                 id: entry.id.clone(),
                 bundle: number,
                 folder: entry.folder.clone(),
+                boottime_domain: entry.boottime_domain.map(|id| self.domain(first_domain, id)),
             });
             self.add_host(host, first_domain, source, manifest);
         }
@@ -193,6 +199,17 @@ impl Bundles {
                 }));
             }
         }
+        // Read twice, warned of once.
+        for file in files(&table::interfaces::TABLE) {
+            let opened = open_file(source, file, &table::interfaces::TABLE).ok();
+            self.later.extend(opened.map(|file| (host, &table::interfaces::TABLE, file)));
+        }
+        for table in READ_LATER {
+            for file in files(table) {
+                let opened = open_file(source, file, table);
+                self.later.extend(keep(&mut self.warnings, opened).map(|file| (host, table, file)));
+            }
+        }
         let blocks = files(&table::capture_blocks::TABLE)
             .filter_map(|file| {
                 keep(&mut self.warnings, open_file(source, file, &table::capture_blocks::TABLE))
@@ -204,6 +221,12 @@ impl Bundles {
             note_unknown(&mut self.warnings, &table);
             self.packet_files.push(PacketFile::new(host, table, points.clone(), blake3));
         }
+    }
+
+    /// A bundle's domain among all.
+    fn domain(&self, first_domain: u32, id: u32) -> ClockDomain {
+        let last = self.domains.len().saturating_sub(1) as u32;
+        ClockDomain(first_domain.saturating_add(id).min(last))
     }
 
     /// Adds a host's observation points; the result maps its `interface_id`s to them.
@@ -222,9 +245,8 @@ impl Bundles {
                     first.interface
                 }
                 _ => {
-                    let last = self.domains.len().saturating_sub(1) as u32;
-                    let domain = first_domain.saturating_add(row.domain_id).min(last);
-                    self.interfaces.push(Interface::new(host, ClockDomain(domain), row));
+                    let domain = self.domain(first_domain, row.domain_id);
+                    self.interfaces.push(Interface::new(host, domain, row));
                     self.interfaces.len() as u32 - 1
                 }
             };
@@ -298,6 +320,15 @@ const READ: [&str; 4] = [
     table::capture_blocks::TABLE.name,
 ];
 
+/// Tables whose files are opened with the bundle and read by whoever needs them.
+const READ_LATER: [&Table; 5] = [
+    &table::clock::TABLE,
+    &table::processes::TABLE,
+    &table::threads::TABLE,
+    &table::sockets::TABLE,
+    &table::socket_events::TABLE,
+];
+
 /// What is wrong with a listed file that opening a bundle has no use for.
 fn not_read(source: &Source, manifest: &Manifest, file: &FileEntry) -> Option<Error> {
     let warning = |kind| Some(Error::new(source.shown(&file.path), At::File, kind));
@@ -308,7 +339,8 @@ fn not_read(source: &Source, manifest: &Manifest, file: &FileEntry) -> Option<Er
     if table::find(&file.table).is_none() {
         return warning(Kind::UnknownTable(file.table.clone()));
     }
-    if READ.contains(&file.table.as_str()) {
+    let later = READ_LATER.iter().any(|table| table.name == file.table);
+    if later || READ.contains(&file.table.as_str()) {
         return None;
     }
     source.blob(&file.path).and_then(|blob| check_length(source, file, &blob)).err()

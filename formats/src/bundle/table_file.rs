@@ -106,7 +106,11 @@ impl TableFile {
     }
 
     /// One row group; of its columns all, or one.
-    fn read_columns(&self, group: usize, column: Option<&str>) -> Result<Vec<RecordBatch>> {
+    pub(super) fn read_columns(
+        &self,
+        group: usize,
+        column: Option<&str>,
+    ) -> Result<Vec<RecordBatch>> {
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.blob.clone(),
             self.metadata.clone(),
