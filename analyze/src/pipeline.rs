@@ -4,6 +4,8 @@
 use crate::align::Clocks;
 use crate::call::{Analysis, Call, Flow, Loss, Point};
 use crate::dissect::partitions::{damage, dissect, partitions};
+use crate::dissect::sockets::log::Sockets;
+use crate::dissect::sockets::{self, Recorded};
 use crate::dissect::{Dissected, FlowFacts};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
@@ -22,7 +24,7 @@ pub struct Config {
 
 /// Reconstructs everything. Damage is counted in the losses, never an error.
 pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
-    let points = points(bundles);
+    let mut points = points(bundles);
     let mut whole = Whole::default();
     for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
         let parts = partitions(files, &mut whole.losses);
@@ -38,15 +40,25 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
     }
+    for host in 0..bundles.hosts.len() as u32 {
+        let Some(recorded) = Recorded::read(bundles, host, points.len() as u32) else { continue };
+        points.extend(recorded.points.iter().cloned());
+        let parts = recorded.partitions().into_par_iter();
+        let dissected: Vec<_> = parts.map(|part| sockets::dissect(&recorded, part)).collect();
+        dissected.into_iter().for_each(|d| whole.add(d, Vec::new(), &points));
+        whole.add_host(&recorded);
+    }
     whole.sort_flows();
-    let Whole { flows, facts, spans, n_packets, mut losses } = whole;
+    let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&Seen { points: &points, flows: &flows, facts: &facts }, spans);
+    losses.extend(join::untiled(&calls, &points));
     link::link(&mut calls, &points, &flows, &config.evidence);
     let traces = assemble::assemble(&mut calls);
-    measure(&mut calls, &points, &Clocks);
+    measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));
     let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
-    Analysis { points, domains, flows, calls, traces, n_packets, losses: sum_up(losses) }
+    let losses = sum_up(losses);
+    Analysis { points, domains, flows, calls, traces, n_packets, n_socket_events, losses }
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
@@ -83,13 +95,13 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
 }
 
 /// Every call's parts and self time.
-fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks) {
+fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks, sockets: &Sockets) {
     let children = hops::children(calls);
     let measured: Vec<_> = (0..calls.len())
         .into_par_iter()
         .map(|i| {
             let own = hops::self_ns(&calls[i], &children[i], calls, points);
-            (hops::parts(&calls[i], points, clocks), own)
+            (hops::parts(&calls[i], points, clocks, sockets), own)
         })
         .collect();
     for (call, (parts, own)) in calls.iter_mut().zip(measured) {
@@ -103,6 +115,7 @@ fn points(bundles: &Bundles) -> Vec<Point> {
         host: bundles.hosts[interface.host as usize].name.clone(),
         netns: interface.netns.clone().unwrap_or_default(),
         interface: interface.name.clone(),
+        process: None,
         domain: interface.domain.0,
     };
     bundles.interfaces.iter().map(point).collect()
@@ -115,6 +128,8 @@ struct Whole {
     facts: Vec<FlowFacts>,
     spans: Vec<Span>,
     n_packets: u64,
+    n_socket_events: u64,
+    sockets: Sockets,
     losses: Vec<Loss>,
 }
 
@@ -128,12 +143,22 @@ impl Whole {
             span
         }));
         self.n_packets += dissected.n_packets;
+        let logs = dissected.logs.into_iter().map(|(flow, log)| (flow + offset, log));
+        self.sockets.logs.extend(logs);
         self.losses.extend(losses);
         self.losses.extend(dissected.unused.into_iter().map(|((point, cause), count)| Loss {
             place: points[point as usize].label(),
             cause: cause.to_string(),
             count,
         }));
+    }
+
+    /// What is known of a host's threads and clock, and what could not be read of it.
+    fn add_host(&mut self, recorded: &Recorded) {
+        self.n_socket_events += recorded.n_events;
+        self.sockets.waits.extend(recorded.waits());
+        self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
+        self.losses.extend(recorded.losses.iter().cloned());
     }
 
     /// Flows in (point, client, server, first time) order, whatever the partitions were.
@@ -149,6 +174,8 @@ impl Whole {
             std::mem::take(&mut self.flows).into_iter().map(Some).collect();
         self.flows = order.iter().filter_map(|&i| flows[i as usize].take()).collect();
         self.facts = order.iter().map(|&i| self.facts[i as usize]).collect();
+        let logs = std::mem::take(&mut self.sockets.logs).into_iter();
+        self.sockets.logs = logs.map(|(flow, log)| (new_index[flow as usize], log)).collect();
         self.spans.iter_mut().for_each(|span| span.flow = new_index[span.flow as usize]);
     }
 }

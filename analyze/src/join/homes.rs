@@ -31,7 +31,9 @@ impl Homes {
     /// Learns each interface's own address candidates.
     pub fn learn_points(seen: &Seen<'_>) -> Homes {
         let mut own: Vec<Option<BTreeSet<IpAddr>>> = vec![None; seen.points.len()];
-        for flow in seen.flows.iter().filter(|f| !is_broadcast(f.server.ip())) {
+        let at_interface = |flow: &&Flow| seen.points[flow.point as usize].process.is_none();
+        let flows = seen.flows.iter().filter(at_interface);
+        for flow in flows.filter(|f| !is_broadcast(f.server.ip())) {
             let ends = BTreeSet::from([flow.client.ip(), flow.server.ip()]);
             let slot = &mut own[flow.point as usize];
             *slot = Some(match slot.take() {
@@ -94,6 +96,7 @@ impl Homes {
                 && a != b
                 && !a.is_loopback()
                 && !b.is_loopback()
+                && [first, last].iter().all(|f| seen.facts[*f as usize].at_process.is_none())
             {
                 transit.insert(x.clone());
                 continue;
@@ -124,6 +127,9 @@ impl Homes {
         let flow = &seen.flows[end as usize];
         let address = if side == 0 { flow.client.ip() } else { flow.server.ip() };
         let place = self.places[flow.point as usize].clone();
+        if seen.facts[end as usize].at_process.is_some_and(|at| at as usize == side) {
+            return Some((address, place)).filter(|_| !address.is_unspecified());
+        }
         let leaves = |f: &u32| seen.facts[*f as usize].passing[side] == Some(Passing::Outbound);
         let here = |f: &&u32| self.places[seen.flows[**f as usize].point as usize] == place;
         let passing_known = seen.facts[end as usize].passing[side].is_some();
@@ -135,6 +141,16 @@ impl Homes {
             self.own[flow.point as usize].contains(&address)
         };
         local.then_some((address, place))
+    }
+
+    /// Where end `side` of a flow lives: where the process is whose socket it is, else where its address does.
+    pub(super) fn of_end(&self, flow: u32, side: usize, seen: &Seen<'_>) -> Option<&Place> {
+        let here = &seen.flows[flow as usize];
+        if seen.facts[flow as usize].at_process.is_some_and(|at| at as usize == side) {
+            return Some(&self.places[here.point as usize]);
+        }
+        let end = if side == 0 { here.client } else { here.server };
+        self.of(end.ip(), here)
     }
 
     /// Where the end with `address`, nearest to `flow`, lives.

@@ -118,6 +118,7 @@ mod tests {
             netns: netns.into(),
             address: [10, 0, 0, 9].into(),
             port,
+            process: None,
         };
         check(&end("box", "redis", 6379), "redis");
         check(&end("box", "shop", 8080), "shop:8080");

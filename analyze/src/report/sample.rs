@@ -321,6 +321,7 @@ impl Builder {
             host: if second { "store-box" } else { "box" }.into(),
             netns: netns.into(),
             interface: interface.into(),
+            process: None,
             domain: u32::from(second),
         };
         let known = self.analysis.points.iter().position(|p| *p == point);
@@ -351,7 +352,8 @@ impl Builder {
     fn endpoint(&self, (netns, address, port): End) -> Endpoint {
         let second = self.two_clocks && ["stock", "redis", "postgres"].contains(&netns);
         let host = if second { "store-box" } else { "box" };
-        Endpoint { host: host.into(), netns: netns.into(), address: address.into(), port }
+        let (host, netns) = (host.into(), netns.into());
+        Endpoint { host, netns, address: address.into(), port, process: None }
     }
 }
 

@@ -270,7 +270,7 @@ impl<'a> View<'a> {
             let slow = self.analysis.calls.get(s.call as usize);
             let hop = slow.and_then(|c| c.hops.get(s.hop));
             slow.is_some_and(|c| c.id == call.id)
-                && hop.is_some_and(|h| h.part == crate::call::Part::Server)
+                && hop.is_some_and(|h| h.part.is_work())
         })
     }
 

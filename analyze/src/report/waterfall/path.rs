@@ -113,11 +113,13 @@ impl View<'_> {
         let notable = slowest
             || self.options.verbose
             || hop.total_ns.saturating_mul(TRIVIAL) >= self.axis.length;
-        if matches!(hop.part, Part::RequestTransfer | Part::ResponseTransfer) && !notable {
+        let is_empty = hop.total_ns == 0 && !hop.part.is_leg() && !hop.part.is_work();
+        let is_transfer = matches!(hop.part, Part::RequestTransfer | Part::ResponseTransfer);
+        if is_transfer && !notable || is_empty {
             return Ok(()); // the sum line shows it
         }
         let span = call.spans.get(hop.to as usize);
-        let is_leg = matches!(hop.part, Part::Wire | Part::Gateway);
+        let is_leg = hop.part.is_leg();
         let unsure = is_leg && span.is_some_and(|s| s.order_basis == OrderBasis::Undecided);
         used.undecided |= unsure;
         let name = format!(
@@ -161,8 +163,12 @@ impl View<'_> {
         let to = measure::point_label(self.analysis, call, hop.to as usize);
         match hop.part {
             Part::Wire => to,
-            Part::Gateway => format!("{to} (forwarded)"),
-            Part::Server => self.names.server(&call.server),
+            Part::Gateway | Part::GatewayProcess => format!("{to} (forwarded)"),
+            Part::GatewayIn | Part::GatewayOut => to,
+            Part::Server | Part::ServerApp => self.names.server(&call.server),
+            // They end where the next line's point is.
+            Part::ClientSendQueue => format!("{to} (send queue)"),
+            Part::ServerSendQueue => "send queue".to_owned(),
             part => measure::words(part).to_owned(),
         }
     }
@@ -170,10 +176,10 @@ impl View<'_> {
     fn part_times(&self, call: &Call, hop: &Hop) -> String {
         let total = quantity::duration(hop.total_ns);
         match (hop.part, call.self_ns) {
-            (Part::Server, Some(own)) if own < hop.total_ns => {
+            (part, Some(own)) if part.is_work() && own < hop.total_ns => {
                 format!("server {total}, of it {} its own", quantity::duration(own))
             }
-            (Part::Server, _) => format!("server {total}"),
+            (part, _) if part.is_work() => format!("server {total}"),
             _ => total,
         }
     }
