@@ -50,7 +50,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     }
     whole.sort_flows();
     let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
-    let mut calls = join(&Seen { points: &points, flows: &flows, facts: &facts }, spans);
+    let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
     link::link(&mut calls, &points, &flows, &config.evidence);
     let traces = assemble::assemble(&mut calls);
@@ -62,9 +62,15 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
-fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
+fn join(points: &mut [Point], flows: &[Flow], facts: &[FlowFacts], spans: Vec<Span>) -> Vec<Call> {
+    let seen = &Seen { points, flows, facts };
     let mut homes = Homes::learn_points(seen);
-    let mut connections: Vec<Connection> = join::group(seen, spans)
+    let groups = join::group(seen, spans);
+    let names = join::namespaces(groups.iter().map(|(flows, _)| &flows[..]), seen, &homes);
+    join::rename(points, &names);
+    homes.rename(points);
+    let seen = &Seen { points, flows, facts };
+    let mut connections: Vec<Connection> = groups
         .into_par_iter()
         .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
         .collect();

@@ -2,7 +2,7 @@
 //! takes part in all its traffic; a bridge port's or a router's passing traffic ends elsewhere. Never looks at content.
 
 use super::connections::Seen;
-use crate::call::Flow;
+use crate::call::{Flow, Point};
 use afterpath_formats::frame::Direction as Passing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -41,11 +41,16 @@ impl Homes {
                 None => ends,
             });
         }
-        let places = seen.points.iter().map(|p| (p.host.clone(), p.netns.clone())).collect();
+        let places = places(seen.points);
         let own = own.into_iter().map(Option::unwrap_or_default).collect();
         let mut homes = Homes { own, home: BTreeMap::new(), places };
         homes.eliminate();
         homes
+    }
+
+    /// Takes the namespaces' names anew.
+    pub fn rename(&mut self, points: &[Point]) {
+        self.places = places(points);
     }
 
     /// Where two candidates are left, the one that is another namespace's only candidate is not this one's.
@@ -160,6 +165,10 @@ impl Homes {
         }
         self.home.get(&address)
     }
+}
+
+fn places(points: &[Point]) -> Vec<Place> {
+    points.iter().map(|p| (p.host.clone(), p.netns.clone())).collect()
 }
 
 fn is_broadcast(address: IpAddr) -> bool {

@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 mod connections;
 mod forwarding;
 mod homes;
+mod namespaces;
 mod order;
 mod shifted;
 mod untiled;
 
 pub use connections::Seen;
 pub use homes::{Homes, Place};
+pub use namespaces::{namespaces, rename};
 pub use untiled::untiled;
 
 /// One connection: its flows in path order, its spans, and its calls as indices into them.

@@ -8,14 +8,16 @@ use afterpath_formats::table::clock::{self, ClockRow};
 use afterpath_formats::table::processes::{self, ProcessRow};
 use afterpath_formats::table::socket_events::{self, SocketEventRow, SocketEventRows};
 use afterpath_formats::table::sockets::{self, SocketRow};
-use afterpath_formats::table::{Table, packets};
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use afterpath_formats::table::{Table, interfaces, packets};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One frame: namespace, Unix time, bytes from the IP header on.
 pub(crate) type Frame = (String, i64, Vec<u8>);
@@ -35,6 +37,8 @@ pub(crate) struct Rows {
     pub(crate) processes: Vec<ProcessRow>,
     pub(crate) sockets: Vec<SocketRow>,
     pub(crate) events: Vec<Event>,
+    /// Of the interfaces of each namespace.
+    pub(crate) addresses: BTreeMap<String, String>,
 }
 
 impl Rows {
@@ -67,6 +71,7 @@ impl Rows {
         let boottime = DomainEntry { name: "box boottime".into(), clock: "boottime".into() };
         manifest.hosts[0].boottime_domain = Some(manifest.domains.len() as u32);
         manifest.domains.push(boottime);
+        self.add_addresses(path, &mut manifest);
         let mut events = self.events.clone();
         events.sort_by_key(|event| event.row.time_ns);
         add(path, &mut manifest, &clock::TABLE, 1, &clock::batch(&self.clock));
@@ -84,6 +89,27 @@ impl Rows {
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         fs::write(path.join("manifest.json"), manifest.to_bytes()).unwrap();
     }
+
+    /// An import knows no addresses of interfaces, a recorder does.
+    fn add_addresses(&self, path: &Path, manifest: &mut Manifest) {
+        let table = &interfaces::TABLE;
+        let entry = manifest.files.iter().find(|entry| entry.table == table.name).unwrap();
+        let batch = read(&path.join(&entry.path));
+        let netns = batch.column_by_name("netns").unwrap().as_string::<i32>().clone();
+        let address = |name: Option<&str>| self.addresses.get(name.unwrap_or_default());
+        let addresses: StringArray = netns.iter().map(address).collect();
+        let at = batch.schema().index_of("addresses").unwrap();
+        let mut columns = batch.columns().to_vec();
+        columns[at] = Arc::new(addresses);
+        add(path, manifest, table, 0, &RecordBatch::try_new(batch.schema(), columns).unwrap());
+    }
+}
+
+/// All rows of a file of the bundle.
+fn read(path: &Path) -> RecordBatch {
+    let read = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let batches: Vec<_> = read.build().unwrap().map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
 }
 
 fn manifest(path: &Path) -> Manifest {
@@ -119,26 +145,19 @@ fn add(path: &Path, manifest: &mut Manifest, table: &Table, part: usize, batch: 
 pub(crate) fn split_packets(path: &Path, n: i64) {
     let mut manifest = manifest(path);
     let entry = manifest.files.iter().find(|entry| entry.table == "packets").unwrap().clone();
-    let file = File::open(path.join(&entry.path)).unwrap();
-    let read = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-    let batches: Vec<RecordBatch> = read.map(Result::unwrap).collect();
-    let times = |batch: &RecordBatch| {
-        batch.column_by_name("time_ns").unwrap().as_primitive::<Int64Type>().values().to_vec()
-    };
-    let all: Vec<i64> = batches.iter().flat_map(times).collect();
+    let batch = read(&path.join(&entry.path));
+    let times = batch.column_by_name("time_ns").unwrap().as_primitive::<Int64Type>();
+    let all = times.values().to_vec();
     let (first, last) = (*all.iter().min().unwrap(), *all.iter().max().unwrap());
     for part in 0..n {
         let bound = |i: i64| first + (last + 1 - first) / n * i;
         let upper = if part + 1 == n { i64::MAX } else { bound(part + 1) };
-        let inside = |time: i64| Some((bound(part)..upper).contains(&time));
-        let some = batches.iter().map(|batch| {
-            let keep: BooleanArray = times(batch).into_iter().map(inside).collect();
-            filter_record_batch(batch, &keep).unwrap()
-        });
-        let some: Vec<_> = some.collect();
-        let whole = arrow::compute::concat_batches(&some[0].schema(), &some).unwrap();
-        assert!(whole.num_rows() > 0, "part {part} has rows");
-        add(path, &mut manifest, &packets::TABLE, part as usize, &whole);
+        let lower = if part == 0 { i64::MIN } else { bound(part) };
+        let keep: BooleanArray =
+            all.iter().map(|time| Some((lower..upper).contains(time))).collect();
+        let some = filter_record_batch(&batch, &keep).unwrap();
+        assert!(some.num_rows() > 0, "part {part} has rows");
+        add(path, &mut manifest, &packets::TABLE, part as usize, &some);
     }
     manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
     fs::write(path.join("manifest.json"), manifest.to_bytes()).unwrap();

@@ -51,6 +51,7 @@ pub(crate) struct Connection {
 impl World {
     pub(crate) fn process(&mut self, pid: u32, name: &str, netns: &'static str, last: u8) -> Process {
         self.netns.push(netns);
+        self.rows.addresses.insert(netns.into(), format!("10.0.0.{last}/24,fe80::{last}/64"));
         let inode = 4_026_532_000 + u32::from(last);
         self.rows.processes.push(ProcessRow {
             pid,
@@ -66,7 +67,7 @@ impl World {
 
     /// A connection made at `at`: handshake, connect, accept.
     pub(crate) fn connect(&mut self, ends: [Process; 2], ports: [u16; 2], at: i64) -> Connection {
-        let first = [1000 + 7919 * u32::from(ports[0]), u32::MAX - 40 + u32::from(ports[0])];
+        let first = [7919 * u32::from(ports[0]), (u32::MAX - 40).wrapping_add(u32::from(ports[0]) % 64)];
         self.n_sockets += 2;
         let mut connection = Connection {
             ends,

@@ -17,6 +17,9 @@ pub use recorded::Recorded;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+/// How the name begins of a namespace that is known by number only.
+pub const UNNAMED: &str = "net:[";
+
 /// MSG_TRUNC: the length says more than was copied.
 const MSG_TRUNC: u32 = 0x20;
 

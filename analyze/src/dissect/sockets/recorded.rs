@@ -2,7 +2,7 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::Event;
+use super::{Event, UNNAMED};
 use super::log::Wait;
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
@@ -310,7 +310,7 @@ fn namespaces(
             None if inode == 0 || Some(inode) == first || names.len() <= 1 => {
                 names.first().cloned().unwrap_or_default()
             }
-            None => format!("net:[{inode}]"),
+            None => format!("{UNNAMED}{inode}]"),
         }
     };
     inodes.collect::<BTreeSet<_>>().into_iter().map(|inode| (inode, name(inode))).collect()
