@@ -52,7 +52,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
-    link::link(&mut calls, &points, &flows, &config.evidence);
+    link::link(&mut calls, &link::Known { points: &points, flows: &flows, sockets: &sockets }, &config.evidence);
     let traces = assemble::assemble(&mut calls);
     measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));
@@ -163,6 +163,7 @@ impl Whole {
     fn add_host(&mut self, recorded: &Recorded) {
         self.n_socket_events += recorded.n_events;
         self.sockets.waits.extend(recorded.waits());
+        self.sockets.wakeups.extend(recorded.wakeups());
         self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
         self.losses.extend(recorded.losses.iter().cloned());
     }

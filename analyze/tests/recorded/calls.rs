@@ -1,7 +1,11 @@
 //! Calls from sockets and packets.
 
-use crate::world::{Process, QUEUE, STACK, WIRE, World};
-use afterpath::call::{Analysis, Call, Part};
+use crate::world::{OFFSET_NS, Process, QUEUE, STACK, WIRE, World, at, event, moved};
+use afterpath::call::{Analysis, Call, Close, Part};
+use afterpath_formats::table::clock::ClockRow;
+use afterpath_formats::table::socket_events::{INBOUND, OUTBOUND};
+
+const PATH: [&str; 4] = ["cli/curl[10]", "cli/eth0", "srv/eth0", "srv/api[20]"];
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
@@ -39,7 +43,7 @@ fn sockets_and_packets_of_one_request() {
     let analysis = one_request().analyze();
     check(
         &analysis,
-        &["cli/curl[10]", "cli/eth0", "srv/eth0", "srv/api[20]"],
+        &PATH,
         &[
             (Part::RequestTransfer, 0),
             (Part::ClientSendQueue, QUEUE),
@@ -87,4 +91,234 @@ fn packets_only() {
             (Part::ResponseTransfer, 0),
         ],
     );
+}
+
+#[test]
+fn a_request_in_two_reads_and_a_peek_before() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    world.write(&mut c, 0, GET, 2_000);
+    let mut peek = moved(&c, 1, INBOUND, GET, [2_040, 2_041]);
+    peek.row.sequence_after = peek.row.sequence_before;
+    (peek.row.flags, peek.row.mark) = (Some(2), Some("peek"));
+    world.rows.events.push(peek);
+    world.read(&mut c, 1, &GET[..10], [2_050, 2_051]);
+    world.read(&mut c, 1, &GET[10..], [2_060, 2_062]);
+    world.say(&mut c, 1, OK, 2_162, 0);
+    let way = QUEUE + WIRE;
+    check(
+        &world.analyze(),
+        &PATH,
+        &[
+            (Part::RequestTransfer, 0),
+            (Part::ClientSendQueue, QUEUE),
+            (Part::Wire, 2 * WIRE),
+            (Part::ServerSched, 0),
+            (Part::ServerBusy, 60 - way),
+            (Part::ServerKernelRx, 2),
+            (Part::ServerApp, 100),
+            (Part::ServerSendQueue, QUEUE),
+            (Part::ClientRecvQueue, STACK),
+            (Part::ResponseTransfer, 0),
+        ],
+    );
+}
+
+#[test]
+fn a_thread_parked_in_epoll_was_scheduled_late() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    let mut wait = event(&c, 1, "epoll_wait", [1_500, 2_070]);
+    (wait.row.kind, wait.row.socket_id, wait.row.result) = ("epoll", None, Some(1));
+    world.rows.events.push(wait);
+    world.write(&mut c, 0, GET, 2_000);
+    world.read(&mut c, 1, GET, [2_080, 2_081]);
+    world.say(&mut c, 1, OK, 2_162, 0);
+    let analysis = world.analyze();
+    let of = |part: Part| {
+        let hop = analysis.calls[0].hops.iter().find(|hop| hop.part == part).unwrap();
+        hop.total_ns / 1000
+    };
+    assert_eq!(of(Part::ServerSched), 70 - QUEUE - WIRE);
+    assert_eq!([of(Part::ServerBusy), of(Part::ServerKernelRx)], [10, 1]);
+}
+
+#[test]
+fn what_waits_for_accept_is_the_accept_queue() {
+    let mut world = one_request();
+    // The server accepts only after the request came.
+    let accept = world.rows.events.iter_mut().find(|e| e.row.call == "accept").unwrap();
+    accept.row.exit_ns = Some(2_030_000);
+    for socket in world.rows.sockets.iter_mut().filter(|socket| socket.pid == 20) {
+        socket.valid_from_ns = 2_030_000;
+    }
+    let analysis = world.analyze();
+    let hop = analysis.calls[0].hops.iter().find(|hop| hop.part == Part::ServerAcceptQueue);
+    assert_eq!(hop.map(|hop| hop.total_ns / 1000), Some(30 - QUEUE - WIRE));
+}
+
+#[test]
+fn two_threads_on_one_socket_and_an_end_with_data() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    world.write(&mut c, 0, GET, 2_000);
+    // The second reader returns first.
+    let mut first = moved(&c, 1, INBOUND, &GET[..10], [2_050, 2_065]);
+    first.row.tid = 21;
+    c.read[1] = c.read[1].wrapping_add(10);
+    let second = moved(&c, 1, INBOUND, &GET[10..], [2_052, 2_060]);
+    world.rows.events.extend([first, second]);
+    world.write(&mut c, 1, OK, 2_162);
+    // Response and end in one read.
+    let mut last = moved(&c, 0, INBOUND, OK, [2_200, 2_210]);
+    last.row.mark = Some("fin");
+    last.row.sequence_after = last.row.sequence_after.map(|n| n.wrapping_add(1));
+    world.rows.events.push(last);
+    let analysis = world.analyze();
+    let call = analysis.calls.iter().find(|c| c.protocol == "http1").unwrap();
+    assert_eq!((call.spans.len(), &*call.status), (4, "200"));
+    let server = call.spans[3].times;
+    assert_eq!([server.request_first, server.request_last], [2_065, 2_065].map(at));
+    let flow = &analysis.flows[call.spans[0].flow as usize];
+    assert_eq!((flow.close, flow.counters[0].retransmissions), (Close::ServerFin, 0));
+}
+
+#[test]
+fn interleaved_writers_are_counted_and_still_one_stream() {
+    let mut world = one_request();
+    let write = world.rows.events.iter_mut().find(|e| e.row.direction == Some(OUTBOUND)).unwrap();
+    write.row.mark = Some("interleaved");
+    write.row.sequence_after = write.row.sequence_after.map(|n| n.wrapping_add(99));
+    let analysis = world.analyze();
+    assert_eq!(analysis.calls[0].spans.len(), 4);
+    let losses: Vec<_> = analysis.losses.iter().map(|l| (&*l.place, &*l.cause, l.count)).collect();
+    assert_eq!(losses, [("cli/curl[10]", "interleaved", 1)]);
+}
+
+#[test]
+fn bytes_beyond_those_kept_are_a_gap() {
+    let mut world = one_request();
+    for event in &mut world.rows.events {
+        if let Some(bytes) = &mut event.bytes {
+            bytes.truncate(30);
+        }
+    }
+    let analysis = world.analyze();
+    let call = &analysis.calls[0];
+    assert_eq!((analysis.calls.len(), call.spans.len(), &*call.status), (1, 4, "200"));
+    assert_eq!(call.response_bytes, OK.len() as u64);
+}
+
+#[test]
+fn a_clock_that_is_set_in_between_moves_both_alike() {
+    const STEP_NS: i64 = 3_600_000_000_000;
+    let mut world = one_request();
+    // Set a millisecond after the connection was made: packets show it at once.
+    for frame in world.rows.frames.iter_mut().filter(|f| f.1 > OFFSET_NS + 1_500_000) {
+        frame.1 += STEP_NS;
+    }
+    let row = |boottime_ns: i64, step: i64, stepped: bool| ClockRow {
+        boottime_ns,
+        realtime_ns: OFFSET_NS + boottime_ns + step,
+        stepped,
+        ..ClockRow::default()
+    };
+    world.rows.clock = vec![row(500_000, 0, false), row(1_900_000, STEP_NS, true), row(9_000_000, STEP_NS, false)];
+    let analysis = world.analyze();
+    let call = &analysis.calls[0];
+    assert_eq!((analysis.calls.len(), call.spans.len()), (1, 4));
+    assert_eq!(call.times().request_first, Some(at(2_000).unwrap() + STEP_NS));
+}
+
+#[test]
+fn a_connect_that_is_refused_is_one_call() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    world.rows.frames.clear();
+    world.rows.events.retain(|event| event.row.call == "connect");
+    world.rows.events[0].row.result = Some(-111);
+    world.rows.sockets.retain(|socket| socket.pid == 10);
+    c.next = [77, 0];
+    world.segment(&mut c, 0, 2, b"", 1_000 + QUEUE);
+    world.segment(&mut c, 1, 4 | 16, b"", 1_000 + 2 * QUEUE + WIRE);
+    let analysis = world.analyze();
+    let [call] = &analysis.calls[..] else { panic!("{:#?}", analysis.calls) };
+    assert_eq!((&*call.protocol, &*call.status, call.spans.len()), ("tcp", "refused", 3));
+    assert_eq!(call.client.process.as_ref().map(|p| p.pid), Some(10));
+}
+
+#[test]
+fn packets_and_sockets_that_miss_a_call_are_counted() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    for i in 0..3 {
+        if i == 1 {
+            world.rows.frames.iter_mut().for_each(|frame| frame.0.push('!'));
+        }
+        world.say(&mut c, 0, GET, 2_000 + 500 * i, 30);
+        world.say(&mut c, 1, OK, 2_200 + 500 * i, 0);
+    }
+    // Those of the second request are lost.
+    world.rows.frames.retain(|f| f.0.ends_with('!') || f.1 > OFFSET_NS + 2_990_000);
+    world.rows.frames.iter_mut().for_each(|frame| frame.0 = frame.0.replace('!', ""));
+    let analysis = world.analyze();
+    assert_eq!(analysis.calls.len(), 3);
+    let losses: Vec<_> = analysis.losses.iter().map(|l| (&*l.place, &*l.cause, l.count)).collect();
+    assert_eq!(losses, [("cli/curl[10]", "call-without-packets", 1)]);
+}
+
+#[test]
+fn a_process_that_talks_over_a_unix_socket() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    world.say(&mut c, 0, GET, 2_000, 30);
+    world.say(&mut c, 1, OK, 2_200, 0);
+    world.rows.frames.clear();
+    for event in &mut world.rows.events {
+        event.row.kind = "unix";
+        (event.row.sequence_before, event.row.sequence_after) = (None, None);
+        event.row.mark = event.row.direction.map(|_| "no-sequence");
+    }
+    let ids = c.sockets;
+    for socket in &mut world.rows.sockets {
+        (socket.local, socket.remote, socket.protocol) = (None, None, 0);
+        socket.path = Some("/run/x".into());
+        socket.peer_socket_id = (socket.socket_id == ids[0]).then_some(ids[1]);
+    }
+    let analysis = world.analyze();
+    check(
+        &analysis,
+        // Nothing names their namespaces.
+        &["net:[4026532001]/curl[10]", "net:[4026532002]/api[20]"],
+        &[
+            (Part::RequestTransfer, 0),
+            (Part::Wire, 2 * (QUEUE + WIRE + STACK) + 30),
+            (Part::ServerApp, 200 - QUEUE - WIRE - STACK - 30),
+            (Part::ResponseTransfer, 0),
+        ],
+    );
+    assert!(analysis.losses.is_empty(), "{:?}", analysis.losses);
+    assert!(analysis.flows.iter().all(|flow| flow.ip_protocol == 0));
+}
+
+#[test]
+fn two_processes_over_loopback() {
+    let mut world = World::default();
+    let mut ends = [world.process(10, "curl", "one", 1), world.process(20, "api", "one", 1)];
+    ends.iter_mut().for_each(|end| end.address = [127, 0, 0, 1]);
+    let mut c = world.connect(ends, [40_000, 80], 1_000);
+    world.say(&mut c, 0, GET, 2_000, 30);
+    world.say(&mut c, 1, OK, 2_200, 0);
+    let analysis = world.analyze();
+    let call = analysis.calls.iter().find(|c| c.protocol == "http1").unwrap();
+    let found: Vec<String> =
+        call.spans.iter().map(|s| analysis.points[s.point as usize].label()).collect();
+    assert_eq!(found, ["one/curl[10]", "one/eth0", "one/api[20]"]);
+    assert_eq!(call.server.netns, "one");
 }

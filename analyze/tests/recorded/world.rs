@@ -183,6 +183,11 @@ impl Connection {
     }
 }
 
+/// A time as a call shows it.
+pub(crate) fn at(microseconds: i64) -> Option<i64> {
+    Some(OFFSET_NS + microseconds * 1000)
+}
+
 /// An event on one end's socket.
 pub(crate) fn event(connection: &Connection, end: usize, call: &'static str, times: [i64; 2]) -> Event {
     let row = SocketEventRow {

@@ -96,12 +96,24 @@ pub(crate) enum Colour {
     Never,
 }
 
+/// A kind of evidence for links.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvidenceName {
+    /// Ids that tracers planted
+    Ids,
+    /// What one thread read and wrote
+    Threads,
+}
+
 /// What an analysis depends on.
 #[derive(Args, Clone)]
 pub(crate) struct Analyzed {
     /// Link without the ids that tracers planted, to see how well the rest does
     #[arg(long)]
     pub(crate) ignore_ids: bool,
+    /// Link without one kind of evidence: `ids` (the same as --ignore-ids) or `threads`; may be given twice
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) without_evidence: Vec<EvidenceName>,
     /// Analyze again even if there are results
     #[arg(long)]
     pub(crate) again: bool,

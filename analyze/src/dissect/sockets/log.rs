@@ -62,6 +62,8 @@ pub struct Sockets {
     pub logs: BTreeMap<u32, SocketLog>,
     /// By host and thread, in order of their entry.
     pub waits: BTreeMap<(u32, u32), Vec<Wait>>,
+    /// By host and thread, when it read an eventfd, a pipe or a timerfd.
+    pub wakeups: BTreeMap<(u32, u32), Vec<i64>>,
     /// Per host, how far a socket's time may lie from the packets' clock.
     pub bounds_ns: BTreeMap<u32, i64>,
 }

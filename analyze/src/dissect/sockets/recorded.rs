@@ -165,6 +165,21 @@ impl Recorded {
         waits
     }
 
+    /// When threads were woken by an eventfd, a pipe or a timer.
+    pub fn wakeups(&self) -> BTreeMap<(u32, u32), Vec<i64>> {
+        let mut wakeups: BTreeMap<(u32, u32), Vec<i64>> = BTreeMap::new();
+        for row in self.batches.iter().flat_map(socket_events::rows) {
+            let woken = matches!(row.kind, "eventfd" | "pipe" | "timerfd")
+                && row.direction == Some(socket_events::INBOUND)
+                && row.result > Some(0);
+            if let Some(exit_ns) = row.exit_ns.filter(|_| woken) {
+                let at_ns = self.realtime_ns(exit_ns);
+                wakeups.entry((self.host, row.tid)).or_default().push(at_ns);
+            }
+        }
+        wakeups
+    }
+
     fn realtime_ns(&self, boottime_ns: i64) -> i64 {
         self.clock.realtime_ns(boottime_ns).clamp(*TIMES_NS.start(), *TIMES_NS.end())
     }
