@@ -6,5 +6,6 @@
 
 mod bundle;
 mod calls;
+mod links;
 mod parts;
 mod world;

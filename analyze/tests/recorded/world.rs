@@ -126,6 +126,11 @@ impl World {
 
     /// The analysis, with clocks read each second unless they were.
     pub(crate) fn analyze(&mut self) -> Analysis {
+        self.analyze_with(&Config::default())
+    }
+
+    /// The same with other options.
+    pub(crate) fn analyze_with(&mut self, config: &Config) -> Analysis {
         if self.rows.clock.is_empty() {
             let row = |second: i64| ClockRow {
                 boottime_ns: second * 1_000_000_000,
@@ -139,9 +144,9 @@ impl World {
         self.netns.dedup();
         let folder = tempfile::tempdir().unwrap();
         let bundles = self.rows.open(folder.path(), &self.netns);
-        let analysis = analyze(&bundles, &Config::default());
+        let analysis = analyze(&bundles, config);
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert!(one.install(|| analyze(&bundles, &Config::default())) == analysis);
+        assert!(one.install(|| analyze(&bundles, config)) == analysis);
         analysis
     }
 }
