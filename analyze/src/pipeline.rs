@@ -52,7 +52,11 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
-    link::link(&mut calls, &link::Known { points: &points, flows: &flows, sockets: &sockets }, &config.evidence);
+    link::link(
+        &mut calls,
+        &link::Known { points: &points, flows: &flows, sockets: &sockets },
+        &config.evidence,
+    );
     let traces = assemble::assemble(&mut calls);
     measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));

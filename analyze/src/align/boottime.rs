@@ -16,7 +16,9 @@ impl Boottime {
     pub fn of(rows: &[ClockRow]) -> Boottime {
         let mut readings: Vec<_> = rows
             .iter()
-            .map(|row| (row.boottime_ns, row.realtime_ns.saturating_sub(row.boottime_ns), row.stepped))
+            .map(|row| {
+                (row.boottime_ns, row.realtime_ns.saturating_sub(row.boottime_ns), row.stepped)
+            })
             .collect();
         readings.sort_unstable();
         readings.dedup_by_key(|reading| reading.0);
@@ -38,16 +40,17 @@ impl Boottime {
     /// set in between, as the nearer reading: when exactly is not known.
     pub fn realtime_ns(&self, boottime_ns: i64) -> i64 {
         let after = self.readings.partition_point(|reading| reading.0 <= boottime_ns);
-        let offset_ns = match (after.checked_sub(1).map(|i| self.readings[i]), self.readings.get(after)) {
-            (None, None) => 0,
-            (Some(only), None) => only.1,
-            (None, Some(only)) => only.1,
-            (Some(before), Some(next)) if next.2 => {
-                let nearer = boottime_ns.abs_diff(before.0) <= next.0.abs_diff(boottime_ns);
-                if nearer { before.1 } else { next.1 }
-            }
-            (Some(before), Some(next)) => between(before, *next, boottime_ns),
-        };
+        let offset_ns =
+            match (after.checked_sub(1).map(|i| self.readings[i]), self.readings.get(after)) {
+                (None, None) => 0,
+                (Some(only), None) => only.1,
+                (None, Some(only)) => only.1,
+                (Some(before), Some(next)) if next.2 => {
+                    let nearer = boottime_ns.abs_diff(before.0) <= next.0.abs_diff(boottime_ns);
+                    if nearer { before.1 } else { next.1 }
+                }
+                (Some(before), Some(next)) => between(before, *next, boottime_ns),
+            };
         boottime_ns.saturating_add(offset_ns)
     }
 }

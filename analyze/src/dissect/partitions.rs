@@ -56,7 +56,9 @@ pub fn partitions(files: &[PacketFile], losses: &mut Vec<Loss>) -> Vec<Partition
 /// Cuts several files between the same flows, by where the largest would be cut.
 fn common_cuts(files: &[PacketFile]) -> Result<Vec<Vec<Range<u64>>>, Error> {
     let n_rows: u64 = files.iter().map(PacketFile::n_rows).sum();
-    let Some(largest) = files.iter().max_by_key(|file| file.n_rows()) else { return Ok(Vec::new()) };
+    let Some(largest) = files.iter().max_by_key(|file| file.n_rows()) else {
+        return Ok(Vec::new());
+    };
     let pivots = largest.flow_pivots(n_rows.div_ceil(PARTITION_ROWS))?;
     let mut cuts: Vec<Vec<Range<u64>>> = vec![Vec::new(); pivots.len() + 1];
     for file in files {
@@ -113,10 +115,7 @@ fn order(packet: &Packet<'_>) -> (i64, i64, i64) {
 }
 
 /// Gives the packets of all sources in (flow, time) order. A single source keeps its own, whatever it is.
-fn merged<'a>(
-    mut sources: Vec<Source<'a>>,
-    mut take: impl FnMut(&Packet<'_>),
-) -> Vec<Source<'a>> {
+fn merged<'a>(mut sources: Vec<Source<'a>>, mut take: impl FnMut(&Packet<'_>)) -> Vec<Source<'a>> {
     if let [only] = sources.as_mut_slice() {
         while only.fill() {
             (only.at..only.batch_len()).for_each(|_| only.step(&mut take));

@@ -20,7 +20,8 @@ pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
 pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) -> Vec<Hop> {
     let Some(whole) = Whole::of(call.times()) else { return Vec::new() };
     let path = Path { call, points, clocks, sockets };
-    let (mut hops, mut back) = (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
+    let (mut hops, mut back) =
+        (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
     let last = call.spans.iter().rposition(|span| Whole::of(&span.times).is_some()).unwrap_or(0);
     let (mut from, mut before) = (0usize, whole);
     for (to, span) in call.spans.iter().enumerate().skip(1) {
@@ -97,7 +98,8 @@ impl Path<'_> {
             (false, true, _) if !self.serves(to) && self.is_near(from, to) => Part::GatewayIn,
             _ => Part::Wire,
         };
-        let stamped_ns = if self.is_process(from) == self.is_process(to) { 0 } else { self.bound_ns(from, to) };
+        let stamped_ns =
+            if self.is_process(from) == self.is_process(to) { 0 } else { self.bound_ns(from, to) };
         Hop {
             part,
             from: from as u16,

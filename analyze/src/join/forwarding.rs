@@ -214,7 +214,10 @@ impl Leg {
             && self.domain == next.domain
             && self.server.is_some()
             && self.server == next.client
-            && self.processes[1].as_ref().zip(next.processes[0].as_ref()).is_none_or(|(a, b)| a == b)
+            && self.processes[1]
+                .as_ref()
+                .zip(next.processes[0].as_ref())
+                .is_none_or(|(a, b)| a == b)
             && self.arrives[1] != next.arrives[1]
             && self.first_ns <= next.last_ns
             && next.first_ns <= self.last_ns

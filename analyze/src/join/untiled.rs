@@ -14,8 +14,11 @@ pub fn untiled(calls: &[Call], points: &[Point]) -> Vec<Loss> {
         let n = call.spans.iter().filter(|span| is_process(span.point)).count();
         n > 0 && n < call.spans.len()
     };
-    let met: BTreeSet<FlowIndex> =
-        calls.iter().filter(both).flat_map(|call| call.spans.iter().map(|span| span.flow)).collect();
+    let met: BTreeSet<FlowIndex> = calls
+        .iter()
+        .filter(both)
+        .flat_map(|call| call.spans.iter().map(|span| span.flow))
+        .collect();
     let mut found: BTreeMap<(String, &str), u64> = BTreeMap::new();
     for call in calls.iter().filter(|call| !both(call)) {
         let Some(span) = call.spans.iter().find(|span| met.contains(&span.flow)) else { continue };
@@ -25,6 +28,7 @@ pub fn untiled(calls: &[Call], points: &[Point]) -> Vec<Loss> {
         };
         *found.entry((points[span.point as usize].label(), cause)).or_default() += 1;
     }
-    let loss = |((place, cause), count): ((String, &str), u64)| Loss { place, cause: cause.into(), count };
+    let loss =
+        |((place, cause), count): ((String, &str), u64)| Loss { place, cause: cause.into(), count };
     found.into_iter().map(loss).collect()
 }

@@ -73,10 +73,9 @@ fn can_cause(call: &Call) -> bool {
 fn serving_spots(end: &Endpoint) -> Vec<Spot> {
     match &end.process {
         None => vec![spot(end)],
-        Some(process) => vec![
-            Spot::Process(end.host.clone(), process.clone()),
-            Spot::Known(Box::new(spot(end))),
-        ],
+        Some(process) => {
+            vec![Spot::Process(end.host.clone(), process.clone()), Spot::Known(Box::new(spot(end)))]
+        }
     }
 }
 

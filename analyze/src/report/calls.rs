@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn documented_fields_are_the_fields_written() {
         let mut written = BTreeSet::new();
-        for analysis in [sample::shop(), sample::two_clocks()] {
+        for analysis in [sample::shop(), sample::two_clocks(), sample::recorded()] {
             lines(&analysis).iter().for_each(|l| paths("", l, &mut written));
         }
         let documented: BTreeSet<String> = include_str!("CALLS.md")
@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn every_condition_field_is_a_written_field() {
         let mut written = BTreeSet::new();
-        lines(&sample::shop()).iter().for_each(|l| paths("", l, &mut written));
+        lines(&sample::recorded()).iter().for_each(|l| paths("", l, &mut written));
         for field in super::super::fields::FIELDS {
             assert!(written.contains(field.name), "{}", field.name);
         }

@@ -181,9 +181,7 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
     let place = if key.1 == key.2 { key.1.clone() } else { format!("{} → {}", key.1, key.2) };
     let one_way = [("→", &stretch.forward), ("←", &stretch.back)];
     let mut ways: Vec<_> = one_way.into_iter().filter(|(_, values)| !values.is_empty()).collect();
-    if ways.is_empty()
-        || stretch.both_ways && stretch.forward.len() < stretch.total.len()
-    {
+    if ways.is_empty() || stretch.both_ways && stretch.forward.len() < stretch.total.len() {
         ways.push((if stretch.both_ways { "⇄" } else { "" }, &stretch.total));
     }
     for (i, (way, values)) in ways.into_iter().enumerate() {
@@ -339,5 +337,6 @@ mod tests {
     fn stretches_sum_to_the_calls() {
         check(&sample::shop());
         check(&sample::two_clocks());
+        check(&sample::recorded());
     }
 }

@@ -4,6 +4,7 @@ use crate::world::{OFFSET_NS, Process, QUEUE, STACK, WIRE, World, at, event, mov
 use afterpath::call::{Analysis, Call, Close, Part};
 use afterpath_formats::table::clock::ClockRow;
 use afterpath_formats::table::socket_events::{INBOUND, OUTBOUND};
+use afterpath_formats::table::sockets::Role;
 
 const PATH: [&str; 4] = ["cli/curl[10]", "cli/eth0", "srv/eth0", "srv/api[20]"];
 
@@ -226,7 +227,8 @@ fn a_clock_that_is_set_in_between_moves_both_alike() {
         stepped,
         ..ClockRow::default()
     };
-    world.rows.clock = vec![row(500_000, 0, false), row(1_900_000, STEP_NS, true), row(9_000_000, STEP_NS, false)];
+    world.rows.clock =
+        vec![row(500_000, 0, false), row(1_900_000, STEP_NS, true), row(9_000_000, STEP_NS, false)];
     let analysis = world.analyze();
     let call = &analysis.calls[0];
     assert_eq!((analysis.calls.len(), call.spans.len()), (1, 4));
@@ -321,4 +323,90 @@ fn two_processes_over_loopback() {
         call.spans.iter().map(|s| analysis.points[s.point as usize].label()).collect();
     assert_eq!(found, ["one/curl[10]", "one/eth0", "one/api[20]"]);
     assert_eq!(call.server.netns, "one");
+}
+
+#[test]
+fn a_process_that_forwards_the_same_bytes_is_inside_the_call() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let proxy = world.process(15, "socat", "mid", 5);
+    let mut before = world.connect([ends[0], proxy], [40_000, 80], 1_000);
+    let mut next = world.connect([proxy, ends[1]], [50_000, 80], 1_200);
+    for i in 0..3 {
+        let at = 2_000 + 1_000 * i;
+        world.say(&mut before, 0, GET, at, 0);
+        world.say(&mut next, 0, GET, at + 100, 0);
+        world.say(&mut next, 1, OK, at + 300, 0);
+        world.say(&mut before, 1, OK, at + 400, 0);
+    }
+    let analysis = world.analyze();
+    assert_eq!(analysis.calls.len(), 3, "{:#?}", analysis.calls);
+    let call = &analysis.calls[1];
+    let found: Vec<String> =
+        call.spans.iter().map(|s| analysis.points[s.point as usize].label()).collect();
+    let path = [
+        "cli/curl[10]",
+        "cli/eth0",
+        "mid/eth0",
+        "mid/socat[15]",
+        "mid/socat[15]",
+        "mid/eth0",
+        "srv/eth0",
+        "srv/api[20]",
+    ];
+    assert_eq!(found, path);
+    let parts: Vec<_> = call
+        .hops
+        .iter()
+        .filter(|hop| hop.part.is_leg())
+        .map(|hop| (hop.part, hop.total_ns / 1000))
+        .collect();
+    let way = QUEUE + WIRE + STACK;
+    let expected = [
+        (Part::Wire, 2 * WIRE),
+        (Part::GatewayIn, STACK + QUEUE),
+        (Part::GatewayProcess, 100 - way + 100 - way),
+        (Part::GatewayOut, QUEUE + STACK),
+        (Part::Wire, 2 * WIRE),
+    ];
+    assert_eq!(parts, expected);
+    let sum: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
+    assert_eq!(Some(sum), call.times().duration_ns());
+}
+
+#[test]
+fn a_name_looked_up_over_udp() {
+    let mut world = World::default();
+    let ends = two(&mut world);
+    let c = world.connect(ends, [40_000, 53], 1_000);
+    world.rows.frames.clear();
+    world.rows.events.clear();
+    let ask = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01";
+    let mut answer = ask.to_vec();
+    (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
+    answer.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x0a\x00\x00\x01");
+    for (end, direction, bytes, at) in [
+        (0, OUTBOUND, &ask[..], 2_000),
+        (1, INBOUND, &ask[..], 2_040),
+        (1, OUTBOUND, &answer[..], 2_100),
+        (0, INBOUND, &answer[..], 2_140),
+    ] {
+        let mut event = moved(&c, end, direction, bytes, [at, at]);
+        event.row.kind = "udp";
+        (event.row.sequence_before, event.row.sequence_after) = (None, None);
+        // The server's socket is bound to any address.
+        event.row.peer = (end == 1).then(|| "10.0.0.1:40000".parse().unwrap());
+        world.rows.events.push(event);
+    }
+    for socket in &mut world.rows.sockets {
+        (socket.datagram, socket.protocol, socket.role) = (true, 17, Role::Unknown);
+        if socket.pid == 20 {
+            (socket.local, socket.remote) = (Some("0.0.0.0:53".parse().unwrap()), None);
+        }
+    }
+    let analysis = world.analyze();
+    let [call] = &analysis.calls[..] else { panic!("{:#?}", analysis.calls) };
+    assert_eq!((&*call.protocol, call.spans.len()), ("dns", 2));
+    assert_eq!(call.server.address.to_string(), "10.0.0.2");
+    assert_eq!(call.server.process.as_ref().map(|p| p.pid), Some(20));
 }

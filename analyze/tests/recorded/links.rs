@@ -26,7 +26,8 @@ fn shop() -> Shop {
     let service = world.process(20, "api", "srv", 2);
     let store = world.process(30, "store", "db", 3);
     let mut connect = |ends: [Process; 2], ports| world.connect(ends, ports, 1_000);
-    let asked = [connect([client, service], [40_000, 80]), connect([client, service], [40_001, 80])];
+    let asked =
+        [connect([client, service], [40_000, 80]), connect([client, service], [40_001, 80])];
     let asks = [connect([service, store], [50_000, 81]), connect([service, store], [50_001, 81])];
     Shop { world, asked, asks }
 }

@@ -7,5 +7,6 @@
 mod bundle;
 mod calls;
 mod links;
+mod odd;
 mod parts;
 mod world;

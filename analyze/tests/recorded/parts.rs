@@ -17,7 +17,8 @@ fn packets_in_three_parts_are_the_same_packets() {
         }
         let place = folder.path().join(sample.file_name().unwrap());
         std::fs::create_dir(&place).unwrap();
-        let unpacked = Command::new("tar").args(["-xf"]).arg(&packed).arg("-C").arg(&place).status();
+        let unpacked =
+            Command::new("tar").args(["-xf"]).arg(&packed).arg("-C").arg(&place).status();
         assert!(unpacked.unwrap().success());
         let whole = Bundles::open(std::slice::from_ref(&place)).unwrap();
         let whole = analyze(&whole, &Config::default());

@@ -49,7 +49,13 @@ pub(crate) struct Connection {
 }
 
 impl World {
-    pub(crate) fn process(&mut self, pid: u32, name: &str, netns: &'static str, last: u8) -> Process {
+    pub(crate) fn process(
+        &mut self,
+        pid: u32,
+        name: &str,
+        netns: &'static str,
+        last: u8,
+    ) -> Process {
         self.netns.push(netns);
         self.rows.addresses.insert(netns.into(), format!("10.0.0.{last}/24,fe80::{last}/64"));
         let inode = 4_026_532_000 + u32::from(last);
@@ -67,7 +73,8 @@ impl World {
 
     /// A connection made at `at`: handshake, connect, accept.
     pub(crate) fn connect(&mut self, ends: [Process; 2], ports: [u16; 2], at: i64) -> Connection {
-        let first = [7919 * u32::from(ports[0]), (u32::MAX - 40).wrapping_add(u32::from(ports[0]) % 64)];
+        let first =
+            [7919 * u32::from(ports[0]), (u32::MAX - 40).wrapping_add(u32::from(ports[0]) % 64)];
         self.n_sockets += 2;
         let mut connection = Connection {
             ends,
@@ -79,7 +86,10 @@ impl World {
         self.segment(&mut connection, 0, SYN, b"", at + QUEUE);
         self.segment(&mut connection, 1, SYN | ACK, b"", at + 2 * QUEUE + WIRE);
         self.segment(&mut connection, 0, ACK, b"", at + 3 * QUEUE + 2 * WIRE);
-        let calls = [("connect", at, at + 2 * QUEUE + 2 * WIRE), ("accept", at - 50, at + 3 * QUEUE + 3 * WIRE + STACK)];
+        let calls = [
+            ("connect", at, at + 2 * QUEUE + 2 * WIRE),
+            ("accept", at - 50, at + 3 * QUEUE + 3 * WIRE + STACK),
+        ];
         for (end, (call, entry, exit)) in calls.into_iter().enumerate() {
             let mut event = event(&connection, end, call, [entry, exit]);
             event.row.result = Some(if end == 0 { 0 } else { 9 });
@@ -92,28 +102,54 @@ impl World {
     }
 
     /// End `from` writes `bytes` at `at`: one segment; the other end's process reads it `late` after it came.
-    pub(crate) fn say(&mut self, connection: &mut Connection, from: usize, bytes: &[u8], at: i64, late: i64) {
+    pub(crate) fn say(
+        &mut self,
+        connection: &mut Connection,
+        from: usize,
+        bytes: &[u8],
+        at: i64,
+        late: i64,
+    ) {
         self.write(connection, from, bytes, at);
         let arrives = at + QUEUE + WIRE + STACK + late;
         self.read(connection, 1 - from, bytes, [arrives - 1, arrives]);
     }
 
     /// A write and its segment.
-    pub(crate) fn write(&mut self, connection: &mut Connection, from: usize, bytes: &[u8], at: i64) {
+    pub(crate) fn write(
+        &mut self,
+        connection: &mut Connection,
+        from: usize,
+        bytes: &[u8],
+        at: i64,
+    ) {
         let written = moved(connection, from, OUTBOUND, bytes, [at, at + 2]);
         self.rows.events.push(written);
         self.segment(connection, from, ACK, bytes, at + QUEUE);
     }
 
     /// A read of `bytes`, which have to be those that come next.
-    pub(crate) fn read(&mut self, connection: &mut Connection, end: usize, bytes: &[u8], times: [i64; 2]) {
+    pub(crate) fn read(
+        &mut self,
+        connection: &mut Connection,
+        end: usize,
+        bytes: &[u8],
+        times: [i64; 2],
+    ) {
         let read = moved(connection, end, INBOUND, bytes, times);
         self.rows.events.push(read);
         connection.read[end] = connection.read[end].wrapping_add(bytes.len() as u32);
     }
 
     /// A segment past both interfaces.
-    pub(crate) fn segment(&mut self, connection: &mut Connection, from: usize, flags: u8, bytes: &[u8], at: i64) {
+    pub(crate) fn segment(
+        &mut self,
+        connection: &mut Connection,
+        from: usize,
+        flags: u8,
+        bytes: &[u8],
+        at: i64,
+    ) {
         let frame = connection.frame(from, flags, bytes);
         let (near, far) = (connection.ends[from].netns, connection.ends[1 - from].netns);
         self.rows.frames.push((near.into(), OFFSET_NS + at * 1000, frame.clone()));
@@ -194,7 +230,12 @@ pub(crate) fn at(microseconds: i64) -> Option<i64> {
 }
 
 /// An event on one end's socket.
-pub(crate) fn event(connection: &Connection, end: usize, call: &'static str, times: [i64; 2]) -> Event {
+pub(crate) fn event(
+    connection: &Connection,
+    end: usize,
+    call: &'static str,
+    times: [i64; 2],
+) -> Event {
     let row = SocketEventRow {
         time_ns: times[0] * 1000,
         exit_ns: Some(times[1] * 1000),
@@ -210,7 +251,13 @@ pub(crate) fn event(connection: &Connection, end: usize, call: &'static str, tim
 }
 
 /// A read or a write of the bytes that come next.
-pub(crate) fn moved(connection: &Connection, end: usize, direction: u8, bytes: &[u8], times: [i64; 2]) -> Event {
+pub(crate) fn moved(
+    connection: &Connection,
+    end: usize,
+    direction: u8,
+    bytes: &[u8],
+    times: [i64; 2],
+) -> Event {
     let (call, number) = match direction {
         INBOUND => ("read", connection.read[end]),
         _ => ("write", connection.next[end]),

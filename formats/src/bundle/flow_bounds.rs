@@ -12,7 +12,8 @@ impl PacketFile {
     pub fn flow_pivots(&self, n_parts: u64) -> Result<Vec<i64>> {
         let mut pivots = Vec::new();
         let rows = self.n_rows();
-        let wanted = (1..n_parts).map(|i| (rows as u128 * u128::from(i) / u128::from(n_parts)) as u64);
+        let wanted =
+            (1..n_parts).map(|i| (rows as u128 * u128::from(i) / u128::from(n_parts)) as u64);
         let mut wanted = wanted.peekable();
         let mut start = 0;
         for group in 0..self.n_groups() {
@@ -45,7 +46,8 @@ impl PacketFile {
             if wanted.peek().is_some_and(inside) {
                 let found = self.flow_hashes(group)?;
                 let last = found.last().copied();
-                while let Some(hash) = wanted.next_if(|hash| last.is_some_and(|last| *hash <= last)) {
+                while let Some(hash) = wanted.next_if(|hash| last.is_some_and(|last| *hash <= last))
+                {
                     rows.push(start + found.partition_point(|other| *other < hash) as u64);
                 }
             }

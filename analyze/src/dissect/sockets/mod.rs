@@ -82,7 +82,8 @@ impl<'a> Socket<'a> {
     fn of(host: &'a Recorded, row: &'a SocketRow, events: &[SocketEventRow<'_>]) -> Socket<'a> {
         // Who reads and writes: a listener's parent may accept for its children.
         let user = events.iter().find(|event| n_moved(event) > 0).or(events.first());
-        let (pid, at) = user.map_or((row.pid, row.valid_from_ns), |event| (event.pid, event.time_ns));
+        let (pid, at) =
+            user.map_or((row.pid, row.valid_from_ns), |event| (event.pid, event.time_ns));
         let (local, remote) = match row.local {
             Some(local) => (Some(local), row.remote.or(row.asked)),
             None => unix_ends(host, row),

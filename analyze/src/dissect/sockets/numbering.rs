@@ -67,7 +67,8 @@ fn made_up(sender: SocketAddr, receiver: SocketAddr) -> u32 {
 
 /// MurmurHash3's finaliser over both, the sender first.
 fn mixed(sender: i64, receiver: i64) -> u32 {
-    let mut hash = (sender as u64).rotate_left(32) ^ (receiver as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut hash =
+        (sender as u64).rotate_left(32) ^ (receiver as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     (hash ^ (hash >> 33)) as u32

@@ -2,8 +2,8 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::{Event, UNNAMED};
 use super::log::Wait;
+use super::{Event, UNNAMED};
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
 use crate::dissect::TIMES_NS;
@@ -63,7 +63,8 @@ impl Recorded {
             return None;
         }
         let clock: Vec<_> = batches_of(&clock::TABLE).iter().flat_map(clock::rows).collect();
-        let processes: Vec<_> = batches_of(&processes::TABLE).iter().flat_map(processes::rows).collect();
+        let processes: Vec<_> =
+            batches_of(&processes::TABLE).iter().flat_map(processes::rows).collect();
         let sockets: Vec<_> = batches_of(&sockets::TABLE).iter().flat_map(sockets::rows).collect();
         let namespaces = namespaces(&batches_of(&interfaces::TABLE), &sockets, &processes);
         let clock = Boottime::of(&clock);
@@ -101,7 +102,8 @@ impl Recorded {
         while begin < self.order.len() {
             let target = (begin + PARTITION_ROWS as usize).min(self.order.len());
             let last = self.order[target - 1].socket_id;
-            let end = target + self.order[target..].partition_point(|place| place.socket_id == last);
+            let end =
+                target + self.order[target..].partition_point(|place| place.socket_id == last);
             parts.push(begin..end);
             begin = end;
         }
@@ -156,7 +158,8 @@ impl Recorded {
         for row in self.batches.iter().flat_map(socket_events::rows) {
             let waited = matches!(row.call, "epoll_wait" | "epoll_pwait" | "select" | "poll");
             if let Some(exit_ns) = row.exit_ns.filter(|_| waited) {
-                let (entry_ns, exit_ns) = (self.realtime_ns(row.time_ns), self.realtime_ns(exit_ns));
+                let (entry_ns, exit_ns) =
+                    (self.realtime_ns(row.time_ns), self.realtime_ns(exit_ns));
                 let wait = Wait { entry_ns, exit_ns, n_ready: row.result.unwrap_or(0) };
                 waits.entry((self.host, row.tid)).or_default().push(wait);
             }
@@ -197,7 +200,9 @@ impl Recorded {
         let pids: BTreeSet<u32> = all.map(|event| event.pid).chain(of_sockets).collect();
         rows.retain(|row| pids.contains(&row.pid));
         let known: BTreeSet<u32> = rows.iter().map(|row| row.pid).collect();
-        rows.extend(pids.difference(&known).map(|pid| ProcessRow { pid: *pid, ..ProcessRow::default() }));
+        rows.extend(
+            pids.difference(&known).map(|pid| ProcessRow { pid: *pid, ..ProcessRow::default() }),
+        );
         rows.sort_by_key(|row| (row.pid, row.valid_from_ns, row.valid_to_ns.is_none()));
         rows.dedup_by_key(|row| (row.pid, row.valid_from_ns));
         for row in rows {
@@ -241,7 +246,8 @@ fn batches(
 fn damage(error: &Error, table: &Table) -> Loss {
     let names: Vec<_> = error.path.iter().rev().take(3).map(|n| n.to_string_lossy()).collect();
     let place = names.into_iter().rev().collect::<Vec<_>>().join("/");
-    let place = if place.is_empty() { table.name.to_string() } else { format!("{place}, {}", error.at) };
+    let place =
+        if place.is_empty() { table.name.to_string() } else { format!("{place}, {}", error.at) };
     Loss { place, cause: format!("{DAMAGED}{}", error.kind.name()), count: 1 }
 }
 
@@ -318,7 +324,10 @@ fn namespaces(
     let name = |inode: u32| {
         let borne = names.iter().find(|name| inode > 0 && name.contains(&inode.to_string()));
         let voted = votes.get(&inode).and_then(|votes| {
-            votes.iter().max_by_key(|(name, n)| (**n, std::cmp::Reverse(**name))).map(|(name, _)| *name)
+            votes
+                .iter()
+                .max_by_key(|(name, n)| (**n, std::cmp::Reverse(**name)))
+                .map(|(name, _)| *name)
         });
         match borne.or(voted) {
             Some(name) => name.clone(),

@@ -96,9 +96,10 @@ impl Dialog {
             self.conversation.opened_by(if is_client { self.here } else { 1 - self.here });
         }
         let Some(opened) = opened else { return };
-        let done = events.iter().filter(|e| e.row.call == opened.row.call).find(|e| {
-            e.row.result.is_some_and(|result| result >= 0)
-        });
+        let done = events
+            .iter()
+            .filter(|e| e.row.call == opened.row.call)
+            .find(|e| e.row.result.is_some_and(|result| result >= 0));
         for side in [0, 1] {
             let number = match done {
                 Some(done) if side == 0 => done.row.sequence_before,

@@ -114,8 +114,7 @@ impl View<'_> {
             || self.options.verbose
             || hop.total_ns.saturating_mul(TRIVIAL) >= self.axis.length;
         let is_empty = hop.total_ns == 0 && !hop.part.is_leg() && !hop.part.is_work();
-        let is_transfer = matches!(hop.part, Part::RequestTransfer | Part::ResponseTransfer);
-        if is_transfer && !notable || is_empty {
+        if is_transfer(hop.part) && !notable || is_empty {
             return Ok(()); // the sum line shows it
         }
         let span = call.spans.get(hop.to as usize);
@@ -165,7 +164,8 @@ impl View<'_> {
             Part::Wire => to,
             Part::Gateway | Part::GatewayProcess => format!("{to} (forwarded)"),
             Part::GatewayIn | Part::GatewayOut => to,
-            Part::Server | Part::ServerApp => self.names.server(&call.server),
+            Part::Server => self.names.server(&call.server),
+            Part::ServerApp => to,
             // They end where the next line's point is.
             Part::ClientSendQueue => format!("{to} (send queue)"),
             Part::ServerSendQueue => "send queue".to_owned(),
@@ -210,8 +210,10 @@ impl View<'_> {
             }
         }
         let short = |part: Part| measure::words(part).trim_end_matches(" transfer");
+        let always = |part: Part| part.is_leg() || part.is_work() || is_transfer(part);
         let terms: Vec<_> = parts
             .iter()
+            .filter(|(part, ns)| *ns != 0 || always(*part))
             .map(|(part, ns)| unbroken(&format!("{} {}", short(*part), quantity::duration(*ns))))
             .collect();
         let sum: i64 = parts.iter().map(|(_, ns)| ns).sum();
@@ -245,6 +247,10 @@ impl View<'_> {
     fn name_columns(&self, ink: &Ink<'_>, indent: &str) -> usize {
         (ink.width * 2 / 5).max(width(indent) + 24)
     }
+}
+
+fn is_transfer(part: Part) -> bool {
+    matches!(part, Part::RequestTransfer | Part::ResponseTransfer)
 }
 
 /// A name in its column, which ends with a space.
