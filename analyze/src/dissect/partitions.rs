@@ -110,7 +110,10 @@ pub fn dissect(files: &[PacketFile], part: Partition) -> (Dissected, Vec<Loss>) 
     (dissector.finish(), losses)
 }
 
-fn order(packet: &Packet<'_>) -> (i64, i64, i64) {
+/// What the packets table is sorted by: flow, time, place in the capture.
+type Order = (i64, i64, i64);
+
+fn order(packet: &Packet<'_>) -> Order {
     (packet.flow_hash, packet.time_ns, packet.source_row)
 }
 
@@ -122,7 +125,7 @@ fn merged<'a>(mut sources: Vec<Source<'a>>, mut take: impl FnMut(&Packet<'_>)) -
         }
         return sources;
     }
-    let mut heads: BinaryHeap<Reverse<((i64, i64, i64), usize)>> = BinaryHeap::new();
+    let mut heads: BinaryHeap<Reverse<(Order, usize)>> = BinaryHeap::new();
     for (i, source) in sources.iter_mut().enumerate() {
         heads.extend(source.head().map(|head| Reverse((head, i))));
     }
@@ -188,7 +191,7 @@ impl<'a> Source<'a> {
         true
     }
 
-    fn head(&mut self) -> Option<(i64, i64, i64)> {
+    fn head(&mut self) -> Option<Order> {
         if !self.fill() {
             return None;
         }

@@ -39,7 +39,7 @@ impl PacketFile {
         for group in 0..self.n_groups() {
             let n_rows = self.group_rows(group);
             let range = self.hash_range(group);
-            while let Some(_) = wanted.next_if(|hash| range.is_some_and(|(low, _)| *hash <= low)) {
+            while wanted.next_if(|hash| range.is_some_and(|(low, _)| *hash <= low)).is_some() {
                 rows.push(start);
             }
             let inside = |hash: &i64| range.is_none_or(|(_, high)| *hash <= high);
