@@ -2,7 +2,7 @@
 //! Never looks at anything but sockets, protocols, order and time to find a call's counterpart.
 
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::{Analysis, Call, Part};
+use afterpath::call::{Analysis, Call};
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -57,12 +57,16 @@ pub(super) fn causes(
     let mut threads: BTreeMap<(u32, u32), Thread> = BTreeMap::new();
     let mut found: BTreeMap<CallIndex, Cause> = BTreeMap::new();
     let answered_by = answering_threads(&entries);
+    let flow_of = |call: CallIndex| calls[call as usize].spans.last().map(|span| span.flow);
     for (host, at_ns, tid, act) in entries {
         let thread = threads.entry((host, tid)).or_default();
         match act {
             Act::Other => thread.read(None, at_ns),
             Act::Request(call) => {
                 thread.read(Some(vec![call]), at_ns);
+                // One connection, one request at a time: the one before it is over, even if its answer was lost.
+                let connection = flow_of(call);
+                thread.open.retain(|(open, _)| flow_of(*open) != connection);
                 if answered_by.get(&call).is_none_or(|answering| *answering == tid) {
                     thread.open.push((call, at_ns));
                 }

@@ -9,4 +9,5 @@ mod calls;
 mod links;
 mod odd;
 mod parts;
+mod ways;
 mod world;
