@@ -99,9 +99,14 @@ impl Found<'_> {
 
     /// Several parts of the table count on.
     fn check_interfaces(&mut self, manifest: &Manifest, told: &[&Told]) {
-        let rows = told.iter().flat_map(|told| told.interfaces.iter().zip(0..).map(|row| (told, row)));
-        for (id, (told, (row, at))) in rows.enumerate() {
-            let (name, at) = (&told.path, At::Row(at));
+        let of_part = |told: &'_ &Told| {
+            let path = told.path.clone();
+            (0..told.interfaces.len()).map(move |row| (path.clone(), row)).collect::<Vec<_>>()
+        };
+        let places = told.iter().flat_map(of_part);
+        let rows = told.iter().flat_map(|told| &told.interfaces);
+        for (id, ((name, at), row)) in places.zip(rows).enumerate() {
+            let (name, at) = (&name, At::Row(at as u64));
             if row.interface_id as usize != id {
                 self.add(name, at, Kind::UnorderedRows);
             }

@@ -9,6 +9,7 @@ pub mod names;
 pub mod open;
 pub mod pack;
 pub mod packet_file;
+mod rows;
 mod snapshot;
 pub(crate) mod source;
 pub(crate) mod table_file;

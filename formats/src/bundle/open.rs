@@ -38,6 +38,8 @@ pub struct Bundles {
     pub hash: String,
     /// What export needs of each host, in the order of `hosts`.
     pub(crate) captured: Vec<Captured>,
+    /// The bundles themselves, for tables read later.
+    pub(super) opened: Vec<Arc<Opening>>,
 }
 
 /// What a host's captures held besides packets.
@@ -123,6 +125,7 @@ impl Bundles {
             warnings: Vec::new(),
             hash: String::new(),
             captured: Vec::new(),
+            opened: Vec::new(),
         };
         let mut hasher = blake3::Hasher::new();
         for (number, path) in paths.iter().enumerate() {
@@ -142,6 +145,7 @@ impl Bundles {
             let lacks = new.any(|warning| warning.kind == Kind::MissingFile);
             if n_left == 0 || !lacks || opening.is_current() {
                 opening.identify(hasher);
+                self.opened.push(Arc::new(opening));
                 break;
             }
             self.clone_from(&before);

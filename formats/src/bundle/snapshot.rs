@@ -16,7 +16,8 @@ use std::path::Path;
 const TRIES: usize = 20;
 
 /// A bundle being opened.
-pub(super) struct Opening {
+#[derive(Debug)]
+pub(crate) struct Opening {
     pub(super) source: Source,
     pub(super) manifest: Manifest,
     pub(super) bytes: Bytes,

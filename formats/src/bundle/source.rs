@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 const START_BYTES: u64 = 512;
 
 /// A bundle's files.
+#[derive(Debug)]
 pub(crate) struct Source {
     /// What the user named.
     pub(crate) path: PathBuf,
@@ -23,6 +24,7 @@ pub(crate) struct Source {
     place: Place,
 }
 
+#[derive(Debug)]
 enum Place {
     Directory,
     Tar { blob: Blob, files: BTreeMap<String, (u64, u64)> },

@@ -109,6 +109,11 @@ impl TableFile {
         (0..self.metadata.metadata().num_row_groups()).map(|group| self.read_group(group))
     }
 
+    /// As [`TableFile::groups`], for whoever keeps nothing else of the file.
+    pub(super) fn into_groups(self) -> impl Iterator<Item = Result<Vec<RecordBatch>>> {
+        (0..self.metadata.metadata().num_row_groups()).map(move |group| self.read_group(group))
+    }
+
     /// An error about row group `group`.
     pub(super) fn damaged(&self, group: usize, why: String) -> Error {
         Error::new(&self.path, At::RowGroup(group), Kind::BadParquet(why))

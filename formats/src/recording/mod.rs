@@ -94,9 +94,13 @@ impl Recording {
         let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let io = |error: std::io::Error| Error::disk(output, &error);
-        // Made beside and renamed: the bundle is there with its manifest or not at all. Temporary folders have mode 0700.
-        let beside =
-            tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(parent).map_err(io)?;
+        // Made beside and renamed: the bundle is there with its manifest or not at all.
+        let prefix = format!(".{name}.");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let beside = builder.tempdir_in(parent).map_err(io)?;
         let lock = state::lock(beside.path())?;
         let folder = host.folder.clone();
         let manifest = Manifest {

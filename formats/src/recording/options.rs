@@ -68,7 +68,7 @@ impl RecordingOptions {
         let many = [packets::TABLE.name, "socket_events", "plaintext", "wakeups", "kernel_path"];
         match many.contains(&table.name) {
             true => self.limits,
-            false => SegmentLimits { age: self.limits.age * 12, ..self.limits },
+            false => SegmentLimits { age: self.limits.age.saturating_mul(12), ..self.limits },
         }
     }
 }

@@ -145,3 +145,126 @@ fn next_frame(
         false => Err("a frame's checksum does not fit".to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::segment_writer::SegmentWriter;
+    use crate::table::losses::{self, LossRow, TABLE};
+
+    const ROWS: usize = 7;
+
+    /// SplitMix64.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % limit
+        }
+    }
+
+    fn batch(number: usize) -> RecordBatch {
+        let row = |row| LossRow {
+            source: format!("{number}.{row}"),
+            count: (number * ROWS + row) as i64,
+            ..LossRow::default()
+        };
+        losses::batch(&(0..ROWS).map(row).collect::<Vec<_>>())
+    }
+
+    /// A sealed segment of five batches, and where each of its frames ends.
+    fn segment() -> (Vec<u8>, Vec<usize>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut writer = SegmentWriter::create(&path, &TABLE, 0).unwrap();
+        let mut ends = Vec::new();
+        for number in 0..5 {
+            writer.append(&batch(number)).unwrap();
+            ends.push(writer.length() as usize);
+        }
+        writer.seal().unwrap();
+        (std::fs::read(path).unwrap(), ends)
+    }
+
+    /// Whole batches come out, the first ones, and nothing else; how many.
+    fn check(bytes: &[u8], n_expected: Option<usize>) -> Extent {
+        let mut batches = Vec::new();
+        let taken = |batch| {
+            batches.push(batch);
+            Ok(())
+        };
+        let extent = read(bytes, bytes.len() as u64, &TABLE, taken).unwrap();
+        let expected: Vec<_> = (0..batches.len()).map(batch).collect();
+        assert_eq!(batches, expected);
+        assert_eq!(extent.n_rows as usize, batches.len() * ROWS);
+        assert!(n_expected.is_none_or(|n| n == batches.len()), "{} {n_expected:?}", batches.len());
+        extent
+    }
+
+    #[test]
+    fn a_whole_segment_is_read_and_a_cut_one_to_its_last_whole_frame() {
+        let (whole, ends) = segment();
+        assert_eq!(check(&whole, Some(5)), Extent { n_rows: 35, n_batches: 5, is_sealed: true, cut: None });
+        for cut in 0..whole.len() {
+            let n = ends.iter().filter(|end| **end <= cut).count();
+            let extent = check(&whole[..cut], Some(n));
+            let begin = ends[..n].last().copied().unwrap_or(0);
+            let at_an_end = cut == begin && n > 0;
+            assert!(extent.cut.is_some() || at_an_end || cut == 0 || n == 0, "cut at {cut}");
+            assert!(!extent.is_sealed);
+        }
+    }
+
+    #[test]
+    fn flipped_bits_zeros_and_noise_give_no_wrong_row() {
+        let (whole, ends) = segment();
+        let mut random = Random(1);
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let n = ends.iter().filter(|end| **end <= bit / 8).count();
+            assert!(check(&bytes, Some(n)).cut.is_some(), "bit {bit}");
+        }
+        for _ in 0..3000 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random.below(20) {
+                let at = random.below(bytes.len() as u64) as usize;
+                bytes[at] = random.below(256) as u8;
+            }
+            check(&bytes, None);
+        }
+        for end in &ends {
+            let mut bytes = whole[..*end].to_vec();
+            bytes.resize(whole.len() + 5000, 0);
+            assert!(check(&bytes, None).cut.is_some());
+        }
+    }
+
+    #[test]
+    fn a_forged_message_is_refused_before_anything_is_allocated_for_it() {
+        let (whole, ends) = segment();
+        let mut random = Random(2);
+        let first = header_length(TABLE.name) as usize;
+        let begin = {
+            let head = FrameHead::read(whole[first..][..FRAME_HEAD].first_chunk().unwrap()).unwrap();
+            first + FRAME_HEAD + head.length
+        };
+        let payload = &whole[begin + FRAME_HEAD..ends[0]];
+        // Any bytes behind a checksum that fits: what a forger would write.
+        for _ in 0..20_000 {
+            let mut forged = payload.to_vec();
+            for _ in 0..1 + random.below(4) {
+                let at = random.below(forged.len() as u64) as usize;
+                forged[at] = [0, 0x7f, 0xff, random.below(256) as u8][random.below(4) as usize];
+            }
+            let mut bytes = whole[..begin].to_vec();
+            let frame = super::super::segment::frame(FrameKind::Batch, 7, begin as u64, &forged);
+            bytes.extend_from_slice(&frame);
+            read(&bytes[..], bytes.len() as u64, &TABLE, |_| Ok(())).unwrap();
+        }
+    }
+}
