@@ -5,12 +5,12 @@ use super::options::Retention;
 use super::state::{Finished, State};
 use crate::error::{At, Error, Kind, Result};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// The thread at work.
 pub(super) struct Compactor {
-    finished: Sender<Finished>,
+    finished: SyncSender<Finished>,
     thread: JoinHandle<()>,
 }
 
@@ -24,7 +24,9 @@ impl Compactor {
         let failed = |why: String| Error::new(&state.root, At::File, Kind::Io(why));
         // Columns are encoded on this thread alone: a recorder leaves the other processors to what it records.
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-        let (finished, segments) = channel();
+        // In a ring the room that waiting segments take would cost parts.
+        let most_waiting = if retention.is_some() { 1 } else { 1024 };
+        let (finished, segments) = sync_channel(most_waiting);
         let (host, shared) = (host.to_string(), state.clone());
         let work = move || {
             let pool = pool();
@@ -41,7 +43,7 @@ impl Compactor {
         Ok(Compactor { finished, thread })
     }
 
-    /// Hands over a finished segment.
+    /// Hands over a finished segment; waits if too many are waiting.
     pub(super) fn push(&self, finished: Finished) {
         // Should the thread be gone, the segment stays, and is compacted when the bundle is sealed.
         let _ = self.finished.send(finished);

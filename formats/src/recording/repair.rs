@@ -23,6 +23,8 @@ pub struct Repaired {
     pub was_sealed: bool,
     /// Segments that became parts.
     pub n_segments: u64,
+    /// Rows that they held.
+    pub n_segments_rows: u64,
     /// Rows in the bundle now.
     pub n_rows: u64,
     /// What was cut, a segment each, and what else could not be used.
@@ -118,6 +120,7 @@ fn declare_cuts(
     let mut rows = Vec::new();
     for segment in segments.iter().chain(told) {
         let extent = segment.read(|_| Ok(()))?;
+        done.n_segments_rows += extent.n_rows;
         done.warnings.extend(extent.warning(&segment.shown));
         if let Some(cut) = extent.cut {
             rows.push(LossRow {
