@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// A bundle into one file, the same bytes every time
     Pack(Pack),
+    /// Seals a bundle whose recorder was killed; says what was cut
+    Repair(Repair),
     /// A completion script for a shell, on stdout
     Completions {
         /// The shell
@@ -273,6 +275,16 @@ pub(crate) struct Pack {
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Repair {
+    /// The bundle, a directory
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
