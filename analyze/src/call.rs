@@ -13,23 +13,52 @@ pub type CallIndex = u32;
 /// Index of a flow in [`Analysis::flows`].
 pub type FlowIndex = u32;
 
-/// An observation point: an interface in a namespace of a host.
+/// A process, as the recorder named it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name (comm).
+    pub name: String,
+    /// Its number in the initial PID namespace.
+    pub pid: u32,
+    /// When it appeared, or the recording's start, BOOTTIME: numbers are taken again.
+    pub since_ns: i64,
+    /// Its container: the name where known, else the beginning of its id.
+    pub container: Option<String>,
+    /// `namespace/pod`.
+    pub pod: Option<String>,
+}
+
+impl Process {
+    /// `python3[1234]`.
+    pub fn label(&self) -> String {
+        format!("{}[{}]", self.name, self.pid)
+    }
+}
+
+/// An observation point: an interface in a namespace of a host, or a process with its sockets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// Host's name.
     pub host: String,
     /// Network namespace, empty when the capture named none.
     pub netns: String,
-    /// Interface name.
+    /// Interface name; empty for a process.
     pub interface: String,
+    /// The process whose sockets these are.
+    pub process: Option<Process>,
     /// Clock domain: instants of two points compare only when this is equal.
     pub domain: u32,
 }
 
 impl Point {
-    /// `podA/eth0`, `gw7/eth0`, `host/if3`: the shortest name that a reader recognises.
+    /// `podA/eth0`, `gw7/eth0`, `host/if3`, `podA/python3[1234]`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
         let place = if self.netns.is_empty() { &self.host } else { &self.netns };
+        if let Some(process) = &self.process {
+            let pod = process.pod.as_ref().map(|pod| pod.rsplit('/').next().unwrap_or(pod));
+            let place = pod.or(process.container.as_deref()).unwrap_or(place);
+            return format!("{place}/{}", process.label());
+        }
         // A bare capture is a host of one interface, both named by the file.
         if self.interface.is_empty() || self.interface == *place {
             place.clone()
@@ -50,6 +79,8 @@ pub struct Endpoint {
     pub address: std::net::IpAddr,
     /// Port as seen there.
     pub port: u16,
+    /// The process, where a recorder saw its socket.
+    pub process: Option<Process>,
 }
 
 /// The four times of a span, nanoseconds of its point's clock domain. Absent: not seen at this point.
@@ -109,6 +140,8 @@ pub enum OrderBasis {
     Time,
     /// The forwarding process's two connections.
     Forwarding,
+    /// The asking or the answering process itself: its socket.
+    Process,
     /// Undecided: the neighbours may stand in either order.
     Undecided,
 }
@@ -167,7 +200,8 @@ pub struct Link {
     pub evidence: Vec<String>,
 }
 
-/// A part of a call's duration. Where only packets were recorded, what a process and its kernel did is one part.
+/// A part of a call's duration. Where packets or sockets were not recorded, neighbours are one part and bear one of the first
+/// six names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -177,6 +211,28 @@ pub enum Part {
     Wire,
     /// Inside a process that forwards the same bytes (gateway_in, gateway_process and gateway_out merged).
     Gateway,
+    /// The request's last write until it passed the client's innermost interface.
+    ClientSendQueue,
+    /// The response's begin at the client's innermost interface until it was read.
+    ClientRecvQueue,
+    /// Interface until read, of a forwarding process.
+    GatewayIn,
+    /// Read until written on, of a forwarding process.
+    GatewayProcess,
+    /// Written until the interface, of a forwarding process.
+    GatewayOut,
+    /// At the server's interface, while its connection waited for accept.
+    ServerAcceptQueue,
+    /// At the server, while its thread was parked, until that thread returned.
+    ServerSched,
+    /// At the server, while its thread was doing something else, until it read.
+    ServerBusy,
+    /// The server's read: from its call, or from the arrival when it is neither of the two above, until it returned.
+    ServerKernelRx,
+    /// The server's process: request read until the response's first write.
+    ServerApp,
+    /// The response's first write until it passed the server's interface.
+    ServerSendQueue,
     /// Behind the last point: the server's kernel, queue and application, and the way to them if the last point is not the
     /// server's own.
     Server,
@@ -193,10 +249,34 @@ impl Part {
             Part::RequestTransfer => "request_transfer",
             Part::Wire => "wire",
             Part::Gateway => "gateway",
+            Part::ClientSendQueue => "client_send_queue",
+            Part::ClientRecvQueue => "client_recv_queue",
+            Part::GatewayIn => "gateway_in",
+            Part::GatewayProcess => "gateway_process",
+            Part::GatewayOut => "gateway_out",
+            Part::ServerAcceptQueue => "server_accept_queue",
+            Part::ServerSched => "server_sched",
+            Part::ServerBusy => "server_busy",
+            Part::ServerKernelRx => "server_kernel_rx",
+            Part::ServerApp => "server_app",
+            Part::ServerSendQueue => "server_send_queue",
             Part::Server => "server",
             Part::ResponseTransfer => "response_transfer",
             Part::Unattributed => "unattributed",
         }
+    }
+}
+
+impl Part {
+    /// Whether it lies behind the last point: where the server works, and waits for calls of its own.
+    pub fn is_work(self) -> bool {
+        matches!(self, Part::Server | Part::ServerApp)
+    }
+
+    /// Whether it lies between two points.
+    pub fn is_leg(self) -> bool {
+        use Part::{Gateway, GatewayIn, GatewayOut, GatewayProcess, Wire};
+        matches!(self, Wire | Gateway | GatewayIn | GatewayProcess | GatewayOut)
     }
 }
 
@@ -311,7 +391,7 @@ pub struct Trace {
 /// Per-direction counters of a flow: index 0 from the client, 1 from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DirectionCounters {
-    /// Captured packets, capture duplicates left out.
+    /// Captured packets, capture duplicates left out; of a process's socket, its writes and reads.
     pub packets: u64,
     /// Payload bytes on the wire, retransmissions included.
     pub payload_bytes: u64,
@@ -336,7 +416,7 @@ pub struct DirectionCounters {
 pub struct Flow {
     /// Where.
     pub point: PointIndex,
-    /// 6 or 17.
+    /// 6 or 17; 0: a unix socket, whose addresses are made up.
     pub ip_protocol: u8,
     /// L7 protocol found; `opaque` otherwise.
     pub protocol: String,
@@ -416,6 +496,8 @@ pub struct Analysis {
     pub traces: Vec<Trace>,
     /// Packets read.
     pub n_packets: u64,
+    /// Socket events read.
+    pub n_socket_events: u64,
     /// What could not be used.
     pub losses: Vec<Loss>,
 }

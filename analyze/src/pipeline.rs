@@ -2,22 +2,18 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, DAMAGED, Flow, Loss, Point};
-use crate::dissect::fragments::{Fragments, Reassembled};
-use crate::dissect::{Dissected, Dissector, FlowFacts};
+use crate::call::{Analysis, Call, Flow, Loss, Point};
+use crate::dissect::partitions::{damage, dissect, partitions};
+use crate::dissect::sockets::log::Sockets;
+use crate::dissect::sockets::{self, Recorded};
+use crate::dissect::{Dissected, FlowFacts};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::pair::Span;
 use crate::{assemble, hops, link};
 use afterpath_formats::bundle::{Bundles, PacketFile};
-use afterpath_formats::error::{At, Error};
-use afterpath_formats::packet::{Packet, flow_hash};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::ops::Range;
-
-/// Rows of one partition, about.
-const PARTITION_ROWS: u64 = 32_768;
 
 /// What the analysis depends on beside the bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,35 +24,57 @@ pub struct Config {
 
 /// Reconstructs everything. Damage is counted in the losses, never an error.
 pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
-    let points = points(bundles);
+    let mut points = points(bundles);
     let mut whole = Whole::default();
-    for file in &bundles.packet_files {
-        let parts = partitions(file, &mut whole);
+    for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
+        let parts = partitions(files, &mut whole.losses);
         let (dissected, checked) = rayon::join(
-            || parts.into_par_iter().map(|part| dissect(file, part)).collect::<Vec<_>>(),
-            || file.check_hash(),
+            || parts.into_par_iter().map(|part| dissect(files, part)).collect::<Vec<_>>(),
+            || files.par_iter().map(PacketFile::check_hash).collect::<Vec<_>>(),
         );
-        whole.losses.extend(checked.err().map(|error| damage(file, &error, file.n_rows())));
+        for (file, checked) in files.iter().zip(checked) {
+            whole.losses.extend(checked.err().map(|error| damage(file, &error, file.n_rows())));
+        }
         let sum = |n: fn(&Dissected) -> usize| dissected.iter().map(|(d, _)| n(d)).sum();
         whole.spans.reserve_exact(sum(|d| d.spans.len()));
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
     }
+    for host in 0..bundles.hosts.len() as u32 {
+        let Some(recorded) = Recorded::read(bundles, host, points.len() as u32) else { continue };
+        points.extend(recorded.points.iter().cloned());
+        let parts = recorded.partitions().into_par_iter();
+        let dissected: Vec<_> = parts.map(|part| sockets::dissect(&recorded, part)).collect();
+        dissected.into_iter().for_each(|d| whole.add(d, Vec::new(), &points));
+        whole.add_host(&recorded);
+    }
     whole.sort_flows();
-    let Whole { flows, facts, spans, n_packets, mut losses } = whole;
-    let mut calls = join(&Seen { points: &points, flows: &flows, facts: &facts }, spans);
-    link::link(&mut calls, &points, &flows, &config.evidence);
+    let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
+    let mut calls = join(&mut points, &flows, &facts, spans);
+    losses.extend(join::untiled(&calls, &points));
+    link::link(
+        &mut calls,
+        &link::Known { points: &points, flows: &flows, sockets: &sockets },
+        &config.evidence,
+    );
     let traces = assemble::assemble(&mut calls);
-    measure(&mut calls, &points, &Clocks);
+    measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));
     let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
-    Analysis { points, domains, flows, calls, traces, n_packets, losses: sum_up(losses) }
+    let losses = sum_up(losses);
+    Analysis { points, domains, flows, calls, traces, n_packets, n_socket_events, losses }
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
-fn join(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<Call> {
+fn join(points: &mut [Point], flows: &[Flow], facts: &[FlowFacts], spans: Vec<Span>) -> Vec<Call> {
+    let seen = &Seen { points, flows, facts };
     let mut homes = Homes::learn_points(seen);
-    let mut connections: Vec<Connection> = join::group(seen, spans)
+    let groups = join::group(seen, spans);
+    let names = join::namespaces(groups.iter().map(|(flows, _)| &flows[..]), seen, &homes);
+    join::rename(points, &names);
+    homes.rename(points);
+    let seen = &Seen { points, flows, facts };
+    let mut connections: Vec<Connection> = groups
         .into_par_iter()
         .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
         .collect();
@@ -87,13 +105,13 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
 }
 
 /// Every call's parts and self time.
-fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks) {
+fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks, sockets: &Sockets) {
     let children = hops::children(calls);
     let measured: Vec<_> = (0..calls.len())
         .into_par_iter()
         .map(|i| {
             let own = hops::self_ns(&calls[i], &children[i], calls, points);
-            (hops::parts(&calls[i], points, clocks), own)
+            (hops::parts(&calls[i], points, clocks, sockets), own)
         })
         .collect();
     for (call, (parts, own)) in calls.iter_mut().zip(measured) {
@@ -107,28 +125,10 @@ fn points(bundles: &Bundles) -> Vec<Point> {
         host: bundles.hosts[interface.host as usize].name.clone(),
         netns: interface.netns.clone().unwrap_or_default(),
         interface: interface.name.clone(),
+        process: None,
         domain: interface.domain.0,
     };
     bundles.interfaces.iter().map(point).collect()
-}
-
-/// Damage found in a file: `n_rows` of its packets could not be used, or can't be trusted.
-fn damage(file: &PacketFile, error: &Error, n_rows: u64) -> Loss {
-    let at = match &error.at {
-        At::File => String::new(),
-        at => format!(", {at}"),
-    };
-    Loss {
-        place: place(file) + &at,
-        cause: format!("{DAMAGED}{}", error.kind.name()),
-        count: n_rows,
-    }
-}
-
-/// `packets/host=box/part-00000.parquet`.
-fn place(file: &PacketFile) -> String {
-    let names: Vec<_> = file.path().iter().rev().take(3).map(|n| n.to_string_lossy()).collect();
-    names.into_iter().rev().collect::<Vec<_>>().join("/")
 }
 
 /// The results of all partitions so far.
@@ -138,6 +138,8 @@ struct Whole {
     facts: Vec<FlowFacts>,
     spans: Vec<Span>,
     n_packets: u64,
+    n_socket_events: u64,
+    sockets: Sockets,
     losses: Vec<Loss>,
 }
 
@@ -151,12 +153,23 @@ impl Whole {
             span
         }));
         self.n_packets += dissected.n_packets;
+        let logs = dissected.logs.into_iter().map(|(flow, log)| (flow + offset, log));
+        self.sockets.logs.extend(logs);
         self.losses.extend(losses);
         self.losses.extend(dissected.unused.into_iter().map(|((point, cause), count)| Loss {
             place: points[point as usize].label(),
             cause: cause.to_string(),
             count,
         }));
+    }
+
+    /// What is known of a host's threads and clock, and what could not be read of it.
+    fn add_host(&mut self, recorded: &Recorded) {
+        self.n_socket_events += recorded.n_events;
+        self.sockets.waits.extend(recorded.waits());
+        self.sockets.wakeups.extend(recorded.wakeups());
+        self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
+        self.losses.extend(recorded.losses.iter().cloned());
     }
 
     /// Flows in (point, client, server, first time) order, whatever the partitions were.
@@ -172,80 +185,10 @@ impl Whole {
             std::mem::take(&mut self.flows).into_iter().map(Some).collect();
         self.flows = order.iter().filter_map(|&i| flows[i as usize].take()).collect();
         self.facts = order.iter().map(|&i| self.facts[i as usize]).collect();
+        let logs = std::mem::take(&mut self.sockets.logs).into_iter();
+        self.sockets.logs = logs.map(|(flow, log)| (new_index[flow as usize], log)).collect();
         self.spans.iter_mut().for_each(|span| span.flow = new_index[span.flow as usize]);
     }
-}
-
-/// Rows of a file that begin and end at flow boundaries, and the reassembled datagrams that belong between them.
-struct Partition {
-    rows: Range<u64>,
-    reassembled: Vec<Reassembled>,
-}
-
-fn partitions(file: &PacketFile, whole: &mut Whole) -> Vec<Partition> {
-    // Damage counts where the rows themselves are read.
-    let whole_file = |_| std::iter::once(0..file.n_rows()).collect();
-    let cuts = file.flow_cuts(PARTITION_ROWS).unwrap_or_else(whole_file);
-    let (mut reassembled, incomplete) = reassemble(file);
-    if incomplete > 0 {
-        let cause = "incomplete-ip-datagrams".to_string();
-        whole.losses.push(Loss { place: place(file), cause, count: incomplete });
-    }
-    let mut parts: Vec<Partition> =
-        cuts.into_iter().map(|rows| Partition { rows, reassembled: Vec::new() }).collect();
-    if !reassembled.is_empty() {
-        // From the last partition down: each takes what is not before its first flow.
-        for i in (0..parts.len()).rev() {
-            let first = if i == 0 { None } else { first_hash(file, &parts[i].rows) };
-            let from = first
-                .map_or(0, |hash| reassembled.partition_point(|r| flow_hash(&r.headers) < hash));
-            parts[i].reassembled = reassembled.split_off(from);
-        }
-    }
-    parts
-}
-
-fn first_hash(file: &PacketFile, rows: &Range<u64>) -> Option<i64> {
-    let batch = file.read_headers(rows.start..rows.start + 1).next()?.ok()?;
-    (!batch.is_empty()).then(|| batch.packet(0).flow_hash)
-}
-
-/// Fragments name no ports, so they are put together before flows are dissected.
-fn reassemble(file: &PacketFile) -> (Vec<Reassembled>, u64) {
-    let mut fragments = Fragments::default();
-    for rows in file.fragment_rows() {
-        let batches = file.read(rows).flatten();
-        batches.for_each(|batch| (0..batch.len()).for_each(|i| fragments.push(&batch.packet(i))));
-    }
-    fragments.finish()
-}
-
-fn dissect(file: &PacketFile, part: Partition) -> (Dissected, Vec<Loss>) {
-    let mut dissector = Dissector::default();
-    let mut inserted = part.reassembled.iter().peekable();
-    let order = |p: &Packet<'_>| (p.flow_hash, p.time_ns, p.source_row);
-    let (mut n_rows, mut first_damage) = (0, None);
-    for batch in file.read(part.rows.clone()) {
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(error) => {
-                first_damage.get_or_insert(error);
-                continue;
-            }
-        };
-        n_rows += batch.len() as u64;
-        for i in 0..batch.len() {
-            let packet = batch.packet(i);
-            while let Some(r) = inserted.next_if(|r| order(&r.packet()) <= order(&packet)) {
-                dissector.push(&r.packet());
-            }
-            dissector.push(&packet);
-        }
-    }
-    inserted.for_each(|r| dissector.push(&r.packet()));
-    let n_lost = (part.rows.end - part.rows.start).saturating_sub(n_rows);
-    let losses = first_damage.iter().map(|error| damage(file, error, n_lost)).collect();
-    (dissector.finish(), losses)
 }
 
 /// What the recording itself says it lost.

@@ -68,8 +68,14 @@ pub enum Kind {
     DamagedTar(String),
     /// A packed bundle ends without its end marker.
     NoEndMarker,
-    /// The bundle's writer was interrupted.
+    /// The bundle's writer was interrupted, or is at work.
     Unsealed,
+    /// The disk, or what may be used of it, is full.
+    DiskFull(String),
+    /// A recorder, or a repair, is at work in the bundle.
+    InUse,
+    /// A segment of a recording ends, or is damaged, before its file does.
+    CutSegment(String),
     /// A file in the bundle that the manifest doesn't list.
     UnlistedFile,
     /// A host has no file of a table that every host has.
@@ -137,6 +143,9 @@ impl Kind {
             Kind::DamagedTar(_) => "damaged-tar",
             Kind::NoEndMarker => "no-end-marker",
             Kind::Unsealed => "unsealed",
+            Kind::DiskFull(_) => "disk-full",
+            Kind::InUse => "in-use",
+            Kind::CutSegment(_) => "cut-segment",
             Kind::UnlistedFile => "unlisted-file",
             Kind::MissingTable(_) => "missing-table",
             Kind::HostsDiffer(_) => "hosts-differ",
@@ -158,7 +167,7 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Io(why) => write!(f, "{why}"),
+            Kind::Io(why) | Kind::DiskFull(why) => write!(f, "{why}"),
             Kind::NotACapture => write!(
                 f,
                 "this is no pcap or pcapng capture (plain, gzip or zstd); give a file written by tcpdump, dumpcap or Wireshark"
@@ -185,6 +194,7 @@ impl fmt::Display for Kind {
             | Kind::CountsDiffer(why)
             | Kind::UnknownDomain(why)
             | Kind::UnknownInterface(why)
+            | Kind::CutSegment(why)
             | Kind::FrameLength(why) => write!(f, "{why}"),
             Kind::IsACapture => write!(
                 f,
@@ -196,7 +206,11 @@ impl fmt::Display for Kind {
             Kind::NoEndMarker => {
                 write!(f, "the tar has no end marker: it is cut short or still being written")
             }
-            Kind::Unsealed => write!(f, "unsealed: its writer was interrupted"),
+            Kind::Unsealed => write!(
+                f,
+                "unsealed: its writer was interrupted, or is still at work; seal it with: afterpath repair BUNDLE"
+            ),
+            Kind::InUse => write!(f, "a recorder is at work in it; stop that first"),
             Kind::UnlistedFile => write!(f, "not listed in the manifest"),
             Kind::UnorderedRows => write!(f, "rows are not in the table's order"),
             Kind::UnsupportedCodec(codec) => write!(
@@ -238,6 +252,17 @@ impl Error {
     /// An operating system's refusal about `path`.
     pub fn io(path: impl AsRef<Path>, error: &std::io::Error) -> Self {
         Error::new(path, At::File, Kind::Io(error.to_string()))
+    }
+
+    /// An operating system's refusal while writing `path`: a full disk has a name of its own.
+    pub(crate) fn disk(path: impl AsRef<Path>, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded => {
+                Error::new(path, At::File, Kind::DiskFull(error.to_string()))
+            }
+            _ => Error::io(path, error),
+        }
     }
 
     /// An operating system's refusal of a temporary file.

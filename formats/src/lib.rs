@@ -1,4 +1,4 @@
-//! The Afterpath bundle: what a recording is on disk, how captures become one, how packets leave it.
+//! The Afterpath bundle: what a recording is on disk, how captures and recorders make one, how packets leave it.
 //! Knows no L7 protocol, no eBPF and no latency; the specification is `formats/README.md`.
 
 pub mod bundle;
@@ -9,6 +9,7 @@ pub mod frame;
 pub mod import;
 pub mod packet;
 pub mod record;
+pub mod recording;
 pub mod table;
 
 pub use error::{Error, Kind, Result};

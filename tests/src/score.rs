@@ -2,7 +2,7 @@
 //! Never looks at anything but sockets, protocols, order and time to find a call's counterpart.
 
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::{Analysis, Call, Part};
+use afterpath::call::{Analysis, Call};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -218,7 +218,7 @@ pub fn forward_times(analysis: &Analysis, from: &str, to: &str) -> Vec<(usize, i
         |call: &Call, i: u16| analysis.points[call.spans[usize::from(i)].point as usize].label();
     let mut times = Vec::new();
     for (index, call) in analysis.calls.iter().enumerate() {
-        for hop in call.hops.iter().filter(|h| matches!(h.part, Part::Wire | Part::Gateway)) {
+        for hop in call.hops.iter().filter(|h| h.part.is_leg()) {
             if let Some(forward_ns) = hop.forward_ns
                 && label(call, hop.from) == from
                 && label(call, hop.to) == to

@@ -1,6 +1,8 @@
 //! Clocks of different domains → one timeline. So far the identity inside a domain: across domains no one-way time is
 //! known, and nothing here pretends otherwise.
 
+pub mod boottime;
+
 /// A difference of instants and the guaranteed bound of its error, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounded {

@@ -11,6 +11,8 @@ use crate::protocol::{Match, Outcome};
 use afterpath_formats::frame::{Direction as Passing, Tcp};
 use afterpath_formats::packet::Packet;
 
+mod heard;
+
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
@@ -19,6 +21,9 @@ const ACK: u8 = 16;
 /// A stretch ends at this many buffered bytes or this much time, and at the latest at twice as much.
 const STRETCH_BYTES: usize = 16 << 20;
 const STRETCH_NS: i64 = 30_000_000_000;
+
+/// How a conversation's `close` says that it was no reset.
+const FIN_SEEN: bool = false;
 
 /// State of one conversation. Index 0 is the key's lower end, 1 the higher.
 pub(super) struct Conversation {
@@ -35,6 +40,8 @@ pub(super) struct Conversation {
     ttl: [Option<u8>; 2],
     passing: [Option<Passing>; 2],
     reset_ns: Option<i64>,
+    /// What became of a process's connect, and when: it was told.
+    failure: Option<(&'static str, Option<i64>)>,
     speech: Speech,
 }
 
@@ -76,6 +83,7 @@ impl Conversation {
             ttl: [None; 2],
             passing: [None; 2],
             reset_ns: None,
+            failure: None,
             speech: Speech::default(),
         }
     }
@@ -241,6 +249,7 @@ impl Conversation {
         let silent = self.directions[1 - client].counters.packets == 0;
         let retried = self.directions[client].counters.syn_retransmissions > 0;
         let (status, answered) = match (refused, aborted, silent, retried) {
+            _ if self.failure.is_some() => self.failure?,
             (true, ..) => ("refused", self.reset_ns),
             (_, true, ..) => ("reset", self.reset_ns),
             (_, _, true, true) => ("timeout", None),
@@ -281,6 +290,7 @@ impl Conversation {
             ttl: [self.ttl[client], self.ttl[1 - client]],
             passing: [self.passing[client], self.passing[1 - client]],
             proxied: self.speech.proxied,
+            at_process: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::call::Flow;
 use crate::pair::Span;
+use crate::protocol::Side;
 use afterpath_formats::frame::{Direction as Passing, Transport};
 use afterpath_formats::packet::Packet;
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ mod conversation;
 mod datagrams;
 mod direction;
 pub mod fragments;
+pub mod partitions;
 mod proxied;
+pub mod sockets;
 mod speech;
 
 use conversation::{Conversation, Room};
@@ -38,6 +41,8 @@ pub struct FlowFacts {
     pub ttl: [Option<u8>; 2],
     /// Which way packets passed this point.
     pub passing: [Option<Passing>; 2],
+    /// It is a socket of a process: that of its client or of its server.
+    pub at_process: Option<Side>,
     /// The connection that this one forwards, as the proxy's header before it says.
     pub proxied: Option<Proxied>,
 }
@@ -53,7 +58,11 @@ pub struct Dissected {
     pub spans: Vec<Span>,
     /// Packets taken.
     pub n_packets: u64,
-    /// Packets that could not be used, by point and cause.
+    /// Socket events taken.
+    pub n_events: u64,
+    /// What processes did on their sockets, by index into `flows`.
+    pub logs: Vec<(u32, sockets::log::SocketLog)>,
+    /// Packets and socket events that could not be used, by point and cause.
     pub unused: BTreeMap<(u32, &'static str), u64>,
 }
 

@@ -2,7 +2,8 @@
 //! clock, so that a negative hop shows; they sum to the duration exactly. Never interpolates what no point saw.
 
 use crate::align::Clocks;
-use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, SpanAt, Times};
+use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, Times};
+use crate::dissect::sockets::log::Sockets;
 
 /// The calls that each call caused, by call.
 pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
@@ -16,35 +17,150 @@ pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
 }
 
 /// The parts of one call, in path order. Empty when the first point has not all four times.
-pub fn parts(call: &Call, points: &[Point], clocks: &Clocks) -> Vec<Hop> {
+pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) -> Vec<Hop> {
     let Some(whole) = Whole::of(call.times()) else { return Vec::new() };
-    let domain = |span: &SpanAt| points[span.point as usize].domain;
-    let mut hops = vec![transfer(Part::RequestTransfer, whole.request_transfer)];
+    let path = Path { call, points, clocks, sockets };
+    let (mut hops, mut back) =
+        (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
+    let last = call.spans.iter().rposition(|span| Whole::of(&span.times).is_some()).unwrap_or(0);
     let (mut from, mut before) = (0usize, whole);
     for (to, span) in call.spans.iter().enumerate().skip(1) {
         let Some(here) = Whole::of(&span.times) else { continue };
-        let (a, b) = (domain(&call.spans[from]), domain(span));
-        let forward = clocks.between((a, before.request_last), (b, here.request_last));
-        let back = clocks.between((b, here.response_first), (a, before.response_first));
-        let gateway = (from + 1..=to).any(|i| call.spans[i].order_basis == OrderBasis::Forwarding);
-        hops.push(Hop {
-            part: if gateway { Part::Gateway } else { Part::Wire },
+        let leg = path.leg((from, before), (to, here));
+        match (path.is_process(from), path.is_process(to)) {
+            (true, false) if from == 0 && path.is_near(from, to) => {
+                hops.push(one_way(Part::ClientSendQueue, &leg, true));
+                back = Some(one_way(Part::ClientRecvQueue, &leg, false));
+            }
+            (false, true) if to == last && path.is_near(from, to) => {
+                path.arrival(&leg, before.request_last, here.request_last, &mut hops);
+                hops.push(Hop {
+                    from: to as u16,
+                    to: to as u16,
+                    ..transfer(Part::ServerApp, here.latency())
+                });
+                hops.push(one_way(Part::ServerSendQueue, &leg, false));
+                (from, before) = (to, here);
+                break;
+            }
+            _ => hops.push(leg),
+        }
+        (from, before) = (to, here);
+    }
+    if !hops.iter().any(|hop| hop.part == Part::ServerApp) {
+        let part = if path.serves(from) { Part::ServerApp } else { Part::Server };
+        hops.push(Hop { from: from as u16, to: from as u16, ..transfer(part, before.latency()) });
+    }
+    hops.extend(back);
+    hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
+    hops
+}
+
+struct Path<'a> {
+    call: &'a Call,
+    points: &'a [Point],
+    clocks: &'a Clocks,
+    sockets: &'a Sockets,
+}
+
+impl Path<'_> {
+    fn point(&self, at: usize) -> &Point {
+        &self.points[self.call.spans[at].point as usize]
+    }
+
+    fn is_process(&self, at: usize) -> bool {
+        self.point(at).process.is_some()
+    }
+
+    /// Whether the process at this place is the one that answers.
+    fn serves(&self, at: usize) -> bool {
+        let process = self.point(at).process.as_ref();
+        process.is_some() && process == self.call.server.process.as_ref()
+    }
+
+    /// Whether two points stand in one namespace, on one clock: nothing but queues lies between process and interface.
+    fn is_near(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.point(a), self.point(b));
+        (&a.host, &a.netns, a.domain) == (&b.host, &b.netns, b.domain)
+    }
+
+    /// The stretch between two places, both ways.
+    fn leg(&self, (from, before): (usize, Whole), (to, here): (usize, Whole)) -> Hop {
+        let (a, b) = (self.point(from).domain, self.point(to).domain);
+        let forward = self.clocks.between((a, before.request_last), (b, here.request_last));
+        let back = self.clocks.between((b, here.response_first), (a, before.response_first));
+        let forwarding =
+            (from + 1..=to).any(|i| self.call.spans[i].order_basis == OrderBasis::Forwarding);
+        let part = match (self.is_process(from), self.is_process(to), forwarding) {
+            (true, true, true) if to == from + 1 => Part::GatewayProcess,
+            (_, _, true) => Part::Gateway,
+            (true, false, _) if from > 0 && self.is_near(from, to) => Part::GatewayOut,
+            (false, true, _) if !self.serves(to) && self.is_near(from, to) => Part::GatewayIn,
+            _ => Part::Wire,
+        };
+        let stamped_ns =
+            if self.is_process(from) == self.is_process(to) { 0 } else { self.bound_ns(from, to) };
+        Hop {
+            part,
             from: from as u16,
             to: to as u16,
             forward_ns: forward.map(|f| f.value_ns),
             return_ns: back.map(|r| r.value_ns),
             total_ns: before.latency() - here.latency(),
-            bound_ns: forward.zip(back).map(|(f, r)| f.bound_ns.max(r.bound_ns)),
-        });
-        (from, before) = (to, here);
+            bound_ns: forward.zip(back).map(|(f, r)| f.bound_ns.max(r.bound_ns) + stamped_ns),
+        }
     }
-    hops.push(Hop {
-        from: from as u16,
-        to: from as u16,
-        ..transfer(Part::Server, before.latency())
-    });
-    hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
-    hops
+
+    /// How far a socket's clock may be from the packets', of whichever of the two is a process.
+    fn bound_ns(&self, a: usize, b: usize) -> i64 {
+        let of = |at: usize| {
+            let log = self.sockets.logs.get(&self.call.spans[at].flow)?;
+            self.sockets.bounds_ns.get(&log.host).copied()
+        };
+        of(a).or(of(b)).unwrap_or(0)
+    }
+
+    /// What happened to a request between the server's interface and its process, by what its thread did meanwhile.
+    fn arrival(&self, leg: &Hop, arrived_ns: i64, read_ns: i64, hops: &mut Vec<Hop>) {
+        let part = |part: Part, total_ns: i64| Hop {
+            part,
+            total_ns,
+            forward_ns: Some(total_ns),
+            return_ns: None,
+            ..leg.clone()
+        };
+        let log = self.sockets.logs.get(&self.call.spans[leg.to as usize].flow);
+        let read = log.and_then(|log| log.read_at(read_ns));
+        let (Some(log), Some(read)) = (log, read.filter(|_| arrived_ns <= read_ns)) else {
+            return hops.push(part(Part::ServerKernelRx, read_ns - arrived_ns));
+        };
+        let accepted_ns = log.accepted_ns.map(|at| at.clamp(arrived_ns, read_ns));
+        let seen_ns = accepted_ns.unwrap_or(arrived_ns);
+        if seen_ns > arrived_ns {
+            hops.push(part(Part::ServerAcceptQueue, seen_ns - arrived_ns));
+        }
+        let entry_ns = read.entry_ns.clamp(seen_ns, read_ns);
+        let wait = self.sockets.wait_before(log.host, read.tid, entry_ns);
+        let woken = wait.filter(|wait| wait.entry_ns <= seen_ns && wait.exit_ns >= seen_ns);
+        let (sched_ns, busy_ns) = match woken {
+            _ if read.entry_ns <= seen_ns => (read_ns - seen_ns, 0),
+            Some(wait) => (wait.exit_ns - seen_ns, entry_ns - wait.exit_ns),
+            None => (0, entry_ns - seen_ns),
+        };
+        hops.push(part(Part::ServerSched, sched_ns));
+        hops.push(part(Part::ServerBusy, busy_ns));
+        hops.push(part(Part::ServerKernelRx, read_ns - seen_ns - sched_ns - busy_ns));
+    }
+}
+
+/// One direction of a stretch that is two parts.
+fn one_way(part: Part, leg: &Hop, forward: bool) -> Hop {
+    let (forward_ns, return_ns) = match forward {
+        true => (leg.forward_ns, None),
+        false => (None, leg.return_ns),
+    };
+    let total_ns = forward_ns.or(return_ns).unwrap_or(0);
+    Hop { part, forward_ns, return_ns, total_ns, ..leg.clone() }
 }
 
 /// A span all of whose times are known.

@@ -8,6 +8,9 @@ use crate::pair::Span;
 /// Two sightings of one transmission on one clock lie closer than this.
 const SAME_TRANSMISSION_NS: i64 = 2_000_000_000;
 
+/// A process may read long after the segment came, and write long before it may leave.
+const PROCESS_PATIENCE_NS: i64 = 300_000_000_000;
+
 /// Something that identifies a connection wherever it is seen: (kind and value, flow, when).
 struct Anchor {
     key: u128,
@@ -29,8 +32,10 @@ pub struct Seen<'a> {
 /// Groups flows into connections: a list of flow indices each, both in rising order.
 pub(super) fn connections(seen: &Seen<'_>, spans: &[Span]) -> Vec<Vec<u32>> {
     let mut anchors: Vec<Anchor> = Vec::new();
+    let any_process = seen.facts.iter().any(|facts| facts.at_process.is_some());
     for (i, (flow, facts)) in seen.flows.iter().zip(seen.facts).enumerate() {
         anchors.extend(handshake_anchor(i as u32, flow, facts));
+        anchors.extend(attempt_anchor(i as u32, flow, facts).filter(|_| any_process));
     }
     for span in spans {
         anchors.extend(span_anchor(span, &seen.facts[span.flow as usize]));
@@ -51,6 +56,17 @@ fn handshake_anchor(flow: u32, seen: &Flow, facts: &FlowFacts) -> Option<Anchor>
         None => (2, u32::from(seen.server.port())),
     };
     Some(Anchor { key: key(kind, client, server, 0), flow, time_ns })
+}
+
+/// A connect that got no answer has no numbers that a process knows: its addresses must do.
+fn attempt_anchor(flow: u32, seen: &Flow, facts: &FlowFacts) -> Option<Anchor> {
+    let time_ns = seen.handshake_ns[0].filter(|_| facts.initial_sequence[1].is_none())?;
+    let number = |socket: std::net::SocketAddr| {
+        let mut hash = blake3::Hasher::new();
+        hash.update(socket.to_string().as_bytes());
+        u32::from_le_bytes(hash.finalize().as_bytes()[..4].try_into().expect("a hash has 32 bytes"))
+    };
+    Some(Anchor { key: key(7, number(seen.client), number(seen.server), 0), flow, time_ns })
 }
 
 fn span_anchor(span: &Span, facts: &FlowFacts) -> Option<Anchor> {
@@ -104,7 +120,12 @@ fn compatible(a: &Anchor, b: &Anchor, repeats: bool, seen: &Seen<'_>) -> bool {
     if x.ip_protocol != y.ip_protocol {
         return false;
     }
-    if one_clock && a.time_ns.abs_diff(b.time_ns) > SAME_TRANSMISSION_NS as u64 {
+    let process = |flow: u32| seen.facts[flow as usize].at_process;
+    let patience_ns = match (process(a.flow), process(b.flow)) {
+        (None, None) => SAME_TRANSMISSION_NS,
+        _ => PROCESS_PATIENCE_NS,
+    };
+    if one_clock && a.time_ns.abs_diff(b.time_ns) > patience_ns as u64 {
         return false;
     }
     if !repeats {
@@ -113,7 +134,8 @@ fn compatible(a: &Anchor, b: &Anchor, repeats: bool, seen: &Seen<'_>) -> bool {
     let same_tuple = x.client == y.client && x.server == y.server;
     let ttl = |flow: u32| seen.facts[flow as usize].ttl[0];
     match (x.point == y.point, same_tuple) {
-        (true, true) => false,
+        // A process that talks with itself has both sockets.
+        (true, true) => process(a.flow) != process(b.flow),
         (true, false) => one_clock && ttl(a.flow) != ttl(b.flow) && x.ip_protocol == 6,
         (false, same_tuple) => same_tuple,
     }

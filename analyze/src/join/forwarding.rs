@@ -5,7 +5,7 @@
 use super::connections::Seen;
 use super::order::Placed;
 use super::{Connection, Homes, Place};
-use crate::call::{Flow, OrderBasis, Times};
+use crate::call::{Flow, OrderBasis, Process, Times};
 use crate::dissect::Proxied;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -50,6 +50,8 @@ struct Leg {
     /// Where its client end and its server end live.
     client: Option<Place>,
     server: Option<Place>,
+    /// The process that asks and the one that answers, where known.
+    processes: [Option<Process>; 2],
     /// Client and server as seen at the last point.
     arrives: [SocketAddr; 2],
     proxied: Option<Proxied>,
@@ -97,13 +99,14 @@ struct Ends<'a> {
 
 fn ends<'a>(connection: &Connection, seen: &Seen<'a>, homes: &'a Homes) -> Option<Ends<'a>> {
     let flow = |placed: &Placed| -> &'a Flow { &seen.flows[placed.flow as usize] };
-    let (head, tail) = (flow(connection.path.first()?), flow(connection.path.last()?));
+    let (first, last) = (connection.path.first()?, connection.path.last()?);
+    let (head, tail) = (flow(first), flow(last));
     let carries = head.ip_protocol == 6 && !connection.calls.is_empty();
     carries.then(|| Ends {
         head,
         tail,
-        client: homes.of(head.client.ip(), head),
-        server: homes.of(tail.server.ip(), tail),
+        client: homes.of_end(first.flow, 0, seen),
+        server: homes.of_end(last.flow, 1, seen),
     })
 }
 
@@ -122,6 +125,7 @@ fn leg(index: usize, connection: &Connection, ends: &Ends<'_>, seen: &Seen<'_>) 
         initial: [initial(0), initial(1)],
         client: ends.client.cloned(),
         server: ends.server.cloned(),
+        processes: [ends.head, ends.tail].map(|f| seen.points[f.point as usize].process.clone()),
         arrives: [ends.tail.client, ends.tail.server],
         proxied: facts.clone().find_map(|f| f.proxied),
     }
@@ -210,6 +214,10 @@ impl Leg {
             && self.domain == next.domain
             && self.server.is_some()
             && self.server == next.client
+            && self.processes[1]
+                .as_ref()
+                .zip(next.processes[0].as_ref())
+                .is_none_or(|(a, b)| a == b)
             && self.arrives[1] != next.arrives[1]
             && self.first_ns <= next.last_ns
             && next.first_ns <= self.last_ns
@@ -329,6 +337,7 @@ mod tests {
             initial: [None; 2],
             client: place("proxy"),
             server: place(if index < 10 { "proxy" } else { "server" }),
+            processes: [None, None],
             arrives: [arrives(5000 + index as u16), arrives(80 + (index / 10) as u16)],
             proxied: None,
         }

@@ -2,7 +2,7 @@
 //! takes part in all its traffic; a bridge port's or a router's passing traffic ends elsewhere. Never looks at content.
 
 use super::connections::Seen;
-use crate::call::Flow;
+use crate::call::{Flow, Point};
 use afterpath_formats::frame::Direction as Passing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -31,7 +31,9 @@ impl Homes {
     /// Learns each interface's own address candidates.
     pub fn learn_points(seen: &Seen<'_>) -> Homes {
         let mut own: Vec<Option<BTreeSet<IpAddr>>> = vec![None; seen.points.len()];
-        for flow in seen.flows.iter().filter(|f| !is_broadcast(f.server.ip())) {
+        let at_interface = |flow: &&Flow| seen.points[flow.point as usize].process.is_none();
+        let flows = seen.flows.iter().filter(at_interface);
+        for flow in flows.filter(|f| !is_broadcast(f.server.ip())) {
             let ends = BTreeSet::from([flow.client.ip(), flow.server.ip()]);
             let slot = &mut own[flow.point as usize];
             *slot = Some(match slot.take() {
@@ -39,11 +41,16 @@ impl Homes {
                 None => ends,
             });
         }
-        let places = seen.points.iter().map(|p| (p.host.clone(), p.netns.clone())).collect();
+        let places = places(seen.points);
         let own = own.into_iter().map(Option::unwrap_or_default).collect();
         let mut homes = Homes { own, home: BTreeMap::new(), places };
         homes.eliminate();
         homes
+    }
+
+    /// Takes the namespaces' names anew.
+    pub fn rename(&mut self, points: &[Point]) {
+        self.places = places(points);
     }
 
     /// Where two candidates are left, the one that is another namespace's only candidate is not this one's.
@@ -94,6 +101,7 @@ impl Homes {
                 && a != b
                 && !a.is_loopback()
                 && !b.is_loopback()
+                && [first, last].iter().all(|f| seen.facts[*f as usize].at_process.is_none())
             {
                 transit.insert(x.clone());
                 continue;
@@ -124,6 +132,9 @@ impl Homes {
         let flow = &seen.flows[end as usize];
         let address = if side == 0 { flow.client.ip() } else { flow.server.ip() };
         let place = self.places[flow.point as usize].clone();
+        if seen.facts[end as usize].at_process.is_some_and(|at| at as usize == side) {
+            return Some((address, place)).filter(|_| !address.is_unspecified());
+        }
         let leaves = |f: &u32| seen.facts[*f as usize].passing[side] == Some(Passing::Outbound);
         let here = |f: &&u32| self.places[seen.flows[**f as usize].point as usize] == place;
         let passing_known = seen.facts[end as usize].passing[side].is_some();
@@ -137,6 +148,16 @@ impl Homes {
         local.then_some((address, place))
     }
 
+    /// Where end `side` of a flow lives: where the process is whose socket it is, else where its address does.
+    pub(super) fn of_end(&self, flow: u32, side: usize, seen: &Seen<'_>) -> Option<&Place> {
+        let here = &seen.flows[flow as usize];
+        if seen.facts[flow as usize].at_process.is_some_and(|at| at as usize == side) {
+            return Some(&self.places[here.point as usize]);
+        }
+        let end = if side == 0 { here.client } else { here.server };
+        self.of(end.ip(), here)
+    }
+
     /// Where the end with `address`, nearest to `flow`, lives.
     pub fn of(&self, address: IpAddr, flow: &Flow) -> Option<&Place> {
         if address.is_loopback() {
@@ -144,6 +165,10 @@ impl Homes {
         }
         self.home.get(&address)
     }
+}
+
+fn places(points: &[Point]) -> Vec<Place> {
+    points.iter().map(|p| (p.host.clone(), p.netns.clone())).collect()
 }
 
 fn is_broadcast(address: IpAddr) -> bool {

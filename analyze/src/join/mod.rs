@@ -9,11 +9,15 @@ use std::collections::BTreeMap;
 mod connections;
 mod forwarding;
 mod homes;
+mod namespaces;
 mod order;
 mod shifted;
+mod untiled;
 
 pub use connections::Seen;
 pub use homes::{Homes, Place};
+pub use namespaces::{namespaces, rename};
+pub use untiled::untiled;
 
 /// One connection: its flows in path order, its spans, and its calls as indices into them.
 #[derive(Debug, Default)]
@@ -94,6 +98,8 @@ fn joint_calls(spans: &[Span]) -> Vec<Vec<u32>> {
 fn name(span: &Span, request_of: &BTreeMap<u32, u32>) -> (u8, u64, u64) {
     let resolved = || request_of.get(&span.response_sequence?).copied();
     match (span.request_sequence.or_else(resolved), span.response_sequence) {
+        // A connect that came to nothing: one a connection.
+        _ if span.protocol == "tcp" => (3, 0, 0),
         (Some(request), _) => (0, u64::from(request), 0),
         (None, Some(response)) => (1, u64::from(response), 0),
         (None, None) => (2, span.correlation.unwrap_or(0), span.body_hash[0]),
@@ -111,10 +117,13 @@ fn call(
     let issues = issues(spans, &spans_at, connection);
     let state = joint_state(spans, connection);
     let response_bytes = spans.iter().map(|&i| connection.spans[i as usize].bytes[1]).max();
-    let (first, last) = (spans[0] as usize, spans[spans.len() - 1] as usize);
-    let (first, last) = (&connection.spans[first], &connection.spans[last]);
-    let (head, tail) = (&seen.flows[first.flow as usize], &seen.flows[last.flow as usize]);
+    let first = &connection.spans[spans[0] as usize];
+    let head = &seen.flows[first.flow as usize];
+    let connect_ns = connect_ns(&spans_at, seen);
     let id = call_id(first, head, seen);
+    let flow_of = |i: &u32| connection.spans[*i as usize].flow;
+    let client = endpoint(spans.iter().map(flow_of), 0, seen, homes);
+    let server = endpoint(spans.iter().rev().map(flow_of), 1, seen, homes);
     let best = best_span(spans, connection);
     let best = &mut connection.spans[best];
     let facts = std::mem::take(best.facts.as_mut());
@@ -131,11 +140,11 @@ fn call(
         status,
         outcome,
         state,
-        client: endpoint(head, true, homes),
-        server: endpoint(tail, false, homes),
+        client,
+        server,
         request_bytes: best.bytes[0],
         response_bytes: response_bytes.unwrap_or(0),
-        connect_ns: head.rtt_ns().filter(|_| index == 0),
+        connect_ns: connect_ns.filter(|_| index == 0),
         ids,
         attributes,
         link: None,
@@ -205,10 +214,33 @@ fn issues(spans: &[u32], at: &[SpanAt], connection: &Connection) -> Vec<Issue> {
     issues
 }
 
-fn endpoint(flow: &Flow, client: bool, homes: &Homes) -> Endpoint {
-    let socket = if client { flow.client } else { flow.server };
-    let (host, netns) = homes.of(socket.ip(), flow).cloned().unwrap_or_default();
-    Endpoint { host, netns, address: socket.ip(), port: socket.port() }
+/// One end of a call, by the flows from there on. A socket that is bound to any address names none.
+fn endpoint(
+    mut flows: impl Iterator<Item = FlowIndex> + Clone,
+    side: usize,
+    seen: &Seen<'_>,
+    homes: &Homes,
+) -> Endpoint {
+    let socket = |flow: FlowIndex| {
+        let flow = &seen.flows[flow as usize];
+        if side == 0 { flow.client } else { flow.server }
+    };
+    let named = flows.clone().map(socket).find(|socket| !socket.ip().is_unspecified());
+    let nearest = flows.next().expect("a call has at least one span");
+    let socket = named.unwrap_or(socket(nearest));
+    let (host, netns) = homes.of_end(nearest, side, seen).cloned().unwrap_or_default();
+    let here = seen.facts[nearest as usize].at_process.is_some_and(|at| at as usize == side);
+    let process = &seen.points[seen.flows[nearest as usize].point as usize].process;
+    let process = process.clone().filter(|_| here);
+    Endpoint { host, netns, address: socket.ip(), port: socket.port(), process }
+}
+
+/// The handshake's time at the first point; a process that did not wait for its connect doesn't know.
+fn connect_ns(spans: &[SpanAt], seen: &Seen<'_>) -> Option<i64> {
+    let known = |span: &SpanAt| seen.flows[span.flow as usize].rtt_ns();
+    let is_process = |span: &&SpanAt| seen.facts[span.flow as usize].at_process.is_some();
+    let first = spans.iter().position(|span| !is_process(&span)).unwrap_or(0);
+    spans[..=first].iter().find_map(known)
 }
 
 /// The first 64 bits of BLAKE3 over host, namespace, interface, both sockets, protocol, stream places and first time.
@@ -218,6 +250,10 @@ fn call_id(span: &Span, flow: &Flow, seen: &Seen<'_>) -> u64 {
     for name in [&*point.host, &*point.netns, &*point.interface, span.protocol] {
         place.extend_from_slice(name.as_bytes());
         place.push(0);
+    }
+    if let Some(process) = &point.process {
+        place.extend_from_slice(process.label().as_bytes());
+        place.extend(process.since_ns.to_be_bytes());
     }
     for socket in [flow.client, flow.server] {
         match socket.ip() {

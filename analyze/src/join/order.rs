@@ -6,6 +6,7 @@ use super::connections::Seen;
 use super::homes::{End, Homes};
 use crate::call::{Flow, OrderBasis};
 use crate::pair::Span;
+use crate::protocol::Side;
 use afterpath_formats::frame::Direction as Passing;
 use std::cmp::Ordering;
 
@@ -62,6 +63,14 @@ impl Judge<'_> {
     /// Whether `a` is nearer to the client than `b` (`Less`), and how that is known.
     fn compare(&self, a: u32, b: u32) -> (Ordering, OrderBasis) {
         let (x, y) = (&self.seen.facts[a as usize], &self.seen.facts[b as usize]);
+        if x.at_process != y.at_process {
+            let rank = |facts: &crate::dissect::FlowFacts| match facts.at_process {
+                Some(Side::Client) => 0,
+                None => 1,
+                Some(Side::Server) => 2,
+            };
+            return (rank(x).cmp(&rank(y)), OrderBasis::Process);
+        }
         if let Some(order) = by_ttl(x.ttl, y.ttl) {
             return (order, OrderBasis::Ttl);
         }
@@ -97,7 +106,9 @@ impl Judge<'_> {
                 let point = &self.seen.points[f.point as usize];
                 (&point.host, &point.netns, f.client, f.server)
             };
-            let all = self.flows.iter().map(|&f| place(&self.seen.flows[f as usize]));
+            let at_interface = |f: &&u32| self.seen.facts[**f as usize].at_process.is_none();
+            let interfaces = self.flows.iter().filter(at_interface);
+            let all = interfaces.map(|&f| place(&self.seen.flows[f as usize]));
             all.filter(|other| *other == place(here)).count() > 1
         };
         match self.homes.end_at(&self.seen.flows[flow as usize]) {

@@ -178,7 +178,8 @@ mod tests {
     }
 
     fn point(name: &str, domain: u32) -> Point {
-        Point { host: name.into(), netns: String::new(), interface: String::new(), domain }
+        let (netns, interface) = (String::new(), String::new());
+        Point { host: name.into(), netns, interface, process: None, domain }
     }
 
     fn check(ahead: u32, second: &[u8], n_connections: usize) {

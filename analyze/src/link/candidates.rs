@@ -2,7 +2,7 @@
 //! inside the parent's, on one clock. Never ranks them.
 
 use super::windows::{Asked, Served, Windows};
-use crate::call::{Call, CallIndex, CallState};
+use crate::call::{Call, CallIndex, CallState, Endpoint, Process};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -16,11 +16,14 @@ pub(super) struct Candidates {
     pub(super) parents: Vec<CallIndex>,
 }
 
-/// Where a process is: its namespace where known, else its address.
+/// Where a process is: its namespace where known, else its address; or which it is, on which host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Spot {
     Place(String, String),
     Address(IpAddr),
+    Process(String, Process),
+    /// As the first two, of those whose process is known: for others that don't know theirs.
+    Known(Box<Spot>),
 }
 
 /// For every call that has any, its possible parents, children by their start.
@@ -31,13 +34,17 @@ pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Vec<Candidates>
     for (i, (call, seen)) in calls.iter().zip(windows).enumerate() {
         if can_cause(call) {
             for served in seen.served() {
-                let place = (spot(&call.server), served.domain);
-                serving.entry(place).or_default().push((*served, i as CallIndex));
+                for spot in serving_spots(&call.server) {
+                    let place = (spot, served.domain);
+                    serving.entry(place).or_default().push((*served, i as CallIndex));
+                }
             }
         }
         for asked in seen.asked() {
-            let place = (spot(&call.client), asked.domain);
-            asking.entry(place).or_default().push((*asked, i as CallIndex));
+            for spot in asking_spots(&call.client) {
+                let place = (spot, asked.domain);
+                asking.entry(place).or_default().push((*asked, i as CallIndex));
+            }
         }
     }
     let mut found: Vec<Candidates> = asking
@@ -62,7 +69,25 @@ fn can_cause(call: &Call) -> bool {
     !matches!(call.protocol.as_str(), "tls" | "tcp") && call.state != CallState::OneWay
 }
 
-fn spot(end: &crate::call::Endpoint) -> Spot {
+/// A known process is looked for as such, and as a place by those who don't know their process.
+fn serving_spots(end: &Endpoint) -> Vec<Spot> {
+    match &end.process {
+        None => vec![spot(end)],
+        Some(process) => {
+            vec![Spot::Process(end.host.clone(), process.clone()), Spot::Known(Box::new(spot(end)))]
+        }
+    }
+}
+
+/// A known process asks for itself, and for places that don't know their process.
+fn asking_spots(end: &Endpoint) -> Vec<Spot> {
+    match &end.process {
+        None => vec![spot(end), Spot::Known(Box::new(spot(end)))],
+        Some(process) => vec![Spot::Process(end.host.clone(), process.clone()), spot(end)],
+    }
+}
+
+fn spot(end: &Endpoint) -> Spot {
     if end.host.is_empty() {
         Spot::Address(end.address)
     } else {

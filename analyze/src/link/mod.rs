@@ -3,13 +3,16 @@
 //! Never looks at times of two clocks.
 
 use crate::call::{Call, CallIndex, CallState, Flow, FlowIndex, Link, LinkKind, Point};
+use crate::dissect::sockets::log::Sockets;
 use std::collections::BTreeMap;
 
 mod candidates;
 mod ids;
+mod threads;
 mod windows;
 
 use candidates::Candidates;
+use threads::Cause;
 use windows::{Asked, Served, Windows};
 
 /// What may be used for linking.
@@ -17,20 +20,43 @@ use windows::{Asked, Served, Windows};
 pub struct Evidence {
     /// Leave planted ids out, to measure the rest.
     pub ignore_ids: bool,
+    /// Leave out what threads tell.
+    pub ignore_threads: bool,
+}
+
+/// What calls were reconstructed from.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Observation points.
+    pub points: &'a [Point],
+    /// Flows.
+    pub flows: &'a [Flow],
+    /// What processes did on their sockets.
+    pub sockets: &'a Sockets,
 }
 
 /// Share of an endpoint's requests that were passed on unchanged for it to count as a proxy.
 const PROXY_SHARE: f64 = 0.9;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
-pub fn link(calls: &mut [Call], points: &[Point], flows: &[Flow], evidence: &Evidence) {
-    let windows = Windows::of_all(calls, points, flows);
-    let candidates = candidates::candidates(calls, &windows);
+pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
+    let windows = Windows::of_all(calls, known.points, known.flows);
+    let mut candidates = candidates::candidates(calls, &windows);
     if candidates.is_empty() {
         return;
     }
     let busy = vec![Vec::new(); windows.len()];
-    let mut linker = Linker { calls, windows: &windows, busy, written: BTreeMap::new() };
+    let mut causes = match evidence.ignore_threads {
+        true => BTreeMap::new(),
+        false => threads::causes(calls, known.points, known.sockets),
+    };
+    let mut linker =
+        Linker { calls, windows: &windows, busy, written: BTreeMap::new(), told: BTreeMap::new() };
+    for candidates in &mut candidates {
+        if let Some(cause) = causes.remove(&candidates.child) {
+            linker.narrow_by_thread(candidates, cause, evidence);
+        }
+    }
     let (relays, others): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|c| linker.could_be_relay(c));
     for child in relays {
@@ -53,6 +79,8 @@ struct Linker<'a> {
     busy: Vec<Vec<(i64, i64)>>,
     /// Per flow and instant of a write: the parent it was given.
     written: BTreeMap<(FlowIndex, i64), CallIndex>,
+    /// Children whose threads told their causes.
+    told: BTreeMap<CallIndex, Cause>,
 }
 
 /// A child with its narrowed parents and why they were narrowed.
@@ -128,6 +156,17 @@ impl Linker<'_> {
         self.settle(child, chosen, parents.len(), LinkKind::Work, reasons);
     }
 
+    /// Keeps the parents that the child's thread names, if some are possible; planted ids come first.
+    fn narrow_by_thread(&mut self, candidates: &mut Candidates, cause: Cause, evidence: &Evidence) {
+        let mut parents = candidates.parents.clone();
+        self.narrow_by_ids(candidates.child, &mut parents, &mut Vec::new(), evidence);
+        parents.retain(|parent| cause.parents.contains(parent));
+        if !parents.is_empty() {
+            candidates.parents = parents;
+            self.told.insert(candidates.child, cause);
+        }
+    }
+
     fn narrow_by_ids(
         &self,
         child: CallIndex,
@@ -177,7 +216,14 @@ impl Linker<'_> {
         let at = busy.partition_point(|&(from, _)| from <= asked.from);
         busy.insert(at, (asked.from, asked.to));
         self.written.insert(self.write_of(child), parent);
-        let (confidence, candidates) = (1.0 / k as f64, k as u32);
+        let mut confidence = 1.0 / k as f64;
+        if let Some(cause) = self.told.remove(&child) {
+            // An id that names the parent needs no thread.
+            let by_id = reasons.len() > 1 + usize::from(kind == LinkKind::Relay);
+            confidence *= if by_id { 1.0 } else { cause.certainty };
+            reasons.insert(0, cause.reason);
+        }
+        let candidates = k as u32;
         self.calls[child as usize].link =
             Some(Link { parent, kind, confidence, candidates, evidence: reasons });
     }

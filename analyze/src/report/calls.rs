@@ -4,7 +4,7 @@
 use super::names::Names;
 use super::{Options, Report, json, measure};
 use crate::call::{
-    Analysis, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, SpanAt, Times,
+    Analysis, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, Process, SpanAt, Times,
 };
 use crate::protocol::Outcome;
 use serde::{Serialize, Serializer};
@@ -80,6 +80,7 @@ pub fn order_basis(basis: OrderBasis) -> &'static str {
         OrderBasis::Address => "address",
         OrderBasis::Time => "time",
         OrderBasis::Forwarding => "forwarding",
+        OrderBasis::Process => "process",
         OrderBasis::Undecided => "undecided",
     }
 }
@@ -133,7 +134,11 @@ struct EndLine<'a> {
     netns: &'a str,
     address: IpAddr,
     port: u16,
-    process: Option<&'a str>,
+    process: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +164,8 @@ struct PointLine<'a> {
     host: &'a str,
     netns: &'a str,
     interface: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<String>,
     label: String,
     clock_domain: &'a str,
     #[serde(flatten)]
@@ -236,7 +243,9 @@ fn end(end: &Endpoint, service: String) -> EndLine<'_> {
         netns: &end.netns,
         address: end.address,
         port: end.port,
-        process: None,
+        process: end.process.as_ref().map(Process::label),
+        container: end.process.as_ref().and_then(|p| p.container.as_deref()),
+        pod: end.process.as_ref().and_then(|p| p.pod.as_deref()),
     }
 }
 
@@ -260,6 +269,7 @@ fn point<'a>(analysis: &'a Analysis, span: &SpanAt) -> PointLine<'a> {
         host: point.map_or("", |p| &p.host),
         netns: point.map_or("", |p| &p.netns),
         interface: point.map_or("", |p| &p.interface),
+        process: point.and_then(|p| p.process.as_ref()).map(Process::label),
         label: point.map_or_else(String::new, crate::call::Point::label),
         clock_domain: domain.map_or("", String::as_str),
         times: times(span.times),
@@ -328,7 +338,7 @@ mod tests {
     #[test]
     fn documented_fields_are_the_fields_written() {
         let mut written = BTreeSet::new();
-        for analysis in [sample::shop(), sample::two_clocks()] {
+        for analysis in [sample::shop(), sample::two_clocks(), sample::recorded()] {
             lines(&analysis).iter().for_each(|l| paths("", l, &mut written));
         }
         let documented: BTreeSet<String> = include_str!("CALLS.md")
@@ -342,7 +352,7 @@ mod tests {
     #[test]
     fn every_condition_field_is_a_written_field() {
         let mut written = BTreeSet::new();
-        lines(&sample::shop()).iter().for_each(|l| paths("", l, &mut written));
+        lines(&sample::recorded()).iter().for_each(|l| paths("", l, &mut written));
         for field in super::super::fields::FIELDS {
             assert!(written.contains(field.name), "{}", field.name);
         }

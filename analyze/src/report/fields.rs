@@ -3,7 +3,7 @@
 use super::calls;
 use super::measure;
 use super::names::Names;
-use crate::call::{Analysis, Call, Hop, SpanAt};
+use crate::call::{Analysis, Call, Hop, Process, SpanAt};
 
 /// What a field holds, which decides how it compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +78,17 @@ pub(super) const FIELDS: &[Field] = fields! {
     "client.service" Text s => owned(s.names.client(s.analysis, s.call));
     "client.host" Text s => text(&s.call.client.host);
     "client.netns" Text s => text(&s.call.client.netns);
+    "client.process" Text s => texts(s.call.client.process.as_ref().map(Process::label));
+    "client.container" Text s => texts(s.call.client.process.as_ref().and_then(|p| p.container.clone()));
+    "client.pod" Text s => texts(s.call.client.process.as_ref().and_then(|p| p.pod.clone()));
     "client.address" Text s => owned(s.call.client.address.to_string());
     "client.port" Number s => vec![Value::Integer(s.call.client.port.into())];
     "server.service" Text s => owned(s.names.server(&s.call.server));
     "server.host" Text s => text(&s.call.server.host);
     "server.netns" Text s => text(&s.call.server.netns);
+    "server.process" Text s => texts(s.call.server.process.as_ref().map(Process::label));
+    "server.container" Text s => texts(s.call.server.process.as_ref().and_then(|p| p.container.clone()));
+    "server.pod" Text s => texts(s.call.server.process.as_ref().and_then(|p| p.pod.clone()));
     "server.address" Text s => owned(s.call.server.address.to_string());
     "server.port" Number s => vec![Value::Integer(s.call.server.port.into())];
     "request_first_unix_ns" Instant s => integers(first(s).and_then(|p| p.times.request_first));
@@ -121,6 +127,10 @@ fn text(text: &str) -> Vec<Value<'_>> {
 
 fn owned<'a>(text: String) -> Vec<Value<'a>> {
     vec![Value::Owned(text)]
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = String>) -> Vec<Value<'a>> {
+    values.into_iter().map(Value::Owned).collect()
 }
 
 fn integers<'a>(values: impl IntoIterator<Item = i64>) -> Vec<Value<'a>> {

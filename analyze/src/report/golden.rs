@@ -37,7 +37,11 @@ fn text(analysis: &Analysis, report: &super::Report, options: &Options) -> Strin
 
 #[test]
 fn every_report_over_every_sample() {
-    for (sample, analysis) in [("shop", sample::shop()), ("two-clocks", sample::two_clocks())] {
+    for (sample, analysis) in [
+        ("shop", sample::shop()),
+        ("two-clocks", sample::two_clocks()),
+        ("recorded", sample::recorded()),
+    ] {
         for report in REPORTS {
             if report.name == "calls" {
                 continue; // JSON only: below

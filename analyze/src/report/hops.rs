@@ -66,6 +66,8 @@ struct Stretch {
     n_told: usize,
     /// Between two interfaces of one namespace.
     through: bool,
+    /// Between two points.
+    both_ways: bool,
 }
 
 fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
@@ -109,12 +111,13 @@ fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: 
         s.position = s.position.min(position);
         s.n_told += 1;
         s.through |= through;
+        s.both_ways |= hop.part.is_leg();
         s.forward.extend(forward);
         s.back.extend(back);
         s.total.extend(total);
     };
     put(hop.part.name(), 2 * position, hop.forward_ns, hop.return_ns, Some(own_ns));
-    if hop.part == Part::Server {
+    if hop.part.is_work() {
         let waited = Some(hop.total_ns - own_ns).filter(|ns| *ns > 0);
         put(WAITING, 2 * position + 1, None, None, waited);
     }
@@ -178,10 +181,8 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
     let place = if key.1 == key.2 { key.1.clone() } else { format!("{} → {}", key.1, key.2) };
     let one_way = [("→", &stretch.forward), ("←", &stretch.back)];
     let mut ways: Vec<_> = one_way.into_iter().filter(|(_, values)| !values.is_empty()).collect();
-    if ways.is_empty()
-        || stretch.forward.len() < stretch.total.len() && matches!(key.0, "wire" | "gateway")
-    {
-        ways.push((if matches!(key.0, "wire" | "gateway") { "⇄" } else { "" }, &stretch.total));
+    if ways.is_empty() || stretch.both_ways && stretch.forward.len() < stretch.total.len() {
+        ways.push((if stretch.both_ways { "⇄" } else { "" }, &stretch.total));
     }
     for (i, (way, values)) in ways.into_iter().enumerate() {
         let d = Distribution::exact(values.iter().copied());
@@ -208,6 +209,17 @@ fn short(part: &str) -> &str {
     match part {
         WAITING => "waiting",
         "gateway" => "forwarding",
+        "gateway_in" => "forwarding in",
+        "gateway_process" => "forwarding process",
+        "gateway_out" => "forwarding out",
+        "client_send_queue" => "send queue",
+        "client_recv_queue" => "receive queue",
+        "server_accept_queue" => "accept queue",
+        "server_sched" => "waking up",
+        "server_busy" => "busy",
+        "server_kernel_rx" => "reading",
+        "server_app" => "application",
+        "server_send_queue" => "server send queue",
         part => part.trim_end_matches("_transfer"),
     }
 }
@@ -325,5 +337,6 @@ mod tests {
     fn stretches_sum_to_the_calls() {
         check(&sample::shop());
         check(&sample::two_clocks());
+        check(&sample::recorded());
     }
 }

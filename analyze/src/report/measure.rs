@@ -119,7 +119,7 @@ pub fn slowest_part(analysis: &Analysis, trace: &Trace) -> Option<SlowestPart> {
 /// What a part took without the time in which further calls were waited for.
 pub fn own_time(call: &Call, part: Part, total_ns: i64) -> i64 {
     match (part, call.self_ns) {
-        (Part::Server, Some(own)) => own.min(total_ns),
+        (part, Some(own)) if part.is_work() => own.min(total_ns),
         _ => total_ns,
     }
 }
@@ -128,7 +128,8 @@ pub fn own_time(call: &Call, part: Part, total_ns: i64) -> i64 {
 pub fn passes_through<'a>(analysis: &'a Analysis, call: &Call, hop: &Hop) -> Option<&'a Point> {
     let point = |i: u16| analysis.points.get(call.spans.get(i as usize)?.point as usize);
     let (from, to) = (point(hop.from)?, point(hop.to)?);
-    let inside = hop.part == Part::Wire && !to.netns.is_empty();
+    let at_interfaces = from.process.is_none() && to.process.is_none();
+    let inside = hop.part == Part::Wire && !to.netns.is_empty() && at_interfaces;
     (inside && (&from.host, &from.netns) == (&to.host, &to.netns)).then_some(to)
 }
 
@@ -137,16 +138,20 @@ pub fn part_place(analysis: &Analysis, call: &Call, hop: usize, server: &str) ->
     let Some(h) = call.hops.get(hop) else { return String::new() };
     let label = |i: u16| point_label(analysis, call, i as usize);
     match h.part {
-        Part::Wire | Part::Gateway => {
+        part if part.is_leg() => {
             let through = passes_through(analysis, call, h).is_some();
             let word = if through { "through" } else { words(h.part) };
             format!("{word} {} → {}", label(h.from), label(h.to))
         }
-        Part::Server => format!("in {server}"),
+        Part::Server | Part::ServerApp => format!("in {server}"),
         Part::RequestTransfer | Part::ResponseTransfer => {
             format!("{} at {}", words(h.part), label(h.from))
         }
+        Part::ClientSendQueue | Part::ClientRecvQueue => {
+            format!("{} at {}", words(h.part), label(h.from))
+        }
         Part::Unattributed => words(h.part).to_owned(),
+        _ => format!("{} at {}", words(h.part), label(h.to)),
     }
 }
 
@@ -162,6 +167,17 @@ pub fn words(part: Part) -> &'static str {
         Part::RequestTransfer => "request transfer",
         Part::Wire => "wire",
         Part::Gateway => "forwarding",
+        Part::ClientSendQueue => "send queue",
+        Part::ClientRecvQueue => "receive queue",
+        Part::GatewayIn => "forwarding in",
+        Part::GatewayProcess => "forwarding process",
+        Part::GatewayOut => "forwarding out",
+        Part::ServerAcceptQueue => "accept queue",
+        Part::ServerSched => "waking up",
+        Part::ServerBusy => "busy",
+        Part::ServerKernelRx => "reading",
+        Part::ServerApp => "application",
+        Part::ServerSendQueue => "server send queue",
         Part::Server => "server",
         Part::ResponseTransfer => "response transfer",
         Part::Unattributed => "unattributed",

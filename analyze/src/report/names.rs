@@ -1,7 +1,8 @@
-//! Names of services, as good as packets alone give them: the namespace or host an end was located in, with its port
-//! where that place serves several, else its address. Never a name two places share.
+//! Names of services: pod, container or executable where a recorder saw the process; else, as good as packets alone give them,
+//! the namespace or host an end was located in, with its port where that place serves several; else its address. Never a name
+//! two places share.
 
-use crate::call::{Analysis, Call, Endpoint};
+use crate::call::{Analysis, Call, Endpoint, Process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -14,6 +15,41 @@ pub struct Names {
     hosts: BTreeMap<String, BTreeSet<String>>,
     /// Addresses of clients that no point is near to.
     outside: BTreeSet<IpAddr>,
+    /// Names of the processes that answer on a port, by host and namespace.
+    processes: BTreeMap<Spot, BTreeMap<u16, BTreeSet<String>>>,
+    /// Where a name of a process was seen.
+    spots: BTreeMap<String, BTreeSet<Spot>>,
+}
+
+/// Host and namespace.
+type Spot = (String, String);
+
+/// What a service's name comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Kubernetes' name of the pod.
+    Pod,
+    /// The container's name, or its id.
+    Container,
+    /// The process's name.
+    Executable,
+    /// The namespace or host it was located in.
+    Place,
+    /// Nothing but its address.
+    Address,
+}
+
+impl Source {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Pod => "pod",
+            Source::Container => "container",
+            Source::Executable => "executable",
+            Source::Place => "place",
+            Source::Address => "address",
+        }
+    }
 }
 
 /// More clients than this from outside are one line in tables over edges.
@@ -28,6 +64,11 @@ impl Names {
         }
         for call in &analysis.calls {
             names.learn(&call.server);
+            [&call.client, &call.server].into_iter().for_each(|end| names.learn_process(end));
+            if let Some(process) = &call.server.process {
+                let place = names.processes.entry(spot(&call.server)).or_default();
+                place.entry(call.server.port).or_default().insert(own_name(process).1);
+            }
             if call.link.is_none() && call.client.host.is_empty() {
                 names.outside.insert(call.client.address);
             }
@@ -39,6 +80,12 @@ impl Names {
     pub fn server(&self, end: &Endpoint) -> String {
         if end.host.is_empty() {
             return std::net::SocketAddr::new(end.address, end.port).to_string();
+        }
+        if let Some(name) = self.process(end) {
+            let ports = self.processes.get(&spot(end)).into_iter().flatten();
+            let several = ports.filter(|(_, names)| names.contains(&name)).count() > 1;
+            let name = self.placed(end, name);
+            return if several { format!("{name}:{}", end.port) } else { name };
         }
         let ports = self.ports.get(&end.host).and_then(|host| host.get(&end.netns));
         match ports.map_or(0, BTreeSet::len) {
@@ -52,7 +99,51 @@ impl Names {
         let parent = call.link.as_ref().and_then(|l| analysis.calls.get(l.parent as usize));
         match parent {
             Some(parent) => self.server(&parent.server),
-            None => self.place(&call.client),
+            None => match &call.client.process {
+                Some(process) => self.placed(&call.client, own_name(process).1),
+                None => self.place(&call.client),
+            },
+        }
+    }
+
+    /// What the name of the service that answers at this end comes from.
+    pub fn source(&self, end: &Endpoint) -> Source {
+        match &end.process {
+            Some(process) => own_name(process).0,
+            None if end.host.is_empty() => Source::Address,
+            None if self.process(end).is_some() => Source::Executable,
+            None => Source::Place,
+        }
+    }
+
+    /// Whether a recorder saw any process.
+    pub fn knows_processes(&self) -> bool {
+        !self.spots.is_empty()
+    }
+
+    /// The name of the process at this end: its own, or that of the only one that answers there.
+    fn process(&self, end: &Endpoint) -> Option<String> {
+        match &end.process {
+            Some(process) => Some(own_name(process).1),
+            None if self.processes.is_empty() => None,
+            None => {
+                let names = self.processes.get(&spot(end))?.get(&end.port)?;
+                names.first().filter(|_| names.len() == 1).cloned()
+            }
+        }
+    }
+
+    /// A process's name, with its place where others bear it elsewhere.
+    fn placed(&self, end: &Endpoint, name: String) -> String {
+        match self.spots.get(&name).map_or(0, BTreeSet::len) {
+            0 | 1 => name,
+            _ => format!("{}/{name}", self.place(end)),
+        }
+    }
+
+    fn learn_process(&mut self, end: &Endpoint) {
+        if let Some(process) = &end.process {
+            self.spots.entry(own_name(process).1).or_default().insert(spot(end));
         }
     }
 
@@ -88,6 +179,19 @@ impl Names {
     }
 }
 
+fn spot(end: &Endpoint) -> Spot {
+    (end.host.clone(), end.netns.clone())
+}
+
+/// The best name that a process has by itself.
+fn own_name(process: &Process) -> (Source, String) {
+    match (&process.pod, &process.container) {
+        (Some(pod), _) => (Source::Pod, pod.clone()),
+        (None, Some(container)) => (Source::Container, container.clone()),
+        (None, None) => (Source::Executable, process.name.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,12 +216,34 @@ mod tests {
     }
 
     #[test]
+    fn a_process_names_its_service_and_its_place_where_others_are_called_so() {
+        let analysis = sample::recorded();
+        let names = Names::of(&analysis);
+        let found: BTreeSet<(String, &str)> = analysis
+            .calls
+            .iter()
+            .map(|call| (names.server(&call.server), names.source(&call.server).name()))
+            .collect();
+        let expected = [
+            ("gateway/python3:80", "executable"),
+            ("gateway/python3:8443", "executable"),
+            ("postgres", "place"),
+            ("redis", "place"),
+            ("shop/python3:15001", "executable"),
+            ("shop/python3:8080", "executable"),
+            ("shop/stock-7f", "pod"),
+        ];
+        assert_eq!(found, expected.map(|(name, source)| (name.to_owned(), source)).into());
+    }
+
+    #[test]
     fn the_place_then_the_port_then_the_address() {
         let end = |host: &str, netns: &str, port| Endpoint {
             host: host.into(),
             netns: netns.into(),
             address: [10, 0, 0, 9].into(),
             port,
+            process: None,
         };
         check(&end("box", "redis", 6379), "redis");
         check(&end("box", "shop", 8080), "shop:8080");

@@ -3,7 +3,7 @@
 
 use super::measure::point_label;
 use super::quantity::Distribution;
-use crate::call::{Analysis, Call, Hop, Part};
+use crate::call::{Analysis, Call, Hop};
 use std::collections::BTreeMap;
 
 /// How often a stretch must have been measured for its usual time to be known.
@@ -70,7 +70,7 @@ pub(super) fn outliers(analysis: &Analysis) -> Vec<Outlier<'_>> {
 fn crossings(analysis: &Analysis) -> impl Iterator<Item = (Stretch, Outlier<'_>)> {
     let calls = analysis.calls.iter();
     calls.flat_map(|call| {
-        let hops = call.hops.iter().filter(|h| matches!(h.part, Part::Wire | Part::Gateway));
+        let hops = call.hops.iter().filter(|h| h.part.is_leg());
         hops.flat_map(move |hop| ways(call, hop))
     })
 }
@@ -97,6 +97,7 @@ fn ways<'a>(call: &'a Call, hop: &'a Hop) -> Vec<(Stretch, Outlier<'a>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Part;
     use crate::report::sample;
 
     /// (way, what it took) of the outliers among `n` copies of one call, the last with its first wire at `last_ns`.

@@ -1,9 +1,12 @@
 //! Synthetic results for the tests of reports: a shop behind a gateway, a sidecar and a NAT, with two stores. Never used
 //! outside tests.
 
+mod recorded;
+
 use crate::call::*;
 use crate::issue::Issue;
 use crate::protocol::Outcome;
+pub(crate) use recorded::recorded;
 use std::net::{IpAddr, SocketAddr};
 
 const START: i64 = 1_795_342_443_123_456_000;
@@ -321,6 +324,7 @@ impl Builder {
             host: if second { "store-box" } else { "box" }.into(),
             netns: netns.into(),
             interface: interface.into(),
+            process: None,
             domain: u32::from(second),
         };
         let known = self.analysis.points.iter().position(|p| *p == point);
@@ -351,7 +355,8 @@ impl Builder {
     fn endpoint(&self, (netns, address, port): End) -> Endpoint {
         let second = self.two_clocks && ["stock", "redis", "postgres"].contains(&netns);
         let host = if second { "store-box" } else { "box" };
-        Endpoint { host: host.into(), netns: netns.into(), address: address.into(), port }
+        let (host, netns) = (host.into(), netns.into());
+        Endpoint { host, netns, address: address.into(), port, process: None }
     }
 }
 

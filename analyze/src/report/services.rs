@@ -5,12 +5,12 @@ use super::grid::{Align, Grid, Tone};
 use super::hops::{Percentiles, percentiles};
 use super::ink::Ink;
 use super::measure::{self, Seen};
-use super::names::Names;
+use super::names::{Names, Source};
 use super::quantity::{self, Distribution};
 use super::{Options, Report, json};
-use crate::call::Analysis;
+use crate::call::{Analysis, Call};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Its entry in the table of reports.
@@ -43,6 +43,9 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
     }
     ink.line(&format!("services, over {} of recording", quantity::duration(recorded_ns)))?;
     table(&["service", "protocol"], &services, recorded_ns, ink.width).write(&mut ink, "  ")?;
+    if let Some(sources) = sources(analysis, options) {
+        ink.line(&sources)?;
+    }
     ink.line("")?;
     ink.line("who calls whom")?;
     table(&["client", "server", "protocol"], &edges, recorded_ns, ink.width)
@@ -75,6 +78,26 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
         }
     }
     (services, edges)
+}
+
+/// `named by: pod 2 · executable 1 · address 1`, where a recorder saw processes.
+fn sources(analysis: &Analysis, options: &Options) -> Option<String> {
+    let names = Names::of(analysis);
+    let matches = |call: &&Call| {
+        (!options.failed || call.failed()) && options.filter.matches(analysis, &names, call)
+    };
+    let named = analysis
+        .calls
+        .iter()
+        .filter(matches)
+        .map(|call| (names.source(&call.server), names.server(&call.server)));
+    let mut sources: BTreeMap<Source, BTreeSet<String>> = BTreeMap::new();
+    named.for_each(|(source, name)| {
+        sources.entry(source).or_default().insert(name);
+    });
+    let terms = sources.iter().map(|(source, names)| format!("{} {}", source.name(), names.len()));
+    let text = format!("  named by: {}", terms.collect::<Vec<_>>().join(" · "));
+    names.knows_processes().then_some(text)
 }
 
 /// In a line of fewer columns not every figure has room.

@@ -76,7 +76,7 @@ impl Doubts {
             let undecided = call.spans.iter().any(|s| s.order_basis == OrderBasis::Undecided);
             doubts.n_undecided_order += u64::from(undecided);
             for hop in &call.hops {
-                let leg = matches!(hop.part, Part::Wire | Part::Gateway);
+                let leg = hop.part.is_leg();
                 doubts.n_one_way_unknown += u64::from(leg && hop.bound_ns.is_none());
                 doubts.n_unattributed_hops +=
                     u64::from(hop.part == Part::Unattributed && hop.total_ns != 0);
@@ -93,7 +93,7 @@ impl Doubts {
 }
 
 fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::Result<()> {
-    let counts = [
+    let mut counts = vec![
         quantity::plural(analysis.traces.len() as u64, "trace"),
         quantity::plural(analysis.calls.len() as u64, "call"),
         quantity::plural(analysis.flows.len() as u64, "flow"),
@@ -101,6 +101,9 @@ fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::
         quantity::plural(analysis.domains.len() as u64, "clock"),
         quantity::plural(analysis.n_packets, "packet"),
     ];
+    if analysis.n_socket_events > 0 {
+        counts.push(quantity::plural(analysis.n_socket_events, "socket event"));
+    }
     ink.wrapped("", "", &counts.join(" · "))?;
     let Some((first, _)) = measure::recording(analysis) else { return Ok(()) };
     let over = quantity::duration(measure::recorded_ns(analysis));
@@ -190,9 +193,16 @@ struct Line<'a> {
     n_points: usize,
     clock_domains: &'a [String],
     n_packets: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    n_socket_events: u64,
     recorded_ns: i64,
     protocols: &'a BTreeMap<&'a str, Protocol>,
     doubts: &'a Doubts,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(n: &u64) -> bool {
+    *n == 0
 }
 
 fn line<'a>(
@@ -208,6 +218,7 @@ fn line<'a>(
         n_points: analysis.points.len(),
         clock_domains: &analysis.domains,
         n_packets: analysis.n_packets,
+        n_socket_events: analysis.n_socket_events,
         recorded_ns: measure::recorded_ns(analysis),
         protocols,
         doubts,

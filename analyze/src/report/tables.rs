@@ -4,7 +4,7 @@
 use super::calls;
 use super::measure;
 use super::names::Names;
-use crate::call::{Analysis, Call, Close, DirectionCounters, Flow, Hop, Point, SpanAt};
+use crate::call::{Analysis, Call, Close, DirectionCounters, Flow, Hop, Point, Process, SpanAt};
 use crate::issue::Issue;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -130,11 +130,13 @@ fn of_calls<'a>() -> Vec<Column<CallRow<'a>>> {
     "client_service" StringArray "the service that asked" r => Some(r.names.client(r.analysis, r.call));
     "client_host" StringArray "host of the asking end" r => Some(&r.call.client.host);
     "client_netns" StringArray "its network namespace" r => Some(&r.call.client.netns);
+    "client_process" StringArray "the asking process, name[pid]" r => r.call.client.process.as_ref().map(Process::label);
     "client_address" StringArray "its address, as seen nearest to it" r => Some(r.call.client.address.to_string());
     "client_port" Int64Array "its port" r => Some(i64::from(r.call.client.port));
     "server_service" StringArray "the service that answered" r => Some(r.names.server(&r.call.server));
     "server_host" StringArray "host of the answering end" r => Some(&r.call.server.host);
     "server_netns" StringArray "its network namespace" r => Some(&r.call.server.netns);
+    "server_process" StringArray "the answering process, name[pid]" r => r.call.server.process.as_ref().map(Process::label);
     "server_address" StringArray "its address, as seen nearest to it" r => Some(r.call.server.address.to_string());
     "server_port" Int64Array "its port" r => Some(i64::from(r.call.server.port));
     "request_first_unix_ns" Int64Array "first byte of the request, at the first point" r => r.call.spans.first().and_then(|s| s.times.request_first);
@@ -159,6 +161,7 @@ fn of_observations<'a>() -> Vec<Column<CallRow<'a>>> {
     "host" StringArray "host of the point" r => r.point().map(|p| &p.host);
     "netns" StringArray "its network namespace" r => r.point().map(|p| &p.netns);
     "interface" StringArray "its interface" r => r.point().map(|p| &p.interface);
+    "process" StringArray "the process whose socket it is, name[pid]" r => r.point().and_then(|p| p.process.as_ref()).map(Process::label);
     "clock_domain" StringArray "instants compare only when this is equal" r => r.point().and_then(|p| r.analysis.domains.get(p.domain as usize));
     "request_first_unix_ns" Int64Array "first byte of the request here" r => r.span().and_then(|s| s.times.request_first);
     "request_last_unix_ns" Int64Array "last byte of the request here" r => r.span().and_then(|s| s.times.request_last);
@@ -174,7 +177,7 @@ fn of_hops<'a>() -> Vec<Column<CallRow<'a>>> {
     columns! { CallRow<'a>;
     "call_id" StringArray "the call" r => Some(calls::id(r.call.id));
     "position" Int64Array "place among the call's parts" r => i64::try_from(r.place).ok();
-    "part" StringArray "request_transfer, wire, gateway, server, response_transfer, unattributed" r => r.hop().map(|h| h.part.name());
+    "part" StringArray "request_transfer, wire, gateway, server, response_transfer, unattributed, and those of sockets: see CALLS.md" r => r.hop().map(|h| h.part.name());
     "from_position" Int64Array "observation where it begins" r => r.hop().map(|h| i64::from(h.from));
     "to_position" Int64Array "observation where it ends" r => r.hop().map(|h| i64::from(h.to));
     "from_label" StringArray "name of the point where it begins" r => r.hop().map(|h| measure::point_label(r.analysis, r.call, h.from as usize));
@@ -192,7 +195,8 @@ fn of_flows<'a>() -> Vec<Column<FlowRow<'a>>> {
     "host" StringArray "host of the point" r => r.point().map(|p| &p.host);
     "netns" StringArray "its network namespace" r => r.point().map(|p| &p.netns);
     "interface" StringArray "its interface" r => r.point().map(|p| &p.interface);
-    "ip_protocol" Int64Array "6 TCP, 17 UDP" r => Some(i64::from(r.flow.ip_protocol));
+    "process" StringArray "the process whose socket it is, name[pid]" r => r.point().and_then(|p| p.process.as_ref()).map(Process::label);
+    "ip_protocol" Int64Array "6 TCP, 17 UDP, 0 unix" r => Some(i64::from(r.flow.ip_protocol));
     "protocol" StringArray "application protocol, or opaque" r => Some(&r.flow.protocol);
     "client_address" StringArray "client's address here" r => Some(r.flow.client.ip().to_string());
     "client_port" Int64Array "client's port here" r => Some(i64::from(r.flow.client.port()));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The bytes of one file of a bundle.
 #[derive(Debug, Clone)]
-pub(super) enum Blob {
+pub(crate) enum Blob {
     /// In memory.
     Memory(Bytes),
     /// A stretch of a file.
@@ -19,13 +19,13 @@ pub(super) enum Blob {
 
 impl Blob {
     /// All of `file`.
-    pub(super) fn whole(file: File) -> io::Result<Blob> {
+    pub(crate) fn whole(file: File) -> io::Result<Blob> {
         let length = file.metadata()?.len();
         Ok(Blob::Stretch { file: Arc::new(file), start: 0, length })
     }
 
     /// `length` bytes from `start`; `None` when it does not hold so much.
-    pub(super) fn slice(&self, start: u64, length: u64) -> Option<Blob> {
+    pub(crate) fn slice(&self, start: u64, length: u64) -> Option<Blob> {
         let end = start.checked_add(length).filter(|end| *end <= self.length())?;
         Some(match self {
             Blob::Memory(bytes) => Blob::Memory(bytes.slice(start as usize..end as usize)),
@@ -36,7 +36,7 @@ impl Blob {
     }
 
     /// Its length in bytes.
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         match self {
             Blob::Memory(bytes) => bytes.len() as u64,
             Blob::Stretch { length, .. } => *length,
@@ -44,17 +44,17 @@ impl Blob {
     }
 
     /// Reads from `start` on.
-    pub(super) fn reader(&self, start: u64) -> BlobReader {
+    pub(crate) fn reader(&self, start: u64) -> BlobReader {
         BlobReader { blob: self.clone(), position: start }
     }
 
     /// The whole content.
-    pub(super) fn read_all(&self) -> io::Result<Bytes> {
+    pub(crate) fn read_all(&self) -> io::Result<Bytes> {
         self.read_at(0, self.length() as usize)
     }
 
     /// The BLAKE3 hash of the whole content, in hexadecimal.
-    pub(super) fn blake3(&self) -> io::Result<String> {
+    pub(crate) fn blake3(&self) -> io::Result<String> {
         let mut hasher = blake3::Hasher::new();
         match self {
             Blob::Memory(bytes) => hasher.update(bytes),
@@ -95,7 +95,7 @@ impl ChunkReader for Blob {
 }
 
 /// Reads a blob from a position on.
-pub(super) struct BlobReader {
+pub(crate) struct BlobReader {
     blob: Blob,
     position: u64,
 }

@@ -1,6 +1,6 @@
 //! Does a bundle agree with itself? Manifest and tables say some things twice; both must say the same. Never reads a file.
 
-use super::manifest::{HostEntry, Manifest};
+use super::manifest::{HostEntry, Manifest, Seal};
 use super::names::{self, MANIFEST};
 use super::source::Source;
 use super::told::Told;
@@ -9,7 +9,7 @@ use crate::table::{capture_blocks, clock, hosts, interfaces, losses, packets};
 use std::collections::BTreeMap;
 
 /// Tables that every host has, with or without rows.
-const EVERY_HOST: [&str; 6] = [
+pub(crate) const EVERY_HOST: [&str; 6] = [
     hosts::TABLE.name,
     clock::TABLE.name,
     interfaces::TABLE.name,
@@ -27,6 +27,10 @@ pub(super) fn cross_check(
 ) -> Vec<Error> {
     let mut found = Found { source, problems: Vec::new() };
     found.check_names(manifest);
+    if manifest.seal == Seal::Unsealed {
+        // What a recorder says twice it says when it seals.
+        return found.problems;
+    }
     for host in &manifest.hosts {
         let of_host: Vec<&Told> = told.iter().filter(|told| told.host == host.folder).collect();
         found.check_tables(manifest, host);
@@ -93,22 +97,26 @@ impl Found<'_> {
         }
     }
 
+    /// Several parts of the table count on.
     fn check_interfaces(&mut self, manifest: &Manifest, told: &[&Told]) {
-        for told in told {
-            let name = names::table_file(told.table, &told.host, 0);
-            for (id, row) in told.interfaces.iter().enumerate() {
-                let at = At::Row(id as u64);
-                if row.interface_id as usize != id {
-                    self.add(&name, at, Kind::UnorderedRows);
-                }
-                if row.domain_id as usize >= manifest.domains.len() {
-                    let why = format!("domain_id {} is not in the manifest", row.domain_id);
-                    self.add(&name, at, Kind::UnknownDomain(why));
-                }
-                if row.point as usize > id || row.parent.is_some_and(|own| own as usize > id) {
-                    let why = format!("point {} or its parent comes later", row.point);
-                    self.add(&name, at, Kind::UnknownInterface(why));
-                }
+        let of_part = |told: &'_ &Told| {
+            let path = told.path.clone();
+            (0..told.interfaces.len()).map(move |row| (path.clone(), row)).collect::<Vec<_>>()
+        };
+        let places = told.iter().flat_map(of_part);
+        let rows = told.iter().flat_map(|told| &told.interfaces);
+        for (id, ((name, at), row)) in places.zip(rows).enumerate() {
+            let (name, at) = (&name, At::Row(at as u64));
+            if row.interface_id as usize != id {
+                self.add(name, at, Kind::UnorderedRows);
+            }
+            if row.domain_id as usize >= manifest.domains.len() {
+                let why = format!("domain_id {} is not in the manifest", row.domain_id);
+                self.add(name, at, Kind::UnknownDomain(why));
+            }
+            if row.point as usize > id || row.parent.is_some_and(|own| own as usize > id) {
+                let why = format!("point {} or its parent comes later", row.point);
+                self.add(name, at, Kind::UnknownInterface(why));
             }
         }
     }
@@ -167,14 +175,9 @@ impl Found<'_> {
     }
 
     fn check_times(&mut self, manifest: &Manifest, told: &[Told]) {
-        for host in &manifest.hosts {
-            let mut ranges = told.iter().filter(|told| told.host == host.folder);
-            let found = ranges.find(|told| told.table == packets::TABLE.name);
-            let mut files = manifest.files.iter().filter(|file| file.host == host.folder);
-            let listed = files.find(|file| file.table == packets::TABLE.name);
-            // With several files each has its own; only the common case of one is compared.
-            if let (Some(found), Some(listed)) = (found, listed)
-                && found.n_rows == listed.n_rows
+        for found in told.iter().filter(|told| told.table == packets::TABLE.name) {
+            let listed = manifest.files.iter().find(|file| file.path == found.path);
+            if let Some(listed) = listed
                 && found.range_ns != listed.first_ns.zip(listed.last_ns)
             {
                 let why = "first_ns or last_ns is not that of its packets".to_string();

@@ -137,6 +137,22 @@ pub struct LossSum {
     pub count: i64,
 }
 
+impl FileEntry {
+    /// A file of which only the place is known yet.
+    pub(crate) fn begun(path: String, table: &str, host: &str) -> FileEntry {
+        FileEntry {
+            path,
+            table: table.to_string(),
+            host: host.to_string(),
+            bytes: 0,
+            n_rows: 0,
+            first_ns: None,
+            last_ns: None,
+            blake3: String::new(),
+        }
+    }
+}
+
 impl Manifest {
     /// A sealed manifest of this version and writer, with nothing in it.
     pub fn empty() -> Manifest {

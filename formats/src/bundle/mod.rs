@@ -1,7 +1,8 @@
 //! The bundle as files: its manifest, its names, opening, verifying and packing it. Never decodes a frame.
 
-mod blob;
-mod cross_check;
+pub(crate) mod blob;
+pub(crate) mod cross_check;
+mod flow_bounds;
 mod fragment_rows;
 pub mod manifest;
 pub(crate) mod map;
@@ -9,11 +10,14 @@ pub mod names;
 pub mod open;
 pub mod pack;
 pub mod packet_file;
-mod source;
+mod rows;
+mod snapshot;
+pub(crate) mod source;
 pub(crate) mod table_file;
 mod tar_index;
 mod told;
 mod unknown_points;
+mod unsettled;
 pub mod verify;
 pub(crate) mod write;
 

@@ -31,6 +31,26 @@ pub fn table_file(table: &str, host_folder: &str, part: usize) -> String {
     format!("{table}/host={host_folder}/part-{part:05}.parquet")
 }
 
+/// Where segment `number` of a host's table stands while it is being recorded.
+pub fn segment_file(table: &str, host_folder: &str, number: u32) -> String {
+    format!("{table}/host={host_folder}/open-{number:05}.segment")
+}
+
+/// The part that `path` holds: its number stands behind `part-`.
+pub fn part_number(path: &str) -> Option<u32> {
+    let rest = path.rsplit('/').next()?.strip_prefix("part-")?.strip_suffix(".parquet")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// Table, folder and number of the segment at `path`.
+pub fn segment_of(path: &str) -> Option<(&str, &str, u32)> {
+    let (table, rest) = path.split_once("/host=")?;
+    let (folder, file) = rest.split_once('/')?;
+    let number = file.strip_prefix("open-")?.strip_suffix(".segment")?.parse().ok()?;
+    (segment_file(table, folder, number) == path).then_some((table, folder, number))
+}
+
 /// Whether `path` may name a file of a bundle: relative, `/`-separated, no empty, `.` or `..` element, no back-slash, colon or NUL.
 pub fn is_safe(path: &str) -> bool {
     !path.is_empty()
@@ -57,6 +77,16 @@ mod tests {
         check("k=v %", "k%3Dv%20%25");
         check("é", "%C3%A9");
         check(&"é".repeat(90), &"%C3%A9".repeat(30));
+    }
+
+    #[test]
+    fn parts_and_segments_are_numbered() {
+        let numbers = ["part-00007.parquet", "part-00007-x.parquet", "part-x.parquet", "open-1"];
+        assert_eq!(numbers.map(part_number), [Some(7), Some(7), None, None]);
+        let path = segment_file("losses", "a-1", 7);
+        assert_eq!(segment_of(&path), Some(("losses", "a-1", 7)));
+        assert_eq!(segment_of(&path.replace("0007", "7")), None);
+        assert_eq!(segment_of("losses/host=a-1/part-00007.parquet"), None);
     }
 
     #[test]

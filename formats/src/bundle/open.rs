@@ -4,15 +4,17 @@ use super::blob::Blob;
 use super::manifest::{FileEntry, MAX_BYTES, Manifest, Reduction, Seal};
 use super::names::MANIFEST;
 use super::packet_file::PacketFile;
+use super::snapshot::Opening;
 use super::source::Source;
 use super::table_file::TableFile;
+use super::unsettled;
 use crate::clock::ClockDomain;
 use crate::error::{At, Error, Kind, Result};
 use crate::table::interfaces::InterfaceRow;
 use crate::table::losses::LossRow;
 use crate::table::packet_batch::Point;
 use crate::table::{self, Table};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Opened bundles.
@@ -36,6 +38,8 @@ pub struct Bundles {
     pub hash: String,
     /// What export needs of each host, in the order of `hosts`.
     pub(crate) captured: Vec<Captured>,
+    /// The bundles themselves, for tables read later.
+    pub(super) opened: Vec<Arc<Opening>>,
 }
 
 /// What a host's captures held besides packets.
@@ -58,6 +62,8 @@ pub struct Host {
     pub bundle: u32,
     /// The value of its `host=` folders.
     pub folder: String,
+    /// CLOCK_BOOTTIME of a recorded host: the clock of all its tables but `packets`.
+    pub boottime_domain: Option<ClockDomain>,
 }
 
 /// A clock domain.
@@ -121,18 +127,36 @@ impl Bundles {
             warnings: Vec::new(),
             hash: String::new(),
             captured: Vec::new(),
+            opened: Vec::new(),
         };
         let mut hasher = blake3::Hasher::new();
         for (number, path) in paths.iter().enumerate() {
-            let (source, manifest, bytes) = read_manifest(path, &mut bundles.warnings)?;
-            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
-            bundles.add(number as u32, &source, &manifest);
+            bundles.open_one(number as u32, path, &mut hasher)?;
         }
         bundles.hash = hasher.finalize().to_hex().to_string();
         Ok(bundles)
     }
 
-    fn add(&mut self, number: u32, source: &Source, manifest: &Manifest) {
+    /// Opens one bundle. One that is being recorded may let go of parts meanwhile: then it is begun again.
+    fn open_one(&mut self, number: u32, path: &Path, hasher: &mut blake3::Hasher) -> Result<()> {
+        let before = self.clone();
+        for n_left in (0..SNAPSHOTS).rev() {
+            let opening = Opening::snapshot(path, &mut self.warnings)?;
+            self.add(number, &opening);
+            let mut new = self.warnings.iter().skip(before.warnings.len());
+            let lacks = new.any(|warning| warning.kind == Kind::MissingFile);
+            if n_left == 0 || !lacks || opening.is_current() {
+                opening.identify(hasher);
+                self.opened.push(Arc::new(opening));
+                break;
+            }
+            self.clone_from(&before);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, number: u32, opening: &Opening) {
+        let (source, manifest) = (&opening.source, &opening.manifest);
         let first_domain = self.domains.len() as u32;
         self.domains.extend(manifest.domains.iter().map(|d| Domain { name: d.name.clone() }));
         if manifest.seal == Seal::Unsealed {
@@ -146,8 +170,9 @@ impl Bundles {
                 id: entry.id.clone(),
                 bundle: number,
                 folder: entry.folder.clone(),
+                boottime_domain: entry.boottime_domain.map(|id| self.domain(first_domain, id)),
             });
-            self.add_host(host, first_domain, source, manifest);
+            self.add_host(host, first_domain, opening);
         }
         for reduction in &manifest.reductions {
             let is_it =
@@ -159,51 +184,44 @@ impl Bundles {
             .extend(manifest.files.iter().filter_map(|file| not_read(source, manifest, file)));
     }
 
-    fn add_host(&mut self, host: u32, first_domain: u32, source: &Source, manifest: &Manifest) {
+    fn add_host(&mut self, host: u32, first_domain: u32, opening: &Opening) {
         let folder = self.hosts[host as usize].folder.clone();
-        let files = |table: &'static Table| {
-            manifest
-                .files
-                .iter()
-                .filter(move |f| f.table == table.name)
-                .filter(|f| f.host == folder)
-        };
         let mut rows = Vec::new();
         let n_warnings = self.warnings.len();
-        let mut n_files = 0;
-        for file in files(&table::interfaces::TABLE) {
-            n_files += 1;
-            let read = read_small(source, file, &table::interfaces::TABLE, &mut self.warnings);
+        let files = opening.files(&folder, &table::interfaces::TABLE, &mut self.warnings);
+        for (file, _) in &files {
+            let read = read_small(file, &mut self.warnings);
             rows.extend(read.iter().flat_map(table::interfaces::rows));
         }
-        let packets: Vec<(TableFile, &str)> = files(&table::packets::TABLE)
-            .filter_map(|file| {
-                let opened = open_file(source, file, &table::packets::TABLE);
-                Some((keep(&mut self.warnings, opened)?, &*file.blake3))
-            })
-            .collect();
-        let is_lost = n_files == 0 || self.warnings.len() > n_warnings;
+        let packets = opening.files(&folder, &table::packets::TABLE, &mut self.warnings);
+        if opening.manifest.seal == Seal::Unsealed {
+            rows = unsettled::interfaces(rows, &packets, &mut self.warnings);
+        }
+        let is_lost = files.is_empty() || self.warnings.len() > n_warnings;
         let n_exported = self.complete(host, &mut rows, &packets, is_lost);
         let points = self.add_interfaces(host, first_domain, &rows);
-        for file in files(&table::losses::TABLE) {
-            for batch in read_small(source, file, &table::losses::TABLE, &mut self.warnings) {
+        for (file, _) in opening.files(&folder, &table::losses::TABLE, &mut self.warnings) {
+            for batch in read_small(&file, &mut self.warnings) {
                 self.losses.extend(table::losses::rows(&batch).into_iter().map(|row| {
                     let point = row.interface_id.and_then(|id| points.get(id as usize));
                     Loss { host, interface: point.map(|point| point.interface), row }
                 }));
             }
         }
-        let blocks = files(&table::capture_blocks::TABLE)
-            .filter_map(|file| {
-                keep(&mut self.warnings, open_file(source, file, &table::capture_blocks::TABLE))
-            })
-            .collect();
+        let blocks = opening.files(&folder, &table::capture_blocks::TABLE, &mut self.warnings);
+        let blocks = blocks.into_iter().map(|(file, _)| file).collect();
         rows.truncate(n_exported);
         self.captured.push(Captured { interfaces: rows, blocks });
         for (table, blake3) in packets {
             note_unknown(&mut self.warnings, &table);
-            self.packet_files.push(PacketFile::new(host, table, points.clone(), blake3));
+            self.packet_files.push(PacketFile::new(host, table, points.clone(), &blake3));
         }
+    }
+
+    /// A bundle's domain among all.
+    fn domain(&self, first_domain: u32, id: u32) -> ClockDomain {
+        let last = self.domains.len().saturating_sub(1) as u32;
+        ClockDomain(first_domain.saturating_add(id).min(last))
     }
 
     /// Adds a host's observation points; the result maps its `interface_id`s to them.
@@ -222,9 +240,8 @@ impl Bundles {
                     first.interface
                 }
                 _ => {
-                    let last = self.domains.len().saturating_sub(1) as u32;
-                    let domain = first_domain.saturating_add(row.domain_id).min(last);
-                    self.interfaces.push(Interface::new(host, ClockDomain(domain), row));
+                    let domain = self.domain(first_domain, row.domain_id);
+                    self.interfaces.push(Interface::new(host, domain, row));
                     self.interfaces.len() as u32 - 1
                 }
             };
@@ -267,9 +284,12 @@ impl Interface {
     }
 }
 
+/// Times that a bundle which changes meanwhile is looked at.
+const SNAPSHOTS: usize = 5;
+
 /// Opens a bundle as far as its manifest; also gives the manifest's bytes.
-pub(super) fn read_manifest(
-    path: &std::path::Path,
+pub(crate) fn read_manifest(
+    path: &Path,
     warnings: &mut Vec<Error>,
 ) -> Result<(Source, Manifest, bytes::Bytes)> {
     let mut source = Source::open(path)?;
@@ -335,18 +355,12 @@ pub(super) fn open_file(source: &Source, entry: &FileEntry, table: &Table) -> Re
     Ok(file)
 }
 
-fn read_small(
-    source: &Source,
-    entry: &FileEntry,
-    table: &Table,
-    warnings: &mut Vec<Error>,
-) -> Vec<arrow::array::RecordBatch> {
-    let Some(file) = keep(warnings, open_file(source, entry, table)) else { return Vec::new() };
-    note_unknown(warnings, &file);
+fn read_small(file: &TableFile, warnings: &mut Vec<Error>) -> Vec<arrow::array::RecordBatch> {
+    note_unknown(warnings, file);
     file.read_all(warnings)
 }
 
-fn keep<T>(warnings: &mut Vec<Error>, result: Result<T>) -> Option<T> {
+pub(super) fn keep<T>(warnings: &mut Vec<Error>, result: Result<T>) -> Option<T> {
     result.map_err(|error| warnings.push(error)).ok()
 }
 

@@ -1,6 +1,7 @@
 //! Packing a bundle into one uncompressed tar: the manifest first, names sorted, nothing of this machine in it, so that the
 //! same bundle gives the same bytes. Never compresses: Parquet is compressed already, and the pack is opened by memory map.
 
+use super::manifest::Seal;
 use super::names::MANIFEST;
 use super::open::read_manifest;
 use super::source::Source;
@@ -11,12 +12,16 @@ use std::path::Path;
 const BLOCK: u64 = 512;
 
 /// Packs the bundle at `bundle` into `output`, written beside and renamed. A file listed but missing or of another length is
-/// an error; files that are not listed stay out.
+/// an error, and so is a bundle that is not sealed; files that are not listed stay out.
 pub fn pack(bundle: &Path, output: &Path, force: bool) -> Result<()> {
     if output.exists() && !force {
         return Err(Error::new(output, At::File, Kind::OutputExists));
     }
     let (source, manifest, bytes) = read_manifest(bundle, &mut Vec::new())?;
+    if manifest.seal == Seal::Unsealed {
+        // Its segments would stay out, and a recorder may be at work.
+        return Err(Error::new(bundle, At::File, Kind::Unsealed));
+    }
     let mut files: Vec<(&str, u64)> =
         manifest.files.iter().map(|file| (file.path.as_str(), file.bytes)).collect();
     files.sort_unstable();

@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 const START_BYTES: u64 = 512;
 
 /// A bundle's files.
-pub(super) struct Source {
+#[derive(Debug)]
+pub(crate) struct Source {
     /// What the user named.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What was odd about it.
-    pub(super) warnings: Vec<Error>,
+    pub(crate) warnings: Vec<Error>,
     place: Place,
 }
 
+#[derive(Debug)]
 enum Place {
     Directory,
     Tar { blob: Blob, files: BTreeMap<String, (u64, u64)> },
@@ -30,7 +32,7 @@ enum Place {
 
 impl Source {
     /// Opens the bundle at `path`; looks only at what is needed to find its files.
-    pub(super) fn open(path: &Path) -> Result<Source> {
+    pub(crate) fn open(path: &Path) -> Result<Source> {
         let io = |error: io::Error| Error::io(path, &error);
         let kind = std::fs::metadata(path).map_err(io)?;
         if kind.is_dir() {
@@ -78,12 +80,12 @@ impl Source {
     }
 
     /// The path shown for one of its files.
-    pub(super) fn shown(&self, name: &str) -> PathBuf {
+    pub(crate) fn shown(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The bytes of one of its files.
-    pub(super) fn blob(&self, name: &str) -> Result<Blob> {
+    pub(crate) fn blob(&self, name: &str) -> Result<Blob> {
         let missing = || Error::new(self.shown(name), At::File, Kind::MissingFile);
         match &self.place {
             Place::Directory => {
@@ -103,7 +105,7 @@ impl Source {
     }
 
     /// The names of all files found, links and devices too, sorted; folders that are links are not entered.
-    pub(super) fn names(&self) -> Result<Vec<String>> {
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
         match &self.place {
             Place::Tar { files, .. } => Ok(files.keys().cloned().collect()),
             Place::Directory => {

@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 use parquet::file::statistics::Statistics;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ pub(crate) struct TableFile {
 
 impl TableFile {
     /// Reads the footer and page index of `blob`, shown as `path`.
-    pub(super) fn open(path: &Path, blob: Blob, table: &Table) -> Result<TableFile> {
+    pub(crate) fn open(path: &Path, blob: Blob, table: &Table) -> Result<TableFile> {
         let options = ArrowReaderOptions::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
             .with_skip_arrow_metadata(true);
@@ -44,7 +45,7 @@ impl TableFile {
     }
 
     /// Rows, as the footer says.
-    pub(super) fn n_rows(&self) -> u64 {
+    pub(crate) fn n_rows(&self) -> u64 {
         let groups = self.metadata.metadata().row_groups();
         groups.iter().map(|group| group.num_rows().max(0) as u64).sum()
     }
@@ -79,8 +80,20 @@ impl TableFile {
         (n, unreadable)
     }
 
+    /// Adds to `counts` how many rows have each value of an unsigned 32-bit column.
+    pub(crate) fn count_by(&self, column: &str, counts: &mut BTreeMap<u32, i64>) -> Result<()> {
+        for group in 0..self.metadata.metadata().num_row_groups() {
+            for batch in self.read_columns(group, Some(column))? {
+                for value in batch.column(0).as_primitive::<UInt32Type>().values() {
+                    *counts.entry(*value).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// All rows of a small table, row group by row group; what can't be read is named in `warnings`.
-    pub(super) fn read_all(&self, warnings: &mut Vec<Error>) -> Vec<RecordBatch> {
+    pub(crate) fn read_all(&self, warnings: &mut Vec<Error>) -> Vec<RecordBatch> {
         let mut batches = Vec::new();
         for group in self.groups() {
             match group {
@@ -96,6 +109,11 @@ impl TableFile {
         (0..self.metadata.metadata().num_row_groups()).map(|group| self.read_group(group))
     }
 
+    /// As [`TableFile::groups`], for whoever keeps nothing else of the file.
+    pub(super) fn into_groups(self) -> impl Iterator<Item = Result<Vec<RecordBatch>>> {
+        (0..self.metadata.metadata().num_row_groups()).map(move |group| self.read_group(group))
+    }
+
     /// An error about row group `group`.
     pub(super) fn damaged(&self, group: usize, why: String) -> Error {
         Error::new(&self.path, At::RowGroup(group), Kind::BadParquet(why))
@@ -106,7 +124,11 @@ impl TableFile {
     }
 
     /// One row group; of its columns all, or one.
-    fn read_columns(&self, group: usize, column: Option<&str>) -> Result<Vec<RecordBatch>> {
+    pub(super) fn read_columns(
+        &self,
+        group: usize,
+        column: Option<&str>,
+    ) -> Result<Vec<RecordBatch>> {
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.blob.clone(),
             self.metadata.clone(),
@@ -138,7 +160,7 @@ fn unsupported(metadata: &ArrowReaderMetadata) -> Option<String> {
 }
 
 /// Runs a piece of Parquet decoding. The decoder may panic on damaged bytes; to us that is one more kind of damage.
-pub(super) fn guarded<T>(
+pub(crate) fn guarded<T>(
     decode: impl FnOnce() -> std::result::Result<T, parquet::errors::ParquetError>,
 ) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(decode)) {

@@ -19,6 +19,8 @@ const SECRETS_BLOCK: u32 = 10;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     pub(super) table: &'static str,
+    /// Its path in the bundle.
+    pub(super) path: String,
     /// The host's folder value.
     pub(super) host: String,
     pub(super) n_rows: u64,
@@ -42,7 +44,12 @@ impl Told {
         file: &TableFile,
         problems: &mut Vec<Error>,
     ) -> Told {
-        let mut told = Told { table: table.name, host: entry.host.clone(), ..Told::default() };
+        let mut told = Told {
+            table: table.name,
+            path: entry.path.clone(),
+            host: entry.host.clone(),
+            ..Told::default()
+        };
         told.n_rows = file.n_rows();
         match table.name {
             name if name == packets::TABLE.name => {

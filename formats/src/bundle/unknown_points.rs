@@ -17,7 +17,7 @@ impl Bundles {
         &mut self,
         host: u32,
         rows: &mut Vec<InterfaceRow>,
-        packets: &[(TableFile, &str)],
+        packets: &[(TableFile, String)],
         is_lost: bool,
     ) -> usize {
         let name = "interface_id";

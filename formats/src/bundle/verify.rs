@@ -1,12 +1,15 @@
-//! Is a bundle whole? Every listed file is read once and compared with the manifest. Never changes anything.
+//! Is a bundle whole? Every listed file is read once and compared with the manifest, every open segment with its checksums. Never changes anything.
 
 use super::cross_check::cross_check;
 use super::manifest::{FileEntry, LossSum, Manifest, Reduction, Seal};
 use super::names::MANIFEST;
-use super::open::{open_file, read_manifest};
+use super::open::open_file;
+use super::snapshot::Opening;
 use super::source::Source;
 use super::told::Told;
 use crate::error::{At, Error, Kind, Result};
+use crate::recording::LOCK;
+use crate::recording::pending::{Pending, is_recordings_own};
 use crate::table;
 use rayon::prelude::*;
 use std::path::Path;
@@ -54,13 +57,13 @@ impl Verification {
 /// Verifies the bundle at `path`. `Err` only when there is no readable manifest to compare with.
 pub fn verify(path: &Path) -> Result<Verification> {
     let mut notes = Vec::new();
-    let (source, manifest, bytes) = read_manifest(path, &mut notes)?;
+    let Opening { source, manifest, bytes, pending } = Opening::snapshot(path, &mut notes)?;
     let mut found = Verification {
         problems: Vec::new(),
         secrets: Vec::new(),
         losses: manifest.losses.clone(),
         reductions: manifest.reductions.clone(),
-        n_files: manifest.files.len() + 1,
+        n_files: manifest.files.len() + pending.len() + 1,
         n_bytes: bytes.len() as u64,
         notes,
         manifest,
@@ -70,8 +73,9 @@ pub fn verify(path: &Path) -> Result<Verification> {
     (found.notes, found.problems) = found.notes.drain(..).partition(is_note);
     found.check_seal(path);
     found.check_unlisted(&source);
-    let checked: Vec<Checked> =
+    let mut checked: Vec<Checked> =
         found.manifest.files.par_iter().map(|entry| check_file(&source, entry)).collect();
+    checked.par_extend(pending.par_iter().map(check_segment));
     let told: Vec<Told> = checked.iter().filter_map(|file| file.told.clone()).collect();
     let is_all_told = told.len() == checked.iter().filter(|file| file.is_known).count();
     for file in checked {
@@ -98,8 +102,13 @@ impl Verification {
         };
         let listed: std::collections::HashSet<&str> =
             self.manifest.files.iter().map(|file| file.path.as_str()).collect();
-        for name in names.iter().filter(|name| *name != MANIFEST && !listed.contains(name.as_str()))
-        {
+        let is_unsealed = self.manifest.seal == Seal::Unsealed;
+        let is_expected = |name: &str| {
+            // The lock goes last; what else a recorder leaves is looked at as segments, or superseded by them.
+            name == MANIFEST || name == LOCK || (is_unsealed && is_recordings_own(name))
+        };
+        let is_listed = |name: &&String| listed.contains(name.as_str());
+        for name in names.iter().filter(|name| !is_expected(name) && !is_listed(name)) {
             self.problems.push(Error::new(source.shown(name), At::File, Kind::UnlistedFile));
         }
     }
@@ -115,6 +124,16 @@ struct Checked {
     is_known: bool,
     /// What it says, where it could be read whole.
     told: Option<Told>,
+}
+
+/// Reads a segment, comparing every checksum. Its rows are compared with nothing else before it is a part.
+fn check_segment(segment: &Pending) -> Checked {
+    let extent = segment.read(|_| Ok(()));
+    let problems = match extent {
+        Ok(extent) => extent.warning(&segment.shown).into_iter().collect(),
+        Err(error) => vec![error],
+    };
+    Checked { problems, n_bytes: segment.blob.length(), ..Checked::default() }
 }
 
 fn check_file(source: &Source, entry: &FileEntry) -> Checked {

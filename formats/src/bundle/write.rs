@@ -64,24 +64,14 @@ impl BundleWriter {
 
     /// Begins a table of `host`.
     pub(crate) fn sink(&self, table: &Table, host: &str) -> Result<Sink> {
-        let name = names::table_file(table.name, host, 0);
-        let path = self.beside.path().join("bundle").join(&name);
-        let shown = self.output.join(&name);
-        Sink::create(
-            path,
-            shown,
-            FileEntry {
-                path: name,
-                table: table.name.to_string(),
-                host: host.to_string(),
-                bytes: 0,
-                n_rows: 0,
-                first_ns: None,
-                last_ns: None,
-                blake3: String::new(),
-            },
-            table,
-        )
+        let entry = FileEntry::begun(names::table_file(table.name, host, 0), table.name, host);
+        let path = self.beside.path().join("bundle").join(&entry.path);
+        let shown = self.output.join(&entry.path);
+        let io = |error: io::Error| Error::io(&shown, &error);
+        fs::create_dir_all(path.parent().expect("a table's file stands in a folder"))
+            .map_err(io)?;
+        let file = File::create(&path).map_err(io)?;
+        Sink::new(file, shown, entry, table, table.written_schema())
     }
 
     /// Adds to the sums of losses.
@@ -142,12 +132,15 @@ pub(crate) struct Group {
 }
 
 impl Sink {
-    fn create(path: PathBuf, shown: PathBuf, entry: FileEntry, table: &Table) -> Result<Sink> {
-        let io = |error: io::Error| Error::io(&shown, &error);
-        fs::create_dir_all(path.parent().expect("a table's file stands in a folder"))
-            .map_err(io)?;
-        let file = HashingFile::create(&path).map_err(io)?;
-        let schema = table.written_schema();
+    /// Begins `table` in `file`, an empty one; `schema` is that of the batches to come.
+    pub(crate) fn new(
+        file: File,
+        shown: PathBuf,
+        entry: FileEntry,
+        table: &Table,
+        schema: SchemaRef,
+    ) -> Result<Sink> {
+        let file = HashingFile::new(file);
         let bad = |error| parquet_error(&shown, &error);
         let descriptor = ArrowSchemaConverter::new().convert(&schema).map_err(bad)?;
         let properties = Arc::new(table.properties());
@@ -177,15 +170,20 @@ impl Sink {
 
     /// Writes the footer, syncs, and lists the file in the bundle's manifest.
     pub(crate) fn finish(self, bundle: &mut BundleWriter, range: Option<(i64, i64)>) -> Result<()> {
+        bundle.manifest.files.push(self.close(range)?);
+        Ok(())
+    }
+
+    /// Writes the footer, syncs, and gives what a manifest lists.
+    pub(crate) fn close(self, range: Option<(i64, i64)>) -> Result<FileEntry> {
         let Sink { shown, mut entry, mut writer, .. } = self;
         let metadata = writer.finish().map_err(|error| parquet_error(&shown, &error))?;
         entry.n_rows = metadata.file_metadata().num_rows().max(0) as u64;
         entry.first_ns = range.map(|(first, _)| first);
         entry.last_ns = range.map(|(_, last)| last);
         (entry.bytes, entry.blake3) =
-            writer.inner_mut().finish().map_err(|error| Error::io(&shown, &error))?;
-        bundle.manifest.files.push(entry);
-        Ok(())
+            writer.inner_mut().finish().map_err(|error| Error::disk(&shown, &error))?;
+        Ok(entry)
     }
 }
 
@@ -212,7 +210,14 @@ impl Group {
 }
 
 fn parquet_error(path: &Path, error: &ParquetError) -> Error {
-    Error::new(path, At::File, Kind::Io(error.to_string()))
+    let refused = match error {
+        ParquetError::External(cause) => cause.downcast_ref::<io::Error>(),
+        _ => None,
+    };
+    refused.map_or_else(
+        || Error::new(path, At::File, Kind::Io(error.to_string())),
+        |refused| Error::disk(path, refused),
+    )
 }
 
 /// A file whose bytes are hashed as they are written.
@@ -223,9 +228,9 @@ struct HashingFile {
 }
 
 impl HashingFile {
-    fn create(path: &Path) -> io::Result<HashingFile> {
-        let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        Ok(HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 })
+    fn new(file: File) -> HashingFile {
+        let file = BufWriter::with_capacity(1 << 20, file);
+        HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 }
     }
 
     fn finish(&mut self) -> io::Result<(u64, String)> {

@@ -253,7 +253,7 @@ impl Rows for Run {
 }
 
 /// Decides where a stretch of rows ends; the same for runs in memory and for merged ones.
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     max_rows: usize,
     max_bytes: usize,
     n_rows: usize,
@@ -261,12 +261,12 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    pub(super) fn new(max_rows: usize, max_bytes: usize) -> Cutter {
+    pub(crate) fn new(max_rows: usize, max_bytes: usize) -> Cutter {
         Cutter { max_rows, max_bytes, n_rows: 0, n_bytes: 0 }
     }
 
     /// Whether the row of `length` bytes begins a new stretch; it is counted to that one then.
-    pub(super) fn cuts_before(&mut self, length: usize) -> bool {
+    pub(crate) fn cuts_before(&mut self, length: usize) -> bool {
         let full = self.n_rows == self.max_rows || self.n_bytes + length > self.max_bytes;
         let cuts = full && self.n_rows > 0;
         if cuts {

@@ -4,8 +4,9 @@
 use super::sockets::address_bytes;
 use super::{Cells, Column, Layout, Table, Type};
 use arrow::array::{
-    Array, AsArray, BinaryBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch,
-    StringDictionaryBuilder, UInt8Builder, UInt16Builder, UInt32Builder,
+    Array, AsArray, BinaryArray, BinaryBuilder, FixedSizeBinaryBuilder, Int64Array, Int64Builder,
+    RecordBatch, StringArray, StringDictionaryBuilder, UInt8Array, UInt8Builder, UInt16Builder,
+    UInt32Array, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt8Type, UInt32Type};
 use std::net::SocketAddr;
@@ -198,45 +199,70 @@ impl SocketEventRows {
     }
 }
 
-/// The rows of a batch, borrowed. Columns are looked up once, not per row.
+/// The rows of a batch, borrowed.
 pub fn rows(batch: &RecordBatch) -> impl Iterator<Item = SocketEventRow<'_>> {
-    let column = |name| batch.column_by_name(name).expect("the schema was checked on opening");
-    let int = |name| column(name).as_primitive::<Int64Type>();
-    let u32s = |name| column(name).as_primitive::<UInt32Type>();
-    let u8s = |name| column(name).as_primitive::<UInt8Type>();
-    let text = |name| column(name).as_string::<i32>();
-    let (time_ns, exit_ns, socket_id, result) =
-        (int("time_ns"), int("exit_ns"), int("socket_id"), int("result"));
-    let (pid, tid, fd, flags) = (u32s("pid"), u32s("tid"), u32s("fd"), u32s("flags"));
-    let (before, after) = (u32s("sequence_before"), u32s("sequence_after"));
-    let (kind, call, mark) = (text("kind"), text("call"), text("mark"));
-    let (direction, peer_family) = (u8s("direction"), u8s("peer_family"));
-    let bytes = column("bytes").as_binary::<i32>();
-    (0..batch.num_rows()).map(move |row| SocketEventRow {
-        time_ns: time_ns.value(row),
-        exit_ns: valid(exit_ns, row).map(|()| exit_ns.value(row)),
-        kind: kind.value(row),
-        socket_id: valid(socket_id, row).map(|()| socket_id.value(row)),
-        pid: pid.value(row),
-        tid: tid.value(row),
-        call: call.value(row),
-        fd: valid(fd, row).map(|()| fd.value(row)),
-        direction: valid(direction, row).map(|()| direction.value(row)),
-        result: valid(result, row).map(|()| result.value(row)),
-        flags: valid(flags, row).map(|()| flags.value(row)),
-        sequence_before: valid(before, row).map(|()| before.value(row)),
-        sequence_after: valid(after, row).map(|()| after.value(row)),
-        mark: valid(mark, row).map(|()| mark.value(row)),
-        peer: valid(peer_family, row).and_then(|()| {
-            let family = Some(peer_family.value(row));
-            Cells(batch).socket_address(family, "peer_address", "peer_port", row)
-        }),
-        bytes: valid(bytes, row).map(|()| bytes.value(row)),
-    })
+    let columns = SocketEventColumns::of(batch);
+    (0..batch.num_rows()).map(move |row| columns.row(row))
 }
 
-fn valid(column: &dyn Array, row: usize) -> Option<()> {
-    column.is_valid(row).then_some(())
+/// The columns of a batch, looked up once, for rows in any order.
+pub struct SocketEventColumns<'a> {
+    batch: &'a RecordBatch,
+    times: [&'a Int64Array; 4],
+    numbers: [&'a UInt32Array; 6],
+    texts: [&'a StringArray; 3],
+    direction: &'a UInt8Array,
+    peer_family: &'a UInt8Array,
+    bytes: &'a BinaryArray,
+}
+
+impl<'a> SocketEventColumns<'a> {
+    /// Of a batch whose schema was checked.
+    pub fn of(batch: &'a RecordBatch) -> SocketEventColumns<'a> {
+        let column = |name| batch.column_by_name(name).expect("the schema was checked on opening");
+        let int = |name| column(name).as_primitive::<Int64Type>();
+        let u32s = |name| column(name).as_primitive::<UInt32Type>();
+        let text = |name| column(name).as_string::<i32>();
+        SocketEventColumns {
+            batch,
+            times: ["time_ns", "exit_ns", "socket_id", "result"].map(int),
+            numbers: ["pid", "tid", "fd", "flags", "sequence_before", "sequence_after"].map(u32s),
+            texts: ["kind", "call", "mark"].map(text),
+            direction: column("direction").as_primitive::<UInt8Type>(),
+            peer_family: column("peer_family").as_primitive::<UInt8Type>(),
+            bytes: column("bytes").as_binary::<i32>(),
+        }
+    }
+
+    /// One row of them.
+    pub fn row(&self, row: usize) -> SocketEventRow<'a> {
+        let [time_ns, exit_ns, socket_id, result] = self.times;
+        let [pid, tid, fd, flags, before, after] = self.numbers;
+        let [kind, call, mark] = self.texts;
+        let int = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        let number = |column: &UInt32Array| column.is_valid(row).then(|| column.value(row));
+        let small = |column: &UInt8Array| column.is_valid(row).then(|| column.value(row));
+        SocketEventRow {
+            time_ns: time_ns.value(row),
+            exit_ns: int(exit_ns),
+            kind: kind.value(row),
+            socket_id: int(socket_id),
+            pid: pid.value(row),
+            tid: tid.value(row),
+            call: call.value(row),
+            fd: number(fd),
+            direction: small(self.direction),
+            result: int(result),
+            flags: number(flags),
+            sequence_before: number(before),
+            sequence_after: number(after),
+            mark: mark.is_valid(row).then(|| mark.value(row)),
+            peer: small(self.peer_family).and_then(|family| {
+                Cells(self.batch).socket_address(Some(family), "peer_address", "peer_port", row)
+            }),
+            bytes: self.bytes.is_valid(row).then(|| self.bytes.value(row)),
+        }
+    }
 }
 
 #[cfg(test)]

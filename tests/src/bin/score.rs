@@ -34,7 +34,8 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config = Config { evidence: Evidence { ignore_ids: arguments.ignore_ids } };
+    let config =
+        Config { evidence: Evidence { ignore_ids: arguments.ignore_ids, ..Evidence::default() } };
     if let Some([recording, bundle]) = arguments.kept.as_deref() {
         let bundles = Bundles::open(std::slice::from_ref(bundle)).context("the bundle")?;
         return print(recording, &bundles, &config);

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// A bundle into one file, the same bytes every time
     Pack(Pack),
+    /// Seals a bundle whose recorder was killed; says what was cut
+    Repair(Repair),
     /// A completion script for a shell, on stdout
     Completions {
         /// The shell
@@ -96,12 +98,24 @@ pub(crate) enum Colour {
     Never,
 }
 
+/// A kind of evidence for links.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvidenceName {
+    /// Ids that tracers planted
+    Ids,
+    /// What one thread read and wrote
+    Threads,
+}
+
 /// What an analysis depends on.
 #[derive(Args, Clone)]
 pub(crate) struct Analyzed {
     /// Link without the ids that tracers planted, to see how well the rest does
     #[arg(long)]
     pub(crate) ignore_ids: bool,
+    /// Link without one kind of evidence: `ids` (the same as --ignore-ids) or `threads`; may be given twice
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) without_evidence: Vec<EvidenceName>,
     /// Analyze again even if there are results
     #[arg(long)]
     pub(crate) again: bool,
@@ -261,6 +275,16 @@ pub(crate) struct Pack {
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Repair {
+    /// The bundle, a directory
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

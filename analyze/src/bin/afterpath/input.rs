@@ -1,7 +1,7 @@
 //! From paths on the command line to an analysis: stored results where they fit, else the analysis itself, then stored.
 //! Says on stderr what it does again and why.
 
-use crate::arguments::Analyzed;
+use crate::arguments::{Analyzed, EvidenceName};
 use crate::failure::Failure;
 use crate::results::{self, Key, Stored};
 use crate::terminal::{self, Progress, note, warn};
@@ -29,7 +29,12 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
         return from_results(folder);
     }
     let bundles = open(paths)?;
-    let config = Config { evidence: Evidence { ignore_ids: analyzed.ignore_ids } };
+    let without = |name| analyzed.without_evidence.contains(&name);
+    let evidence = Evidence {
+        ignore_ids: analyzed.ignore_ids || without(EvidenceName::Ids),
+        ignore_threads: without(EvidenceName::Threads),
+    };
+    let config = Config { evidence };
     let damage = damage(&bundles, paths);
     // A bundle whole again has other results than it had damaged, though its manifest is the same.
     let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));

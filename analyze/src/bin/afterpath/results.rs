@@ -133,6 +133,7 @@ fn write(key: &Key, analysis: &Analysis, out: &mut dyn Write) -> Result<()> {
         traces: analysis.traces.clone(),
         losses: analysis.losses.clone(),
         n_packets: analysis.n_packets,
+        n_socket_events: analysis.n_socket_events,
         flows: Vec::new(),
         calls: Vec::new(),
     };
@@ -247,6 +248,7 @@ mod tests {
             host: format!("h{i}"),
             netns: String::new(),
             interface: "eth0".into(),
+            process: None,
             domain: i,
         };
         Analysis {

@@ -269,8 +269,7 @@ impl<'a> View<'a> {
         self.slowest.is_some_and(|s| {
             let slow = self.analysis.calls.get(s.call as usize);
             let hop = slow.and_then(|c| c.hops.get(s.hop));
-            slow.is_some_and(|c| c.id == call.id)
-                && hop.is_some_and(|h| h.part == crate::call::Part::Server)
+            slow.is_some_and(|c| c.id == call.id) && hop.is_some_and(|h| h.part.is_work())
         })
     }
 

@@ -113,11 +113,12 @@ impl View<'_> {
         let notable = slowest
             || self.options.verbose
             || hop.total_ns.saturating_mul(TRIVIAL) >= self.axis.length;
-        if matches!(hop.part, Part::RequestTransfer | Part::ResponseTransfer) && !notable {
+        let is_empty = hop.total_ns == 0 && !hop.part.is_leg() && !hop.part.is_work();
+        if is_transfer(hop.part) && !notable || is_empty {
             return Ok(()); // the sum line shows it
         }
         let span = call.spans.get(hop.to as usize);
-        let is_leg = matches!(hop.part, Part::Wire | Part::Gateway);
+        let is_leg = hop.part.is_leg();
         let unsure = is_leg && span.is_some_and(|s| s.order_basis == OrderBasis::Undecided);
         used.undecided |= unsure;
         let name = format!(
@@ -161,8 +162,13 @@ impl View<'_> {
         let to = measure::point_label(self.analysis, call, hop.to as usize);
         match hop.part {
             Part::Wire => to,
-            Part::Gateway => format!("{to} (forwarded)"),
+            Part::Gateway | Part::GatewayProcess => format!("{to} (forwarded)"),
+            Part::GatewayIn | Part::GatewayOut => to,
             Part::Server => self.names.server(&call.server),
+            Part::ServerApp => to,
+            // They end where the next line's point is.
+            Part::ClientSendQueue => format!("{to} (send queue)"),
+            Part::ServerSendQueue => "send queue".to_owned(),
             part => measure::words(part).to_owned(),
         }
     }
@@ -170,10 +176,10 @@ impl View<'_> {
     fn part_times(&self, call: &Call, hop: &Hop) -> String {
         let total = quantity::duration(hop.total_ns);
         match (hop.part, call.self_ns) {
-            (Part::Server, Some(own)) if own < hop.total_ns => {
+            (part, Some(own)) if part.is_work() && own < hop.total_ns => {
                 format!("server {total}, of it {} its own", quantity::duration(own))
             }
-            (Part::Server, _) => format!("server {total}"),
+            (part, _) if part.is_work() => format!("server {total}"),
             _ => total,
         }
     }
@@ -204,8 +210,10 @@ impl View<'_> {
             }
         }
         let short = |part: Part| measure::words(part).trim_end_matches(" transfer");
+        let always = |part: Part| part.is_leg() || part.is_work() || is_transfer(part);
         let terms: Vec<_> = parts
             .iter()
+            .filter(|(part, ns)| *ns != 0 || always(*part))
             .map(|(part, ns)| unbroken(&format!("{} {}", short(*part), quantity::duration(*ns))))
             .collect();
         let sum: i64 = parts.iter().map(|(_, ns)| ns).sum();
@@ -239,6 +247,10 @@ impl View<'_> {
     fn name_columns(&self, ink: &Ink<'_>, indent: &str) -> usize {
         (ink.width * 2 / 5).max(width(indent) + 24)
     }
+}
+
+fn is_transfer(part: Part) -> bool {
+    matches!(part, Part::RequestTransfer | Part::ResponseTransfer)
 }
 
 /// A name in its column, which ends with a space.

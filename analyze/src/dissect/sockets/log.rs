@@ -1,0 +1,78 @@
+//! What threads did when: the reads and writes behind a flow at a process, and when a thread waited for events. Never the
+//! bytes.
+
+use std::collections::BTreeMap;
+
+/// A read or a write that moved bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// When it counts: a write's entry, a read's return; on the packets' clock, as all times here.
+    pub at_ns: i64,
+    /// Entry into the call.
+    pub entry_ns: i64,
+    /// Return from it.
+    pub exit_ns: i64,
+    /// The thread.
+    pub tid: u32,
+}
+
+/// What a process did on one socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SocketLog {
+    /// Index of the host.
+    pub host: u32,
+    /// Reads, then writes, each in order of `at_ns`.
+    pub moved: [Vec<Moved>; 2],
+    /// When accept returned it.
+    pub accepted_ns: Option<i64>,
+}
+
+impl SocketLog {
+    /// The read that returned at this instant.
+    pub fn read_at(&self, at_ns: i64) -> Option<&Moved> {
+        find(&self.moved[0], at_ns)
+    }
+
+    /// The write that was entered at this instant.
+    pub fn written_at(&self, at_ns: i64) -> Option<&Moved> {
+        find(&self.moved[1], at_ns)
+    }
+}
+
+fn find(moved: &[Moved], at_ns: i64) -> Option<&Moved> {
+    let at = moved.partition_point(|moved| moved.at_ns < at_ns);
+    moved.get(at).filter(|moved| moved.at_ns == at_ns)
+}
+
+/// A call that waited for events (epoll, select, poll).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait {
+    /// Entry.
+    pub entry_ns: i64,
+    /// Return.
+    pub exit_ns: i64,
+    /// Descriptors that were ready.
+    pub n_ready: i64,
+}
+
+/// What was recorded at sockets, beside flows and spans.
+#[derive(Debug, Clone, Default)]
+pub struct Sockets {
+    /// By flow.
+    pub logs: BTreeMap<u32, SocketLog>,
+    /// By host and thread, in order of their entry.
+    pub waits: BTreeMap<(u32, u32), Vec<Wait>>,
+    /// By host and thread, when it read an eventfd, a pipe or a timerfd.
+    pub wakeups: BTreeMap<(u32, u32), Vec<i64>>,
+    /// Per host, how far a socket's time may lie from the packets' clock.
+    pub bounds_ns: BTreeMap<u32, i64>,
+}
+
+impl Sockets {
+    /// The last wait of a thread that returned before `at_ns`.
+    pub fn wait_before(&self, host: u32, tid: u32, at_ns: i64) -> Option<&Wait> {
+        let waits = self.waits.get(&(host, tid))?;
+        let until = waits.partition_point(|wait| wait.entry_ns <= at_ns);
+        waits[..until].last().filter(|wait| wait.exit_ns <= at_ns)
+    }
+}
