@@ -9,12 +9,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A probe was asked for by name and can't run.
-    #[error("error[probe-cannot-run]: {probe}: {missing}")]
+    #[error("error[probe-cannot-run]: {probe}: {why}")]
     CannotRun {
         /// The probe.
         probe: &'static str,
         /// What it lacks.
-        missing: crate::missing::Missing,
+        why: String,
+    },
+    /// None of the automatic probes can run.
+    #[error("error[nothing-can-run]: no probe can run here: {why}")]
+    NothingCanRun {
+        /// Each and what it lacks.
+        why: String,
     },
     /// The kernel refused something that the check did not foresee.
     #[error("error[probe-refused]: {probe}: {step}: {why}")]

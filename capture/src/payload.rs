@@ -9,6 +9,16 @@ pub enum Mode {
     Raw,
 }
 
+impl Mode {
+    /// In words, for who starts a recording.
+    pub fn text(self) -> &'static str {
+        match self {
+            Mode::None => "none",
+            Mode::Raw => "RAW: credentials and personal data are recorded as they are",
+        }
+    }
+}
+
 /// The mode, and what it must remember of each stream.
 pub struct Payload {
     mode: Mode,

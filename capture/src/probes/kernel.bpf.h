@@ -146,13 +146,8 @@ struct tcp_sock {
     u32 copied_seq;
 } CORE;
 
-struct sockaddr_un {
-    char sun_path[108];
-} CORE;
-
 struct unix_address {
-    int len;
-    struct sockaddr_un name[0];
+    int len; /* a sockaddr_un of this length follows */
 } CORE;
 
 struct unix_sock {

@@ -1,5 +1,5 @@
 //! The probes: one value each, one line in [`PROBES`]. A probe says why it can't run on a machine.
-//! Nothing here attaches to a kernel yet: recording is not built.
+//! One that can be recorded has a `start`.
 
 mod needs;
 mod network;
@@ -7,8 +7,10 @@ mod runtimes;
 pub mod sockets;
 mod tracing;
 
+use crate::error::Result;
 use crate::machine::{Kernel, Machine};
 use crate::missing::Missing;
+use crate::run::{Settings, Source};
 
 /// One source of rows.
 pub struct Probe {
@@ -21,8 +23,13 @@ pub struct Probe {
     /// The oldest kernel that will do.
     pub kernel_floor: Kernel,
     /// Whether it could run, or everything it lacks.
-    pub check: fn(&Machine) -> Result<(), Missing>,
+    pub check: fn(&Machine) -> std::result::Result<(), Missing>,
+    /// Runs it; `None`: it is not built yet.
+    pub start: Option<Start>,
 }
+
+/// Makes a probe run as asked.
+pub type Start = fn(&Settings) -> Result<Box<dyn Source>>;
 
 /// Every probe, in the order they are listed.
 pub const PROBES: &[&Probe] = &[

@@ -24,6 +24,7 @@ pub(super) const PACKETS: Probe = Probe {
             .capability(Capability::NetRaw)
             .done()
     },
+    start: None,
 };
 
 /// Counters once a second.
@@ -37,6 +38,7 @@ pub(super) const COUNTERS: Probe = Probe {
             .feature(machine.netstat, "/proc/net/netstat", "CONFIG_PROC_FS, CONFIG_INET")
             .done()
     },
+    start: None,
 };
 
 /// Dropped packets.
@@ -56,6 +58,7 @@ pub(super) const DROPS: Probe = Probe {
             )
             .done()
     },
+    start: None,
 };
 
 /// Stack points.
@@ -70,4 +73,5 @@ pub(super) const KERNEL_PATH: Probe = Probe {
             .events(&["net/netif_receive_skb", "net/net_dev_queue", "net/net_dev_start_xmit"])
             .done()
     },
+    start: None,
 };

@@ -13,6 +13,7 @@ pub(super) const TLS: Probe = Probe {
     on_by_default: false,
     kernel_floor: RING_BUFFER,
     check: uprobes,
+    start: None,
 };
 
 /// Go's goroutines.
@@ -22,6 +23,7 @@ pub(super) const COROUTINES: Probe = Probe {
     on_by_default: true,
     kernel_floor: RING_BUFFER,
     check: uprobes,
+    start: None,
 };
 
 fn uprobes(machine: &Machine) -> Result<(), Missing> {

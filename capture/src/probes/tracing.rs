@@ -21,6 +21,7 @@ pub(super) const PROCESSES: Probe = Probe {
             ])
             .done()
     },
+    start: None,
 };
 
 /// Thread wake-ups.
@@ -35,4 +36,5 @@ pub(super) const WAKEUPS: Probe = Probe {
             .events(&["sched/sched_waking", "sched/sched_wakeup"])
             .done()
     },
+    start: None,
 };

@@ -249,7 +249,8 @@ fn write_small_tables(
     seen: &mut Seen,
     rows: &[InterfaceRow],
 ) -> Result<()> {
-    let row = HostRow { name: host.name.clone(), origin: "imported".to_string() };
+    let row =
+        HostRow { name: host.name.clone(), origin: "imported".to_string(), ..HostRow::default() };
     bundle.table(&table::hosts::TABLE, &host.folder, &table::hosts::batch(&[row]))?;
     let no_clock = RecordBatch::new_empty(table::clock::TABLE.schema());
     bundle.table(&table::clock::TABLE, &host.folder, &no_clock)?;

@@ -76,6 +76,7 @@ impl State {
         hosts::batch(&[hosts::HostRow {
             name: name.unwrap_or_default(),
             origin: "recorded".to_string(),
+            ..hosts::HostRow::default()
         }])
     }
 

@@ -8,10 +8,9 @@ mod record;
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use crate::error::Result;
-use crate::filter::Filter;
 use crate::kernel::{Count, Counts, Object, clock};
 use crate::payload::Payload;
-use crate::run::{Rows, Source};
+use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::socket_events::{self, SocketEventRow, SocketEventRows};
 use afterpath_formats::table::sockets as sockets_table;
@@ -29,6 +28,7 @@ const COUNTS: &[Count] = &[
     Count { cause: Some("ring-full") },
     Count { cause: Some("table-full") },
     Count { cause: Some("long-batch") },
+    Count { cause: Some("untold-socket") },
 ];
 
 /// Rows gathered before they are handed on.
@@ -52,22 +52,8 @@ pub(super) const PROBE: Probe = Probe {
             ])
             .done()
     },
+    start: Some(start),
 };
-
-/// How to record socket events.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Bytes of the ring between kernel and recorder.
-    pub ring_bytes: u32,
-    /// Payload bytes kept of one event, at most 4,096.
-    pub payload_bytes: u32,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { ring_bytes: 16 << 20, payload_bytes: 1024 }
-    }
-}
 
 /// The kernel's side, and what becomes of its records.
 struct Running {
@@ -87,8 +73,10 @@ struct Decoder {
 }
 
 /// Loads and attaches the program, and lists the sockets that are open.
-pub fn start(options: &Options, filter: &Filter, payload: Payload) -> Result<Box<dyn Source>> {
-    let kept = if payload.keeps_any() { options.payload_bytes.min(4096) } else { 0 };
+fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+    let payload = Payload::new(settings.payload);
+    let kept = if payload.keeps_any() { settings.payload_bytes.min(4096) } else { 0 };
+    let filter = &settings.filter;
     let is_on = |list: bool| u32::from(list);
     let globals: &[(&'static str, &u32)] = &[
         ("own_pid", &std::process::id()),
@@ -98,7 +86,8 @@ pub fn start(options: &Options, filter: &Filter, payload: Payload) -> Result<Box
         ("filter_ports", &is_on(!filter.ports.is_empty())),
         ("filter_namespaces", &is_on(!filter.namespaces.is_empty())),
     ];
-    let mut object = Object::load(PROBE.name, OBJECT, globals, options.ring_bytes)?;
+    let ring_bytes = (settings.memory_bytes / 16).clamp(1 << 12, 1 << 30) as u32;
+    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
     fill(&mut object.ebpf, "wanted_processes", &filter.processes)?;
     fill(&mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
     fill(&mut object.ebpf, "wanted_ports", &filter.ports)?;

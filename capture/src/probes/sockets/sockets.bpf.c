@@ -81,8 +81,9 @@ struct thread {
 struct descriptor {
     struct file *file;
     struct sock *socket;
-    u64 inode;
-    u8 kind, wanted, no_port, padding[5];
+    u64 inode;  /* of an eventfd its own number */
+    u64 number; /* of the inode in any case */
+    u8 kind, wanted, padding[6];
 };
 
 struct {
@@ -118,8 +119,8 @@ struct {
     MAP_TYPE(value, struct socket_record);
 } socket_scratch SEC(".maps");
 
-/* What came, and what could not be delivered; the order is that of COUNTS in mod.rs. */
-enum count { COUNT_RECORDS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, N_COUNTS };
+/* Events that came, and what could not be delivered; the order is that of COUNTS in mod.rs. */
+enum count { COUNT_EVENTS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, COUNT_UNTOLD, N_COUNTS };
 
 struct {
     MAP_UINT(type, PERCPU_ARRAY);
@@ -148,11 +149,12 @@ INLINE void count(u32 what, u64 n)
         *value += n;
 }
 
-INLINE void deliver(const void *record, u64 size)
+INLINE int deliver(const void *record, u64 size, u32 lost)
 {
-    count(COUNT_RECORDS, 1);
-    if (ringbuf_output(&ring, record, size, NO_WAKEUP))
-        count(COUNT_RING_FULL, 1);
+    if (!ringbuf_output(&ring, record, size, NO_WAKEUP))
+        return 0;
+    count(lost, 1);
+    return 1;
 }
 
 /* The open file behind a descriptor of the current process. */
@@ -258,8 +260,8 @@ INLINE u16 unix_path(struct unix_sock *socket, u8 *path)
     BOUND(size, 108);
     if (size > 108)
         return 0;
-    /* The length counts two bytes of family before the path. */
-    read_kernel(path, size, __builtin_preserve_access_index(&address->name[0].sun_path));
+    /* The address stands right behind its length, which counts two bytes of family before the path. */
+    read_kernel(path, size, (u8 *)__builtin_preserve_access_index(&address->len) + sizeof(int) + 2);
     return size;
 }
 
@@ -281,6 +283,7 @@ INLINE u64 inode_of(struct sock *socket)
     return number;
 }
 
+/* Says what a socket is; 1 where the ring had no room: then its next call says it. */
 CALLED int tell_socket(struct descriptor *known, u64 asked_at, u32 call, u32 pid)
 {
     u32 zero = 0;
@@ -335,8 +338,7 @@ CALLED int tell_socket(struct descriptor *known, u64 asked_at, u32 call, u32 pid
         else if (asked_family == AF_INET6)
             __builtin_memcpy(record->asked, asked + 8, 16);
     }
-    deliver(record, sizeof(*record));
-    return 0;
+    return deliver(record, sizeof(*record), COUNT_UNTOLD);
 }
 
 /* Fills in what a descriptor is. Runs once per process, descriptor and file. */
@@ -351,13 +353,12 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
     known->socket = NULL;
     known->kind = KIND_OTHER;
     known->wanted = 0;
-    known->no_port = 0;
     READ(inode, file->f_inode);
     if (!inode)
         return 0;
     READ(mode, inode->i_mode);
     READ(number, inode->i_ino);
-    known->inode = number;
+    known->inode = known->number = number;
     if ((mode & S_IFMT) == S_IFSOCK) {
         struct socket *end = NULL;
         struct sock *socket = NULL;
@@ -395,8 +396,15 @@ INLINE struct descriptor *descriptor_of(u32 pid, u32 fd, u8 *is_new)
     if (!file)
         return NULL;
     struct descriptor *known = map_lookup(&descriptors, &key);
-    if (known && known->file == file)
-        return known;
+    if (known && known->file == file) {
+        /* Files are allocated again at the same place, and not every close is a close(): dup2, close_range, exec. */
+        struct inode *inode = NULL;
+        unsigned long number = 0;
+        READ(inode, file->f_inode);
+        READ(number, inode->i_ino);
+        if (number == known->number)
+            return known;
+    }
     struct descriptor fresh = {};
     learn(file, &fresh, pid);
     *is_new = 1;
@@ -405,6 +413,12 @@ INLINE struct descriptor *descriptor_of(u32 pid, u32 fd, u8 *is_new)
         return NULL;
     }
     return map_lookup(&descriptors, &key);
+}
+
+INLINE void forget(u32 pid, u32 fd)
+{
+    u64 key = (u64)pid << 32 | fd;
+    map_delete(&descriptors, &key);
 }
 
 INLINE struct thread *thread_of(u32 tid)
@@ -481,10 +495,10 @@ CALLED int begin(struct begun *begun)
     thread->flags = begun->flags;
     thread->peer = begun->peer;
     thread->has_sequence = known->kind == KIND_TCP;
-    if (is_new && known->socket)
-        tell_socket(known, 0, begun->call, pid);
+    if (is_new && known->socket && tell_socket(known, 0, begun->call, pid))
+        forget(pid, fd);
     if (thread->has_sequence && begun->direction != NEITHER)
-        thread->before = sequence_of(known->socket, begun->direction);
+        thread->before = sequence_of(thread->socket, begun->direction);
     thread->active = 1;
     thread->time_ns = boottime_ns();
     return 0;
@@ -568,7 +582,8 @@ INLINE void emit(struct event *event)
     BOUND(size, MAX_BYTES);
     if (size > MAX_BYTES)
         return;
-    deliver(event, EVENT_HEAD + size);
+    count(COUNT_EVENTS, 1);
+    deliver(event, EVENT_HEAD + size, COUNT_RING_FULL);
 }
 
 /* One datagram message after the other: sendmmsg, recvmmsg. */
@@ -729,8 +744,8 @@ SEC("tracepoint/syscalls/sys_exit_connect") int exit_connect(struct leave *conte
         struct descriptor *known = map_lookup(&descriptors, &key);
         if (known) {
             known->wanted = wanted(known->socket, ids >> 32);
-            if (known->wanted)
-                tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32);
+            if (known->wanted && tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))
+                forget(ids >> 32, thread->fd);
         }
     }
     return end(context->result);
@@ -754,12 +769,13 @@ CALLED int accepted(s64 result)
             thread->active = 0;
             return 0;
         }
-        tell_socket(known, 0, CALL_ACCEPT, ids >> 32);
         thread->inode = known->inode;
         thread->socket = known->socket;
         thread->kind = known->kind;
         thread->fd = result;
         thread->has_sequence = known->kind == KIND_TCP;
+        if (tell_socket(known, 0, CALL_ACCEPT, ids >> 32))
+            forget(ids >> 32, result);
     }
     return end(result);
 }

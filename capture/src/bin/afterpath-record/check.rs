@@ -1,10 +1,8 @@
-//! `afterpath-record`: so far one command, `check`, which says which probes could run here and what the others lack.
-//! It never records anything yet, and never changes the machine.
+//! `check`: which probes could run here and what the others lack. Never attaches anything.
 
 use afterpath_capture::machine::{Machine, gather};
 use afterpath_capture::missing::{Lack, Missing};
 use afterpath_capture::probes::{PROBES, Probe, find};
-use clap::{Parser, Subcommand};
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,43 +11,30 @@ use std::process::ExitCode;
 /// Names the shape of one line of `check --json`.
 const SCHEMA: &str = "afterpath.probe/1";
 
-/// The Afterpath recorder. Recording is not built yet: this version can only say what could be recorded here.
-#[derive(Parser)]
-#[command(name = "afterpath-record", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
+/// Which probes could run.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these probes.
+    #[arg(value_name = "PROBE", value_parser = probe_named)]
+    probes: Vec<&'static Probe>,
+    /// One JSON object per probe and line.
+    #[arg(long)]
+    json: bool,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Says which probes could run on this machine and what the others lack.
-    ///
-    /// Exits 0 whatever it finds; with probes named, 1 when one of them can't run.
-    Check {
-        /// Only these probes.
-        #[arg(value_name = "PROBE", value_parser = probe_named)]
-        probes: Vec<&'static Probe>,
-        /// One JSON object per probe and line.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-fn main() -> ExitCode {
-    let Command::Check { probes, json } = Arguments::parse().command;
+/// Prints it; 1 when a probe that was named can't run.
+pub(crate) fn check(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let machine = gather(Path::new("/"));
-    let named = !probes.is_empty();
-    let probes = if named { probes } else { PROBES.to_vec() };
+    let named = !arguments.probes.is_empty();
+    let probes = if named { arguments.probes } else { PROBES.to_vec() };
     let checked: Vec<_> = probes.iter().map(|&probe| (probe, (probe.check)(&machine))).collect();
-    let write = if json { write_json } else { write_text };
+    let write = if arguments.json { write_json } else { write_text };
     match write(&mut io::stdout().lock(), &machine, &checked) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(_) => return ExitCode::from(1),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
     let failed = named && checked.iter().any(|(_, found)| found.is_err());
-    ExitCode::from(u8::from(failed))
+    Ok(ExitCode::from(u8::from(failed)))
 }
 
 type Checked = (&'static Probe, Result<(), Missing>);
@@ -62,13 +47,17 @@ fn probe_named(name: &str) -> Result<&'static Probe, String> {
 fn write_text(out: &mut dyn Write, machine: &Machine, checked: &[Checked]) -> io::Result<()> {
     writeln!(out, "{} {}", machine.system, machine.release)?;
     for (probe, found) in checked {
-        let verdict = if found.is_ok() { "can run" } else { "can't run" };
+        let verdict = match (found, probe.start) {
+            (Err(_), _) => "can't run",
+            (Ok(()), None) => "not yet",
+            (Ok(()), Some(_)) => "can run",
+        };
         writeln!(out, "{:<12} {verdict:<10} {}", probe.name, probe.about)?;
         for lack in found.as_ref().err().map(Missing::lacks).unwrap_or_default() {
             writeln!(out, "{:<23} {lack}", "")?;
         }
     }
-    writeln!(out, "Recording itself is not built yet: this version only checks.")
+    Ok(())
 }
 
 fn write_json(out: &mut dyn Write, machine: &Machine, checked: &[Checked]) -> io::Result<()> {
@@ -84,7 +73,7 @@ fn write_json(out: &mut dyn Write, machine: &Machine, checked: &[Checked]) -> io
             "kernel_release": machine.release,
             "can_run": found.is_ok(),
             "missing": lacks.iter().map(lack).collect::<Vec<_>>(),
-            "recording_built": false,
+            "recording_built": probe.start.is_some(),
         });
         writeln!(out, "{line}")?;
     }

@@ -1,0 +1,38 @@
+//! `afterpath-record`: the recorder's words, arguments and exit codes. Never records by itself: that is the library's work.
+
+mod check;
+mod run;
+mod units;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The Afterpath recorder: what every thread did on every socket, and the packets of every namespace, written as a bundle that
+/// `afterpath` reconstructs afterwards.
+#[derive(Parser)]
+#[command(name = "afterpath-record", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Records into a new bundle, until Ctrl-C, a time, or the end of a command.
+    Run(Box<run::Arguments>),
+    /// Says which probes could run on this machine and what the others lack.
+    ///
+    /// Exits 0 whatever it finds; with probes named, 1 when one of them can't run.
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(*arguments),
+        Command::Check(arguments) => check::check(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,82 @@
+//! What a recording was asked for. Never what a machine can do: that is `machine`.
+
+use crate::filter::Filter;
+use crate::payload::Mode;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One recording, as asked for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The bundle to be made.
+    pub output: PathBuf,
+    /// Which probes run.
+    pub probes: Wanted,
+    /// What is recorded, decided in the kernel.
+    pub filter: Filter,
+    /// What of payloads is kept.
+    pub payload: Mode,
+    /// Payload bytes kept of one socket event, at most 4,096.
+    pub payload_bytes: u32,
+    /// Memory for rings and queues, bytes.
+    pub memory_bytes: u64,
+    /// The declared reduction.
+    pub sample: Option<Sample>,
+    /// What a ring keeps; `None`: everything, until the disk is nearly full.
+    pub ring: Option<Ring>,
+    /// Bytes of the disk that stay free, whatever happens.
+    pub keep_free_bytes: u64,
+    /// Recording ends by itself after this time.
+    pub duration: Option<Duration>,
+    /// Runs as long as recording does; empty: nothing.
+    pub command: Vec<OsString>,
+}
+
+/// Which probes run: those on by default, unless told otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Exactly these; empty: the default ones.
+    pub only: Vec<String>,
+    /// These too.
+    pub with: Vec<String>,
+    /// Never these.
+    pub without: Vec<String>,
+}
+
+/// The first `on` of every `period` of wall-clock time: the same on every host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Recorded.
+    pub on: Duration,
+    /// Of this.
+    pub period: Duration,
+}
+
+/// What a ring keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ring {
+    /// Bytes of the bundle.
+    pub bytes: u64,
+    /// Events older than this go.
+    pub age: Option<Duration>,
+}
+
+impl Settings {
+    /// A recording into `output` with everything else as usual.
+    pub fn new(output: PathBuf) -> Settings {
+        Settings {
+            output,
+            probes: Wanted::default(),
+            filter: Filter::default(),
+            payload: Mode::None,
+            payload_bytes: 1024,
+            memory_bytes: 256 << 20,
+            sample: None,
+            ring: None,
+            keep_free_bytes: 512 << 20,
+            duration: None,
+            command: Vec::new(),
+        }
+    }
+}
