@@ -2,7 +2,11 @@
 
 pub(crate) mod clock;
 mod counts;
+mod detach;
 mod object;
+mod window;
 
 pub(crate) use counts::{Count, Counts};
+pub(crate) use detach::Detaching;
 pub(crate) use object::Object;
+pub(crate) use window::Window;

@@ -2,8 +2,10 @@
 //! of it detaches everything. Never reads a record.
 
 use super::counts::{Count, Counts};
+use super::window::Window;
 use crate::error::{Error, Result};
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use crate::run::Sample;
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use aya::{Btf, Ebpf, EbpfLoader};
 
@@ -82,6 +84,14 @@ impl Object {
     pub(crate) fn ring(&mut self) -> Result<RingBuf<MapData>> {
         let map = self.ebpf.take_map("ring").expect("every object has a ring");
         RingBuf::try_from(map).map_err(|error| Error::probe(self.probe, "ring", &error))
+    }
+
+    /// Takes the window out, opened as `sample` says.
+    pub(crate) fn window(&mut self, sample: Option<Sample>) -> Result<Window> {
+        let map = self.ebpf.take_map(".data").expect("every object has a window");
+        let map =
+            Array::try_from(map).map_err(|error| Error::probe(self.probe, "window", &error))?;
+        Window::open(self.probe, map, sample)
     }
 
     /// Takes the counters out.

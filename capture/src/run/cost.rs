@@ -5,18 +5,21 @@ use afterpath_formats::table::counters::CounterRow;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// What the recorder used so far: processor time in user and kernel mode (ns), its largest resident memory (bytes).
-pub(super) fn rows(now_ns: i64) -> Vec<CounterRow> {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Vec::new() };
-    let row = |name: &str, value: i64| CounterRow {
+/// What the recorder used so far: processor time in user and kernel mode (ns), its largest resident memory (bytes), and how
+/// many records each probe's kernel side made, lost ones too.
+pub(super) fn rows<'a>(now_ns: i64, made: impl Iterator<Item = (&'a str, u64)>) -> Vec<CounterRow> {
+    let row = |name: &str, subject: Option<&str>, value: i64| CounterRow {
         time_ns: now_ns,
         name: name.to_string(),
-        subject: None,
+        subject: subject.map(str::to_string),
         value,
     };
-    vec![
-        row("recorder.user_ns", usage.user_time().num_nanoseconds()),
-        row("recorder.system_ns", usage.system_time().num_nanoseconds()),
-        row("recorder.peak_memory_bytes", usage.max_rss() as i64 * 1024),
-    ]
+    let mut rows: Vec<CounterRow> =
+        made.map(|(probe, n)| row("recorder.records", Some(probe), n as i64)).collect();
+    if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
+        rows.push(row("recorder.user_ns", None, usage.user_time().num_nanoseconds()));
+        rows.push(row("recorder.system_ns", None, usage.system_time().num_nanoseconds()));
+        rows.push(row("recorder.peak_memory_bytes", None, usage.max_rss() as i64 * 1024));
+    }
+    rows
 }

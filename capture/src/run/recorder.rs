@@ -58,10 +58,13 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
         return Err(afterpath_formats::Error::new(&settings.output, At::File, kind).into());
     }
     let (chosen, mut unable) = choice::choose(&settings.probes, machine)?;
-    let started = Instant::now();
     let mut sources = start(chosen, settings, &mut unable)?;
+    let started = Instant::now();
     let (host, domains) = host::entry();
-    let recording = Recording::create(&settings.output, &options(settings), host, domains)?;
+    let mut recording = Recording::create(&settings.output, &options(settings), host, domains)?;
+    if let Some(sample) = settings.sample {
+        recording.reduction("window", &sample.text());
+    }
     let queue = Queue::new((settings.memory_bytes / 4) as usize);
     let writer = Writer::start(recording, queue.clone())
         .map_err(|error| Error::system("starting the writer", &error))?;
@@ -195,7 +198,8 @@ impl Recorder<'_> {
         for active in sources.iter_mut() {
             active.source.each_second(now_ns, &mut self.queue);
         }
-        self.queue.append(&counters::TABLE, counters::batch(&cost::rows(now_ns)));
+        let made = sources.iter().filter_map(|active| Some((active.name, active.source.n_made()?)));
+        self.queue.append(&counters::TABLE, counters::batch(&cost::rows(now_ns, made)));
         self.losses(sources, now_ns);
         self.queue.push(Message::Sync);
     }
@@ -239,6 +243,8 @@ impl Recorder<'_> {
     /// Sources first, then what they still hold, then the bundle.
     fn stop(&mut self, sources: &mut [Active]) {
         sources.iter_mut().for_each(|active| active.source.stop());
+        // What was on its way when the sources stopped.
+        std::thread::sleep(TICK);
         sources.iter_mut().for_each(|active| active.source.drain(&mut self.queue));
         self.each_second(sources);
         self.queue.close();

@@ -62,6 +62,24 @@ pub struct Ring {
     pub age: Option<Duration>,
 }
 
+impl Sample {
+    /// The window that `realtime_ns` is in, or the next one: from, until, Unix ns.
+    pub(crate) fn window(self, realtime_ns: i64) -> (i64, i64) {
+        let (on, period) = (self.on.as_nanos() as i64, self.period.as_nanos().max(1) as i64);
+        let begin = realtime_ns - realtime_ns.rem_euclid(period);
+        if realtime_ns < begin + on {
+            (begin, begin + on)
+        } else {
+            (begin + period, begin + period + on)
+        }
+    }
+
+    /// In words, for the manifest.
+    pub(crate) fn text(self) -> String {
+        format!("recorded: the first {:?} of every {:?} of wall-clock time", self.on, self.period)
+    }
+}
+
 impl Settings {
     /// A recording into `output` with everything else as usual.
     pub fn new(output: PathBuf) -> Settings {
@@ -78,5 +96,23 @@ impl Settings {
             duration: None,
             command: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(at_ns: i64, expected: (i64, i64)) {
+        let sample = Sample { on: Duration::from_nanos(10), period: Duration::from_nanos(100) };
+        assert_eq!(sample.window(at_ns), expected);
+    }
+
+    #[test]
+    fn windows_are_those_of_the_wall_clock() {
+        check(0, (0, 10));
+        check(209, (200, 210));
+        check(210, (300, 310));
+        check(299, (300, 310));
     }
 }

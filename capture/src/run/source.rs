@@ -23,6 +23,11 @@ pub trait Source {
     /// What could not be delivered since the last call, by cause and processor. Times are filled in by the recorder.
     fn losses(&mut self) -> Vec<LossRow>;
 
+    /// Records made by the kernel's side so far, delivered or lost; `None` where nothing counts them apart.
+    fn n_made(&self) -> Option<u64> {
+        None
+    }
+
     /// Stops the kernel's side: nothing more comes in, what came is still there to be drained. Called once.
     fn stop(&mut self);
 }

@@ -8,7 +8,7 @@ mod record;
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use crate::error::Result;
-use crate::kernel::{Count, Counts, Object, clock};
+use crate::kernel::{Count, Counts, Detaching, Object, Window, clock};
 use crate::payload::Payload;
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
@@ -60,7 +60,9 @@ struct Running {
     ebpf: Option<Ebpf>,
     ring: RingBuf<MapData>,
     counts: Counts,
+    window: Window,
     decoder: Decoder,
+    detaching: Option<Detaching>,
 }
 
 /// Records → rows.
@@ -98,6 +100,7 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
     Ok(Box::new(Running {
         ring: object.ring()?,
         counts: object.counts(COUNTS)?,
+        window: object.window(settings.sample)?,
         ebpf: Some(object.ebpf),
         decoder: Decoder {
             started_ns,
@@ -106,6 +109,7 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
             rows: SocketEventRows::default(),
             n_unreadable: 0,
         },
+        detaching: None,
     }))
 }
 
@@ -166,6 +170,8 @@ impl Decoder {
 
 impl Source for Running {
     fn drain(&mut self, rows: &mut dyn Rows) {
+        // A window that can't be moved is over: nothing is recorded that should not be.
+        let _ = self.window.follow();
         while let Some(item) = self.ring.next() {
             self.decoder.record(&item);
             if self.decoder.rows.len() >= BATCH_ROWS {
@@ -196,7 +202,12 @@ impl Source for Running {
         losses
     }
 
+    fn n_made(&self) -> Option<u64> {
+        Some(self.counts.n_records())
+    }
+
     fn stop(&mut self) {
-        self.ebpf = None;
+        self.window.close();
+        self.detaching = self.ebpf.take().map(Detaching::begin);
     }
 }

@@ -18,6 +18,15 @@ const volatile u32 filter_cgroups = 0;
 const volatile u32 filter_ports = 0;
 const volatile u32 filter_namespaces = 0;
 
+/* Calls that begin in [0, 1) are recorded, BOOTTIME in ns; the recorder moves it. Closing it ends recording at once, where
+ * detaching takes seconds. */
+volatile u64 window[2] = {0, ~0ULL};
+
+INLINE int in_window(u64 now_ns)
+{
+    return now_ns >= window[0] && now_ns < window[1];
+}
+
 /* `call` of a record; names stand in the same order in call.rs. */
 enum call {
     CALL_READ, CALL_WRITE, CALL_READV, CALL_WRITEV, CALL_SENDTO, CALL_RECVFROM, CALL_SENDMSG, CALL_RECVMSG,
@@ -464,7 +473,7 @@ CALLED int begin(struct begun *begun)
     u32 fd = begun->fd;
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, tid = ids;
-    if (pid == own_pid)
+    if (pid == own_pid || !in_window(boottime_ns()))
         return 0;
     u8 is_new = 0;
     struct descriptor *known = descriptor_of(pid, fd, &is_new);
@@ -643,6 +652,8 @@ CALLED int end(s64 result)
     if (!thread || !thread->active)
         return 0;
     thread->active = 0;
+    if (!window[1])
+        return 0;
     if (result == -EAGAIN && thread->call != CALL_CONNECT)
         return 0;
     struct event *event = map_lookup(&scratch, &zero);
@@ -801,7 +812,7 @@ SEC("tracepoint/syscalls/sys_enter_close") int enter_close(struct enter *context
     struct descriptor *known = map_lookup(&descriptors, &key);
     if (!known)
         return 0;
-    if (known->wanted && is_socket(known->kind)) {
+    if (known->wanted && is_socket(known->kind) && in_window(boottime_ns())) {
         struct thread *thread = thread_of(tid);
         struct event *event = map_lookup(&scratch, &zero);
         if (thread && event) {
@@ -833,7 +844,7 @@ CALLED int turn(u32 call)
     if ((u32)(ids >> 32) == own_pid)
         return 0;
     struct thread *thread = map_lookup(&threads, &tid);
-    if (!thread || !thread->touched_socket)
+    if (!thread || !thread->touched_socket || !in_window(boottime_ns()))
         return 0;
     thread->call = call;
     thread->kind = KIND_EPOLL;
