@@ -51,6 +51,19 @@ pub(super) fn name() -> String {
     if name.is_empty() { "host".to_string() } else { name }
 }
 
+/// Another process that records on this machine, as far as it can be seen from here.
+pub(super) fn other_recorder() -> Option<u32> {
+    let own = std::process::id();
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.find(|id| {
+        let arguments = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let mut arguments = arguments.split(|byte| *byte == 0);
+        let is_recorder = arguments.next().is_some_and(|name| name.ends_with(b"afterpath-record"));
+        *id != own && is_recorder && arguments.next() == Some(b"run")
+    })
+}
+
 fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_string()
 }

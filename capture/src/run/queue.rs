@@ -5,7 +5,7 @@ use super::source::Rows;
 use afterpath_formats::table::Table;
 use afterpath_formats::table::losses::LossRow;
 use arrow::array::RecordBatch;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What the writer is told, in order.
@@ -33,8 +33,6 @@ struct Inner {
     messages: VecDeque<(usize, Message)>,
     n_bytes: usize,
     closed: bool,
-    /// Rows handed on, by table.
-    n_rows: BTreeMap<&'static str, u64>,
 }
 
 impl Queue {
@@ -54,9 +52,6 @@ impl Queue {
         let mut inner = self.inner();
         while inner.n_bytes > 0 && inner.n_bytes + n_bytes > self.0.max_bytes && !inner.closed {
             inner = self.0.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Message::Rows(table, batch) = &message {
-            *inner.n_rows.entry(table.name).or_default() += batch.num_rows() as u64;
         }
         inner.n_bytes += n_bytes;
         inner.messages.push_back((n_bytes, message));
@@ -83,11 +78,6 @@ impl Queue {
     pub(super) fn close(&self) {
         self.inner().closed = true;
         self.0.changed.notify_all();
-    }
-
-    /// Rows handed on so far, by table.
-    pub(super) fn n_rows(&self) -> BTreeMap<&'static str, u64> {
-        self.inner().n_rows.clone()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -122,7 +112,6 @@ mod tests {
         assert!(matches!(queue.pop(), Some(Message::Rows(_, batch)) if batch.num_rows() == 2));
         assert!(matches!(queue.pop(), Some(Message::Sync)));
         assert!(queue.pop().is_none());
-        assert_eq!(queue.n_rows(), BTreeMap::from([("losses", 2)]));
     }
 
     #[test]

@@ -148,6 +148,11 @@ fn say_start(
     for (probe, why) in unable {
         text.push_str(&format!("warning[probe-left-out]: {}: {why}\n", probe.name));
     }
+    if let Some(pid) = host::other_recorder() {
+        text.push_str(&format!(
+            "warning[second-recorder]: process {pid} records here too; each costs the machine what it costs alone\n"
+        ));
+    }
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
 }

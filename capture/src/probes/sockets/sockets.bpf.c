@@ -92,7 +92,7 @@ struct descriptor {
     struct sock *socket;
     u64 inode;  /* of an eventfd its own number */
     u64 number; /* of the inode in any case */
-    u8 kind, wanted, padding[6];
+    u8 kind, wanted, unbound, padding[5];
 };
 
 struct {
@@ -227,6 +227,13 @@ INLINE u8 socket_kind(struct sock *socket)
     return protocol == IPPROTO_MPTCP ? KIND_MPTCP : KIND_OTHER;
 }
 
+INLINE u16 local_port(struct sock *socket)
+{
+    u16 port = 0;
+    READ(port, socket->__sk_common.skc_num);
+    return port;
+}
+
 INLINE u8 wanted(struct sock *socket, u32 pid)
 {
     if (filter_processes && !map_lookup(&wanted_processes, &pid))
@@ -244,8 +251,7 @@ INLINE u8 wanted(struct sock *socket, u32 pid)
             return 0;
     }
     if (filter_ports) {
-        u16 local = 0, remote = 0;
-        READ(local, socket->__sk_common.skc_num);
+        u16 local = local_port(socket), remote = 0;
         READ(remote, socket->__sk_common.skc_dport);
         remote = __builtin_bswap16(remote);
         if (!map_lookup(&wanted_ports, &local) && !map_lookup(&wanted_ports, &remote))
@@ -362,6 +368,7 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
     known->socket = NULL;
     known->kind = KIND_OTHER;
     known->wanted = 0;
+    known->unbound = 0;
     READ(inode, file->f_inode);
     if (!inode)
         return 0;
@@ -378,6 +385,7 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
             return 0;
         known->socket = socket;
         known->kind = socket_kind(socket);
+        known->unbound = known->kind != KIND_UNIX && !local_port(socket);
     } else if ((mode & S_IFMT) == S_IFIFO) {
         known->kind = KIND_PIPE;
     } else if (!(mode & S_IFMT)) {
@@ -477,7 +485,16 @@ CALLED int begin(struct begun *begun)
         return 0;
     u8 is_new = 0;
     struct descriptor *known = descriptor_of(pid, fd, &is_new);
-    if (!known || !known->wanted)
+    if (!known)
+        return 0;
+    if (filter_ports && known->unbound && local_port(known->socket)) {
+        /* It had no port when it was looked at first. */
+        known->unbound = 0;
+        known->wanted = wanted(known->socket, pid);
+        is_new = known->wanted;
+    }
+    /* What a connect leads to is known at its return. */
+    if (!known->wanted && !(filter_ports && known->unbound && begun->call == CALL_CONNECT))
         return 0;
     struct thread *thread;
     if (is_socket(known->kind)) {
@@ -504,7 +521,7 @@ CALLED int begin(struct begun *begun)
     thread->flags = begun->flags;
     thread->peer = begun->peer;
     thread->has_sequence = known->kind == KIND_TCP;
-    if (is_new && known->socket && tell_socket(known, 0, begun->call, pid))
+    if (is_new && known->wanted && known->socket && tell_socket(known, 0, begun->call, pid))
         forget(pid, fd);
     if (thread->has_sequence && begun->direction != NEITHER)
         thread->before = sequence_of(thread->socket, begun->direction);
@@ -754,8 +771,11 @@ SEC("tracepoint/syscalls/sys_exit_connect") int exit_connect(struct leave *conte
         u64 key = (ids >> 32) << 32 | thread->fd;
         struct descriptor *known = map_lookup(&descriptors, &key);
         if (known) {
+            known->unbound = 0;
             known->wanted = wanted(known->socket, ids >> 32);
-            if (known->wanted && tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))
+            if (!known->wanted)
+                thread->active = 0;
+            else if (tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))
                 forget(ids >> 32, thread->fd);
         }
     }
