@@ -1,7 +1,5 @@
 //! What can go wrong once recording was asked for. What is known to lack beforehand is a [`Missing`](crate::missing::Missing).
 
-use std::path::{Path, PathBuf};
-
 /// The result of something that may fail while recording.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -43,10 +41,7 @@ pub enum Error {
     /// An argument makes no sense.
     #[error("error[bad-arguments]: {0}")]
     BadArguments(String),
-    /// No recorder where one was expected.
-    #[error("error[no-recorder]: {}: no recorder writes here", path.display())]
-    NoRecorder {
-        /// The bundle.
+    /// The bundle.
         path: PathBuf,
     },
     /// The bundle.
@@ -66,11 +61,6 @@ impl Error {
 
     pub(crate) fn system(what: &str, error: &(impl std::fmt::Display + ?Sized)) -> Error {
         Error::System { what: what.to_string(), why: error.to_string() }
-    }
-
-    /// `path` is not being recorded into.
-    pub(crate) fn no_recorder(path: &Path) -> Error {
-        Error::NoRecorder { path: path.to_path_buf() }
     }
 }
 

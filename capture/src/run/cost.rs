@@ -19,7 +19,7 @@ pub(super) fn rows<'a>(now_ns: i64, made: impl Iterator<Item = (&'a str, u64)>) 
     if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
         rows.push(row("recorder.user_ns", None, usage.user_time().num_nanoseconds()));
         rows.push(row("recorder.system_ns", None, usage.system_time().num_nanoseconds()));
-        rows.push(row("recorder.peak_memory_bytes", None, usage.max_rss() as i64 * 1024));
+        rows.push(row("recorder.peak_memory_bytes", None, usage.max_rss() * 1024));
     }
     rows
 }

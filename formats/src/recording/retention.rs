@@ -113,7 +113,7 @@ impl Inner {
         };
         let payload = self.oldest(has_payload).map(|file| (file, true));
         let whole = |table: &&str| self.oldest(|file| file.table == **table);
-        payload.or_else(|| ORDER.iter().find_map(|table| whole(table)).map(|file| (file, false)))
+        payload.or_else(|| ORDER.iter().find_map(whole).map(|file| (file, false)))
     }
 
     fn too_old(&self, age_ns: i64) -> Option<FileEntry> {

@@ -159,8 +159,11 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_specified_one() {
-        check(&header("losses", 7), "41465445525345470100000007000000060000006c6f73736573692a9c2b");
-        check(&frame(FrameKind::Seal, 0, 30, &seal(5, 2)), "");
+        check(&header("losses", 7), "41465445525345470100000007000000060000006c6f737365732f8e517f");
+        check(
+            &frame(FrameKind::Seal, 0, 30, &seal(5, 2)),
+            "0300000010000000000000002a345e7705000000000000000200000000000000",
+        );
     }
 
     #[test]
