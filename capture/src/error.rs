@@ -42,9 +42,6 @@ pub enum Error {
     #[error("error[bad-arguments]: {0}")]
     BadArguments(String),
     /// The bundle.
-        path: PathBuf,
-    },
-    /// The bundle.
     #[error(transparent)]
     Bundle(#[from] afterpath_formats::Error),
 }

@@ -240,8 +240,7 @@ impl Recorder<'_> {
 
     fn is_nearly_full(&self) -> bool {
         statvfs(&self.settings.output).is_ok_and(|disk| {
-            disk.blocks_available() * disk.fragment_size()
-                <= self.settings.keep_free_bytes
+            disk.blocks_available() * disk.fragment_size() <= self.settings.keep_free_bytes
         })
     }
 
