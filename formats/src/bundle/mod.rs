@@ -9,6 +9,7 @@ pub mod names;
 pub mod open;
 pub mod pack;
 pub mod packet_file;
+pub(crate) mod plain_column;
 mod source;
 pub(crate) mod table_file;
 mod tar_index;

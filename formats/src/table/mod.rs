@@ -11,6 +11,7 @@ pub mod losses;
 pub mod packet_batch;
 pub(crate) mod packet_rows;
 pub mod packets;
+pub(crate) mod plain_packets;
 
 pub(crate) use cells::Cells;
 
