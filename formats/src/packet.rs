@@ -48,15 +48,45 @@ fn hash_endpoints(network: &Network, source_port: u16, destination_port: u16) ->
     let destination = (network.destination, destination_port);
     let (low, high) =
         if source <= destination { (source, destination) } else { (destination, source) };
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut absorb = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     for (address, port) in [low, high] {
-        address.into_iter().for_each(&mut absorb);
-        port.to_be_bytes().into_iter().for_each(&mut absorb);
+        hash.absorb_address(&address);
+        hash.absorb(&port.to_be_bytes());
     }
-    absorb(network.protocol);
-    absorb(network.family);
-    (finish(hash) >> 1) as i64
+    hash.absorb(&[network.protocol, network.family]);
+    (finish(hash.0) >> 1) as i64
+}
+
+/// 64-bit FNV-1a.
+struct Fnv(u64);
+
+impl Fnv {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    /// What twelve zero bytes do: each only multiplies. One after the other they took a twentieth of an import.
+    const TWELVE_ZEROS: u64 = {
+        let (mut power, mut n) = (1u64, 0);
+        while n < 12 {
+            power = power.wrapping_mul(Fnv::PRIME);
+            n += 1;
+        }
+        power
+    };
+
+    fn absorb(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(Fnv::PRIME);
+        }
+    }
+
+    fn absorb_address(&mut self, address: &[u8; 16]) {
+        match address {
+            [begin @ .., 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] => {
+                self.absorb(begin);
+                self.0 = self.0.wrapping_mul(Fnv::TWELVE_ZEROS);
+            }
+            whole => self.absorb(whole),
+        }
+    }
 }
 
 /// MurmurHash3's 64-bit finaliser.

@@ -10,6 +10,7 @@ pub mod names;
 pub mod open;
 pub mod pack;
 pub mod packet_file;
+pub(crate) mod plain_column;
 mod rows;
 mod snapshot;
 pub(crate) mod source;

@@ -3,16 +3,18 @@
 
 use super::manifest::{FileEntry, LossSum, Manifest};
 use super::names::{self, MANIFEST};
+use super::plain_column::{PlainChunk, PlainColumn};
 use crate::error::{At, Error, Kind, Result};
 use crate::table::Table;
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -57,7 +59,7 @@ impl BundleWriter {
         if batch.num_rows() > 0 {
             let mut group = sink.group()?;
             group.write(batch)?;
-            sink.append(group.close()?)?;
+            sink.append(group.close([])?)?;
         }
         sink.finish(self, None)
     }
@@ -128,7 +130,21 @@ pub(crate) struct Sink {
 pub(crate) struct Group {
     shown: PathBuf,
     schema: SchemaRef,
-    columns: Vec<ArrowColumnWriter>,
+    descriptors: Vec<ColumnDescPtr>,
+    columns: Vec<Encoder>,
+}
+
+/// What encodes a column.
+enum Encoder {
+    Arrays(Box<ArrowColumnWriter>),
+    /// A [`PlainColumn`] that was given away.
+    Plain,
+}
+
+/// A column of a row group, ready for the file.
+pub(crate) enum Encoded {
+    Arrays(Box<ArrowColumnChunk>),
+    Plain(Box<PlainChunk>),
 }
 
 impl Sink {
@@ -155,15 +171,25 @@ impl Sink {
         let columns = self.factory.create_column_writers(self.next_group);
         let columns = columns.map_err(|error| parquet_error(&self.shown, &error))?;
         self.next_group += 1;
-        Ok(Group { shown: self.shown.clone(), schema: self.schema.clone(), columns })
+        let columns = columns.into_iter().map(|column| Encoder::Arrays(Box::new(column)));
+        Ok(Group {
+            shown: self.shown.clone(),
+            schema: self.schema.clone(),
+            descriptors: self.writer.schema_descr().columns().to_vec(),
+            columns: columns.collect(),
+        })
     }
 
     /// Appends an encoded row group.
-    pub(crate) fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
+    pub(crate) fn append(&mut self, columns: Vec<Encoded>) -> Result<()> {
         let bad = |error| parquet_error(&self.shown, &error);
         let mut group = self.writer.next_row_group().map_err(bad)?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut group).map_err(bad)?;
+        for column in columns {
+            match column {
+                Encoded::Arrays(chunk) => chunk.append_to_row_group(&mut group),
+                Encoded::Plain(chunk) => group.append_column(&chunk.bytes, chunk.close),
+            }
+            .map_err(bad)?;
         }
         group.close().map(|_| ()).map_err(bad)
     }
@@ -188,24 +214,54 @@ impl Sink {
 }
 
 impl Group {
-    /// Encodes a batch, its columns in parallel.
+    /// A column to be laid out by the caller; batches no longer hold it.
+    pub(crate) fn plain_column(&mut self, name: &str) -> PlainColumn {
+        let index = self.schema.index_of(name).expect("the table has the column");
+        self.columns[index] = Encoder::Plain;
+        PlainColumn::new(self.descriptors[index].clone())
+    }
+
+    /// Encodes a batch of the columns that were not given away, in parallel.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let encode = |((writer, field), array): ((&mut ArrowColumnWriter, _), &ArrayRef)| {
-            compute_leaves(field, array)?.iter().try_for_each(|leaf| writer.write(leaf))
-        };
-        let fields: Vec<_> = self.schema.fields().iter().map(|field| field.as_ref()).collect();
-        let columns = self.columns.par_iter_mut().zip(fields).zip(batch.columns());
+        let encode =
+            |((writer, field), array): ((&mut ArrowColumnWriter, &FieldRef), &ArrayRef)| {
+                compute_leaves(field, array)?.iter().try_for_each(|leaf| writer.write(leaf))
+            };
+        let writers: Vec<_> = self.columns.iter_mut().filter_map(Encoder::arrays).collect();
+        let schema = batch.schema_ref();
+        let columns = writers.into_par_iter().zip(&schema.fields()[..]).zip(batch.columns());
         columns
             .with_max_len(1)
             .try_for_each(encode)
             .map_err(|error| parquet_error(&self.shown, &error))
     }
 
-    /// The encoded columns.
-    pub(crate) fn close(self) -> Result<Vec<ArrowColumnChunk>> {
-        let shown = self.shown;
-        let chunks = self.columns.into_iter().map(ArrowColumnWriter::close);
-        chunks.collect::<std::result::Result<_, _>>().map_err(|error| parquet_error(&shown, &error))
+    /// The encoded columns; those given away come back in the table's order.
+    pub(crate) fn close(self, plain: impl IntoIterator<Item = PlainChunk>) -> Result<Vec<Encoded>> {
+        let mut plain = plain.into_iter();
+        let mut close = |column| match column {
+            Encoder::Arrays(writer) => writer.close().map(|chunk| Encoded::Arrays(Box::new(chunk))),
+            Encoder::Plain => {
+                let chunk = plain.next().expect("every column given away comes back");
+                Ok(Encoded::Plain(Box::new(chunk)))
+            }
+        };
+        let columns: std::result::Result<_, _> = self.columns.into_iter().map(&mut close).collect();
+        columns.map_err(|error| parquet_error(&self.shown, &error))
+    }
+
+    /// The error of a column given away.
+    pub(crate) fn failed(&self, error: &ParquetError) -> Error {
+        parquet_error(&self.shown, error)
+    }
+}
+
+impl Encoder {
+    fn arrays(&mut self) -> Option<&mut ArrowColumnWriter> {
+        match self {
+            Encoder::Arrays(writer) => Some(writer),
+            Encoder::Plain => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::bundle::PacketFile;
 use crate::error::{At, Error, Kind, Result};
 use crate::frame::LinkType;
 use crate::import::merge::merge;
-use crate::import::run::{FrameAt, Row};
+use crate::import::run::Row;
 use crate::import::spill::{parse, push};
 use crate::record::{BlockKind, Record};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -145,8 +145,7 @@ impl<'a> Columns<'a> {
             frame: self.bytes("frame", index),
         };
         let file = self.number::<UInt32Type>("interface_id", index).unwrap_or(0);
-        let frame_at = FrameAt { block: 0, offset: 0 }; // rows are copied from here, frames and all
-        Row { flow_hash: source_row, source_row, file, link: LinkType::Other(0), record, frame_at }
+        Row { flow_hash: source_row, source_row, file, link: LinkType::Other(0), record }
     }
 }
 

@@ -3,13 +3,12 @@
 use super::options::Options;
 use super::points::{Lookup, PointKey};
 use super::run::{Cutter, NEAR_ROWS, Row, Rows, fetch};
-use crate::bundle::write::{Group, Sink};
+use crate::bundle::write::{Encoded, Group, Sink};
 use crate::error::Result;
 use crate::frame::{self, Direction};
 use crate::record::BlockKind;
 use crate::table::packet_rows::{PacketRow, PacketRows, Readings};
-use arrow::buffer::Buffer;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use crate::table::plain_packets::PlainColumns;
 use rayon::{Scope, Yield};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,15 +20,15 @@ const SLICE_BYTES: usize = 8 << 20;
 /// Row groups being encoded at once: bounds memory at any number of threads (columns are encoded in parallel too).
 const IN_FLIGHT: usize = 2;
 
-type Encoded = (usize, Result<Vec<ArrowColumnChunk>>);
+type Done = (usize, Result<Vec<Encoded>>);
 
 /// Row groups on their way into a file.
 pub(super) struct Queue<'a, 'scope> {
     scope: &'a Scope<'scope>,
     lookup: &'scope Lookup,
     sink: &'a mut Sink,
-    done: (Sender<Encoded>, Receiver<Encoded>),
-    waiting: BTreeMap<usize, Vec<ArrowColumnChunk>>,
+    done: (Sender<Done>, Receiver<Done>),
+    waiting: BTreeMap<usize, Vec<Encoded>>,
     n_begun: usize,
     n_received: usize,
     n_appended: usize,
@@ -93,7 +92,7 @@ impl<'a, 'scope> Queue<'a, 'scope> {
     }
 
     /// Called on a pool's own thread, waiting idly could wait for ourselves: work is done meanwhile.
-    fn next_encoded(&self) -> Encoded {
+    fn next_encoded(&self) -> Done {
         loop {
             if let Ok(encoded) = self.done.1.try_recv() {
                 return encoded;
@@ -110,19 +109,23 @@ fn encode(
     range: Range<usize>,
     lookup: &Lookup,
     mut group: Group,
-) -> Result<Vec<ArrowColumnChunk>> {
-    let mut some = Vec::with_capacity(NEAR_ROWS);
-    let blocks: Vec<Buffer> = rows.blocks().into_iter().map(Buffer::from).collect();
+) -> Result<Vec<Encoded>> {
+    let mut near = Vec::with_capacity(NEAR_ROWS);
+    let mut plain = PlainColumns::new(&mut group).map_err(|error| group.failed(&error))?;
     for slice in slices(rows, range) {
-        let (begin, end) = (slice.start, slice.end);
-        let mut columns = PacketRows::with_capacity(end - begin, &blocks);
-        for near in (begin..end).step_by(NEAR_ROWS) {
-            fetch(rows, near..end.min(near + NEAR_ROWS), &mut some);
-            some.iter().for_each(|row| columns.push(&packet_row(*row, lookup)));
+        let mut arrays = PacketRows::with_capacity(slice.len());
+        for begin in slice.clone().step_by(NEAR_ROWS) {
+            fetch(rows, begin..slice.end.min(begin + NEAR_ROWS), &mut near);
+            let some: Vec<PacketRow<'_>> =
+                near.iter().map(|row| packet_row(*row, lookup)).collect();
+            let pushed = plain.push(&some);
+            pushed.map_err(|error| group.failed(&error))?;
+            some.iter().for_each(|row| arrays.push(row));
         }
-        group.write(&columns.finish())?;
+        group.write(&arrays.finish())?;
     }
-    group.close()
+    let plain = plain.close().map_err(|error| group.failed(&error))?;
+    group.close(plain)
 }
 
 /// The stretches of `range` that are turned into arrays at once.
@@ -155,7 +158,6 @@ fn packet_row<'a>(row: Row<'a>, lookup: &Lookup) -> PacketRow<'a> {
         interface_id: lookup.id(point),
         flow_hash: row.flow_hash,
         record,
-        frame_at: row.frame_at,
         headers,
         readings,
     }
@@ -199,7 +201,6 @@ fn direction(flags: u32) -> Option<Direction> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     /// Rows of which only lengths are known.
     struct Lengths(Vec<usize>);
@@ -215,10 +216,6 @@ mod tests {
 
         fn frame_bytes(&self, index: usize) -> usize {
             self.0[index]
-        }
-
-        fn blocks(&self) -> Vec<Bytes> {
-            Vec::new()
         }
     }
 

@@ -228,7 +228,7 @@ impl Blocks {
         }
         let mut group = self.sink.group()?;
         group.write(&capture_blocks::batch(&self.rows))?;
-        self.sink.append(group.close()?)?;
+        self.sink.append(group.close([])?)?;
         self.rows.clear();
         self.n_bytes = 0;
         Ok(())

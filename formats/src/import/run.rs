@@ -5,7 +5,6 @@ use super::points::{PointFacts, PointKey};
 use crate::frame::{self, LinkType};
 use crate::packet::flow_hash;
 use crate::record::{BlockKind, Record};
-use bytes::Bytes;
 use rayon::prelude::*;
 use std::mem::size_of;
 use std::ops::Range;
@@ -20,15 +19,6 @@ pub(crate) struct Row<'a> {
     pub(crate) link: LinkType,
     /// Its `interface` counts within the file.
     pub(crate) record: Record<'a>,
-    /// Where its frame lies.
-    pub(crate) frame_at: FrameAt,
-}
-
-/// A place in one of the blocks of bytes that rows lie in, see [`Rows::blocks`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FrameAt {
-    pub(crate) block: u32,
-    pub(crate) offset: u32,
 }
 
 /// Rows in table order.
@@ -39,8 +29,6 @@ pub(super) trait Rows: Sync {
     fn row(&self, index: usize) -> Row<'_>;
     /// At least the bytes of its frame; cheap.
     fn frame_bytes(&self, index: usize) -> usize;
-    /// The bytes that frames lie in.
-    fn blocks(&self) -> Vec<Bytes>;
 }
 
 /// Rows fetched into the processor's cache at once.
@@ -233,10 +221,6 @@ impl Rows for Run {
         self.keys.len()
     }
 
-    fn blocks(&self) -> Vec<Bytes> {
-        self.chunks.iter().map(|loaded| loaded.chunk.bytes.clone()).collect()
-    }
-
     fn row(&self, index: usize) -> Row<'_> {
         let key = self.keys[index];
         let loaded = &self.chunks[key.chunk as usize];
@@ -247,7 +231,6 @@ impl Rows for Run {
             file: loaded.file,
             link: loaded.links[at.interface as usize],
             record: loaded.chunk.record(key.index as usize),
-            frame_at: FrameAt { block: key.chunk, offset: at.frame.start },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sorted runs on disk, while a bundle is written or exported. Never outlives that, never read by anything else.
 
-use super::run::{FrameAt, NEAR_ROWS, Row, Rows, Run, fetch};
+use super::run::{NEAR_ROWS, Row, Rows, Run, fetch};
 use crate::error::{Error, Result};
 use crate::frame::LinkType;
 use crate::record::{BlockKind, Record};
@@ -130,15 +130,9 @@ impl Rows for GatheredRows {
         self.starts.len()
     }
 
-    fn blocks(&self) -> Vec<Bytes> {
-        vec![self.bytes.clone()]
-    }
-
     fn row(&self, index: usize) -> Row<'_> {
         let start = self.starts[index];
-        let mut row = parse(&self.bytes[start as usize..]);
-        row.frame_at.offset += start;
-        row
+        parse(&self.bytes[start as usize..])
     }
 }
 
@@ -186,7 +180,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Row<'_> {
         file: u32_at(bytes, 36),
         link,
         record,
-        frame_at: FrameAt { block: 0, offset: options as u32 },
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn write(
             let parts: Vec<&RecordBatch> = batches.iter().collect();
             writer.write(&interleave_record_batch(&parts, slice).map_err(bad)?)?;
         }
-        sink.append(writer.close()?)?;
+        sink.append(writer.close([])?)?;
     }
     sink.close(range_ns(batches))
 }

@@ -14,6 +14,7 @@ pub mod nat;
 pub mod packet_batch;
 pub(crate) mod packet_rows;
 pub mod packets;
+pub(crate) mod plain_packets;
 pub mod processes;
 pub mod socket_events;
 pub mod sockets;

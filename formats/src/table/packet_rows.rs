@@ -1,17 +1,16 @@
 //! Writing packets: records and their decoded headers become columns. Never sorts, never touches a file.
 
 use super::packet_batch::format_wrappers;
-use super::packets;
-use crate::frame::{Headers, Transport};
-use crate::import::run::FrameAt;
+use super::{packets, plain_packets};
+use crate::frame::Headers;
 use crate::record::Record;
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
-    Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder, UInt8Builder, UInt16Builder,
-    UInt32Builder, new_null_array,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, PrimitiveBuilder, RecordBatch,
+    StringBuilder, UInt8Builder, UInt32Builder, new_null_array,
 };
-use arrow::buffer::Buffer;
-use arrow::datatypes::{ArrowPrimitiveType, Int64Type, UInt8Type, UInt16Type, UInt32Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Int64Type, Schema, SchemaRef, UInt8Type, UInt16Type, UInt32Type,
+};
 use std::sync::Arc;
 
 /// One row about to be written.
@@ -25,8 +24,6 @@ pub(crate) struct PacketRow<'a> {
     pub(crate) flow_hash: i64,
     /// The record as captured.
     pub(crate) record: Record<'a>,
-    /// Where its frame lies among the blocks that the builders were given.
-    pub(crate) frame_at: FrameAt,
     /// Its decoded headers.
     pub(crate) headers: Headers,
     /// What its options say.
@@ -46,37 +43,21 @@ pub(crate) struct Readings<'a> {
     pub(crate) comment: Option<&'a [u8]>,
 }
 
-/// Column builders for some rows of the packets table.
+/// Builders of the columns of the packets table that are encoded as arrays, for some rows.
 pub(crate) struct PacketRows {
     time_ns: Int64Builder,
     source_row: Int64Builder,
     interface_id: UInt32Builder,
     kind: UInt8Builder,
-    captured_length: UInt32Builder,
-    original_length: UInt32Builder,
     raw_stamp_high: Sparse<UInt32Type>,
     raw_stamp_low: Sparse<UInt32Type>,
     direction: Sparse<UInt8Type>,
     flow_hash: Int64Builder,
     family: UInt8Builder,
-    source_address: FixedSizeBinaryBuilder,
-    destination_address: FixedSizeBinaryBuilder,
     protocol: UInt8Builder,
-    source_port: UInt16Builder,
-    destination_port: UInt16Builder,
-    sequence: UInt32Builder,
-    acknowledgment: UInt32Builder,
-    tcp_flags: UInt8Builder,
-    window: UInt16Builder,
-    ip_id: UInt32Builder,
-    ttl: UInt8Builder,
-    timestamp_value: UInt32Builder,
-    timestamp_echo: UInt32Builder,
     fragment_offset: Sparse<UInt32Type>,
     fragment_more: BooleanBuilder,
     encapsulation: StringBuilder,
-    payload_offset: UInt32Builder,
-    payload_length: UInt32Builder,
     window_scale: Sparse<UInt8Type>,
     mss: Sparse<UInt16Type>,
     packet_id: Sparse<Int64Type>,
@@ -84,18 +65,12 @@ pub(crate) struct PacketRows {
     drop_count: Sparse<Int64Type>,
     comment: StringBuilder,
     block_options: BinaryBuilder,
-    frame: BinaryViewBuilder,
 }
 
 impl PacketRows {
-    /// Builders with room for `n_rows` whose frames lie in `blocks`.
-    pub(crate) fn with_capacity(n_rows: usize, blocks: &[Buffer]) -> PacketRows {
-        let mut frame = BinaryViewBuilder::with_capacity(n_rows);
-        blocks.iter().for_each(|block| {
-            frame.append_block(block.clone());
-        });
+    /// Builders with room for `n_rows`.
+    pub(crate) fn with_capacity(n_rows: usize) -> PacketRows {
         let u8s = || UInt8Builder::with_capacity(n_rows);
-        let u16s = || UInt16Builder::with_capacity(n_rows);
         let u32s = || UInt32Builder::with_capacity(n_rows);
         let i64s = || Int64Builder::with_capacity(n_rows);
         PacketRows {
@@ -103,31 +78,15 @@ impl PacketRows {
             source_row: i64s(),
             interface_id: u32s(),
             kind: u8s(),
-            captured_length: u32s(),
-            original_length: u32s(),
             raw_stamp_high: Sparse::default(),
             raw_stamp_low: Sparse::default(),
             direction: Sparse::default(),
             flow_hash: i64s(),
             family: u8s(),
-            source_address: FixedSizeBinaryBuilder::with_capacity(n_rows, 16),
-            destination_address: FixedSizeBinaryBuilder::with_capacity(n_rows, 16),
             protocol: u8s(),
-            source_port: u16s(),
-            destination_port: u16s(),
-            sequence: u32s(),
-            acknowledgment: u32s(),
-            tcp_flags: u8s(),
-            window: u16s(),
-            ip_id: u32s(),
-            ttl: u8s(),
-            timestamp_value: u32s(),
-            timestamp_echo: u32s(),
             fragment_offset: Sparse::default(),
             fragment_more: BooleanBuilder::with_capacity(n_rows),
             encapsulation: StringBuilder::new(),
-            payload_offset: u32s(),
-            payload_length: u32s(),
             window_scale: Sparse::default(),
             mss: Sparse::default(),
             packet_id: Sparse::default(),
@@ -135,7 +94,6 @@ impl PacketRows {
             drop_count: Sparse::default(),
             comment: StringBuilder::new(),
             block_options: BinaryBuilder::new(),
-            frame,
         }
     }
 
@@ -154,31 +112,15 @@ impl PacketRows {
             Arc::new(self.source_row.finish()),
             Arc::new(self.interface_id.finish()),
             Arc::new(self.kind.finish()),
-            Arc::new(self.captured_length.finish()),
-            Arc::new(self.original_length.finish()),
             self.raw_stamp_high.finish(),
             self.raw_stamp_low.finish(),
             self.direction.finish(),
             Arc::new(self.flow_hash.finish()),
             Arc::new(self.family.finish()),
-            Arc::new(self.source_address.finish()),
-            Arc::new(self.destination_address.finish()),
             Arc::new(self.protocol.finish()),
-            Arc::new(self.source_port.finish()),
-            Arc::new(self.destination_port.finish()),
-            Arc::new(self.sequence.finish()),
-            Arc::new(self.acknowledgment.finish()),
-            Arc::new(self.tcp_flags.finish()),
-            Arc::new(self.window.finish()),
-            Arc::new(self.ip_id.finish()),
-            Arc::new(self.ttl.finish()),
-            Arc::new(self.timestamp_value.finish()),
-            Arc::new(self.timestamp_echo.finish()),
             self.fragment_offset.finish(),
             Arc::new(self.fragment_more.finish()),
             Arc::new(self.encapsulation.finish()),
-            Arc::new(self.payload_offset.finish()),
-            Arc::new(self.payload_length.finish()),
             self.window_scale.finish(),
             self.mss.finish(),
             self.packet_id.finish(),
@@ -186,9 +128,8 @@ impl PacketRows {
             self.drop_count.finish(),
             Arc::new(self.comment.finish()),
             Arc::new(self.block_options.finish()),
-            Arc::new(self.frame.finish()),
         ];
-        RecordBatch::try_new(packets::TABLE.written_schema(), columns)
+        RecordBatch::try_new(schema(), columns)
             .expect("the builders stand in the table's column order")
     }
 
@@ -198,59 +139,25 @@ impl PacketRows {
         self.source_row.append_value(row.source_row);
         self.interface_id.append_value(row.interface_id);
         self.kind.append_value(record.kind as u8);
-        self.captured_length.append_value(record.frame.len() as u32);
-        self.original_length.append_value(record.original_length);
         self.raw_stamp_high.push(record.raw_stamp.map(|(high, _)| high));
         self.raw_stamp_low.push(record.raw_stamp.map(|(_, low)| low));
         self.flow_hash.append_value(row.flow_hash);
         self.block_options.append_option((!record.options.is_empty()).then_some(record.options));
-        let FrameAt { block, offset } = row.frame_at;
-        let view = self.frame.try_append_view(block, offset, record.frame.len() as u32);
-        view.expect("a row's frame lies in its block");
     }
 
     fn push_network(&mut self, headers: &Headers) {
         self.direction.push(headers.direction.map(|direction| direction as u8));
         self.encapsulation.append_option(format_wrappers(&headers.wrappers));
-        self.payload_offset.append_value(headers.payload_offset);
-        self.payload_length.append_value(headers.payload_length);
         let network = headers.network.as_ref();
         self.family.append_option(network.map(|n| n.family));
         self.protocol.append_option(network.map(|n| n.protocol));
-        self.ttl.append_option(network.map(|n| n.ttl));
-        self.ip_id.append_option(network.and_then(|n| n.id));
         let fragment = network.and_then(|n| n.fragment);
         self.fragment_offset.push(fragment.map(|f| f.offset));
         self.fragment_more.append_option(fragment.map(|f| f.more));
-        match network {
-            Some(n) => {
-                let sixteen = "an address has the builder's 16 bytes";
-                self.source_address.append_value(n.source).expect(sixteen);
-                self.destination_address.append_value(n.destination).expect(sixteen);
-            }
-            None => {
-                self.source_address.append_null();
-                self.destination_address.append_null();
-            }
-        }
     }
 
     fn push_transport(&mut self, headers: &Headers) {
-        let (ports, tcp) = match &headers.transport {
-            Some(Transport::Tcp(tcp)) => (Some((tcp.source_port, tcp.destination_port)), Some(tcp)),
-            Some(Transport::Udp { source_port, destination_port }) => {
-                (Some((*source_port, *destination_port)), None)
-            }
-            None => (None, None),
-        };
-        self.source_port.append_option(ports.map(|(source, _)| source));
-        self.destination_port.append_option(ports.map(|(_, destination)| destination));
-        self.sequence.append_option(tcp.map(|t| t.sequence));
-        self.acknowledgment.append_option(tcp.map(|t| t.acknowledgment));
-        self.tcp_flags.append_option(tcp.map(|t| t.flags));
-        self.window.append_option(tcp.map(|t| t.window));
-        self.timestamp_value.append_option(tcp.and_then(|t| t.timestamp_value));
-        self.timestamp_echo.append_option(tcp.and_then(|t| t.timestamp_echo));
+        let tcp = headers.tcp();
         self.window_scale.push(tcp.and_then(|t| t.window_scale));
         self.mss.push(tcp.and_then(|t| t.mss));
     }
@@ -261,6 +168,15 @@ impl PacketRows {
         self.drop_count.push(readings.drop_count);
         self.comment.append_option(readings.comment.map(String::from_utf8_lossy));
     }
+}
+
+/// The table without the columns that are laid out plainly.
+fn schema() -> SchemaRef {
+    let whole = packets::TABLE.schema();
+    let is_ours =
+        |name: &str| name != plain_packets::FRAME && !plain_packets::HEADERS.contains(&name);
+    let fields = whole.fields().iter().filter(|field| is_ours(field.name())).cloned();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// A column that most captures leave empty: it costs nothing until it has its first value.

@@ -1,5 +1,5 @@
 //! The packets table: one row per captured frame, sorted by (flow_hash, time_ns, source_row). Never decodes; see
-//! `packet_rows` (writing) and `packet_batch` (reading).
+//! `packet_rows` and `plain_packets` (writing) and `packet_batch` (reading).
 
 use super::{Column, Layout, Table, Type};
 
