@@ -1,5 +1,7 @@
 //! What of a payload is kept. Never lets a byte through that the mode forbids.
 
+use afterpath_formats::frame::Headers;
+
 /// How much of payloads is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -33,6 +35,13 @@ impl Payload {
     /// Whether any byte is ever kept.
     pub(crate) fn keeps_any(&self) -> bool {
         self.mode != Mode::None
+    }
+
+    /// Takes out of a captured frame what is not kept.
+    pub(crate) fn of_frame(&mut self, headers: &Headers, frame: &mut Vec<u8>) {
+        if self.mode == Mode::None && headers.network.is_some() {
+            frame.truncate(headers.payload_offset as usize);
+        }
     }
 
     /// What is kept of an event's first bytes.

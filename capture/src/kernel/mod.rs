@@ -3,10 +3,16 @@
 pub(crate) mod clock;
 mod counts;
 mod detach;
+mod links;
+mod namespace;
 mod object;
+mod packet_ring;
 mod window;
 
 pub(crate) use counts::{Count, Counts};
 pub(crate) use detach::Detaching;
+pub(crate) use links::{Link, links};
+pub(crate) use namespace::{Namespace, all as namespaces, within};
 pub(crate) use object::Object;
+pub(crate) use packet_ring::{Instruction, PacketRing, RingFrame, RingLosses};
 pub(crate) use window::Window;

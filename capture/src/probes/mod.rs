@@ -3,6 +3,7 @@
 
 mod needs;
 mod network;
+mod packets;
 mod runtimes;
 pub mod sockets;
 mod tracing;
@@ -35,7 +36,7 @@ pub type Start = fn(&Settings) -> Result<Box<dyn Source>>;
 pub const PROBES: &[&Probe] = &[
     &sockets::PROBE,
     &tracing::PROCESSES,
-    &network::PACKETS,
+    &packets::PROBE,
     &network::COUNTERS,
     &runtimes::TLS,
     &runtimes::COROUTINES,

@@ -3,29 +3,12 @@
 
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
-use crate::machine::{Capability, Kernel};
+use crate::machine::Kernel;
 
-/// TPACKET_V3.
-const PACKET_RING: Kernel = Kernel::new(3, 2);
 /// Pressure stall information.
 const PRESSURE: Kernel = Kernel::new(4, 20);
 /// `kfree_skb` says why.
 const DROP_REASONS: Kernel = Kernel::new(5, 17);
-
-/// Frames.
-pub(super) const PACKETS: Probe = Probe {
-    name: "packets",
-    about: "frames of all or chosen interfaces, cut at a snap length",
-    on_by_default: true,
-    kernel_floor: PACKET_RING,
-    check: |machine| {
-        Needs::of(machine, PACKET_RING, "TPACKET_V3")
-            .feature(machine.packet_sockets, "packet sockets", "CONFIG_PACKET")
-            .capability(Capability::NetRaw)
-            .done()
-    },
-    start: None,
-};
 
 /// Counters once a second.
 pub(super) const COUNTERS: Probe = Probe {

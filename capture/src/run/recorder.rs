@@ -13,6 +13,7 @@ use crate::kernel::clock;
 use crate::machine::Machine;
 use afterpath_formats::error::{At, Kind};
 use afterpath_formats::recording::{Recording, RecordingOptions, Retention, Sealed, SegmentLimits};
+use afterpath_formats::table::clock::{self as clock_table, ClockRow};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::{counters, hosts};
 use nix::sys::statvfs::statvfs;
@@ -77,8 +78,14 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
     let row = host::row(machine, &json!(probes));
     queue.clone().append(&hosts::TABLE, hosts::batch(&[row]));
     say_start(settings, &sources, &unable, out);
-    let mut recorder =
-        Recorder { settings, signals, queue, started, losses_from_ns: clock::boottime_ns() };
+    let mut recorder = Recorder {
+        settings,
+        signals,
+        queue,
+        started,
+        losses_from_ns: clock::boottime_ns(),
+        clock: None,
+    };
     let (reason, command_code) = match recorder.follow(&mut sources, &writer) {
         Ok(ended) => ended,
         Err(error) => {
@@ -158,6 +165,7 @@ fn say_start(
 }
 
 struct Recorder<'a> {
+    clock: Option<ClockRow>,
     settings: &'a Settings,
     signals: Signals,
     queue: Queue,
@@ -169,6 +177,7 @@ impl Recorder<'_> {
     /// Drains until there is a reason to stop.
     fn follow(&mut self, sources: &mut [Active], writer: &Writer) -> Result<(Reason, Option<i32>)> {
         let mut command = Running::start(&self.settings.command)?;
+        self.each_second(sources);
         let mut next_second = Instant::now() + SECOND;
         let mut drained = Instant::now();
         let reason = loop {
@@ -200,6 +209,9 @@ impl Recorder<'_> {
 
     fn each_second(&mut self, sources: &mut [Active]) {
         let now_ns = clock::boottime_ns();
+        let reading = clock::reading(self.clock.as_ref());
+        self.queue.append(&clock_table::TABLE, clock_table::batch(&[reading]));
+        self.clock = Some(reading);
         for active in sources.iter_mut() {
             active.source.each_second(now_ns, &mut self.queue);
         }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub payload: Mode,
     /// Payload bytes kept of one socket event, at most 4,096.
     pub payload_bytes: u32,
+    /// Bytes kept of a frame.
+    pub snap_length: u32,
     /// Memory for rings and queues, bytes.
     pub memory_bytes: u64,
     /// The declared reduction.
@@ -74,6 +76,11 @@ impl Sample {
         }
     }
 
+    /// Whether what happened at `realtime_ns` is recorded.
+    pub(crate) fn takes(self, realtime_ns: i64) -> bool {
+        self.window(realtime_ns).0 <= realtime_ns
+    }
+
     /// In words, for the manifest.
     pub(crate) fn text(self) -> String {
         format!("recorded: the first {:?} of every {:?} of wall-clock time", self.on, self.period)
@@ -89,6 +96,7 @@ impl Settings {
             filter: Filter::default(),
             payload: Mode::None,
             payload_bytes: 1024,
+            snap_length: 1024,
             memory_bytes: 256 << 20,
             sample: None,
             ring: None,

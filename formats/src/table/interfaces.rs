@@ -42,6 +42,12 @@ pub const TABLE: Table = Table {
         .nullable(),
         Column::new("netns", Type::Text, "network namespace; null: the only or the initial one")
             .nullable(),
+        Column::new(
+            "netns_inode",
+            Type::UInt32,
+            "the namespace's inode number, as in `sockets` and `processes`",
+        )
+        .nullable(),
         Column::new("name", Type::Text, "interface name; `if3` where only a number is known"),
         Column::new("ifindex", Type::UInt32, "the kernel's interface number").nullable(),
         Column::new(
@@ -73,7 +79,7 @@ pub const TABLE: Table = Table {
     ],
 };
 
-/// One row, as far as imports know it. Fields are the columns of [`TABLE`].
+/// One row. Fields are the columns of [`TABLE`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[allow(missing_docs, reason = "the columns of TABLE, described there")]
 pub struct InterfaceRow {
@@ -85,9 +91,14 @@ pub struct InterfaceRow {
     pub capture_index: Option<u32>,
     pub parent: Option<u32>,
     pub netns: Option<String>,
+    pub netns_inode: Option<u32>,
     pub name: String,
     pub ifindex: Option<u32>,
     pub kind: String,
+    pub master: Option<u32>,
+    pub peer: Option<u32>,
+    pub addresses: Option<String>,
+    pub offloads: Option<String>,
     pub link_type: u16,
     pub snap_length: u32,
     pub ticks_per_second: Option<i64>,
@@ -100,7 +111,7 @@ pub struct InterfaceRow {
     pub description: Option<String>,
 }
 
-/// Rows → batch; what only a kernel knows is null.
+/// Rows → batch.
 pub fn batch(rows: &[InterfaceRow]) -> RecordBatch {
     let u32s = |of: fn(&InterfaceRow) -> Option<u32>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<UInt32Array>())
@@ -111,7 +122,6 @@ pub fn batch(rows: &[InterfaceRow]) -> RecordBatch {
     let texts = |of: fn(&InterfaceRow) -> Option<&String>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<StringArray>())
     };
-    let absent = |kind: Type| arrow::array::new_null_array(&kind.arrow(), rows.len());
     let columns: Vec<ArrayRef> = vec![
         u32s(|row| Some(row.interface_id)),
         u32s(|row| Some(row.point)),
@@ -121,13 +131,14 @@ pub fn batch(rows: &[InterfaceRow]) -> RecordBatch {
         u32s(|row| row.capture_index),
         u32s(|row| row.parent),
         texts(|row| row.netns.as_ref()),
+        u32s(|row| row.netns_inode),
         texts(|row| Some(&row.name)),
         u32s(|row| row.ifindex),
         texts(|row| Some(&row.kind)),
-        absent(Type::UInt32),
-        absent(Type::UInt32),
-        absent(Type::Text),
-        absent(Type::Text),
+        u32s(|row| row.master),
+        u32s(|row| row.peer),
+        texts(|row| row.addresses.as_ref()),
+        texts(|row| row.offloads.as_ref()),
         Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.link_type))),
         u32s(|row| Some(row.snap_length)),
         ints(|row| row.ticks_per_second),
@@ -155,9 +166,14 @@ pub fn rows(batch: &RecordBatch) -> Vec<InterfaceRow> {
         capture_index: cells.u32("capture_index", row),
         parent: cells.u32("parent", row),
         netns: text("netns", row),
+        netns_inode: cells.u32("netns_inode", row),
         name: text("name", row).unwrap_or_default(),
         ifindex: cells.u32("ifindex", row),
         kind: text("kind", row).unwrap_or_default(),
+        master: cells.u32("master", row),
+        peer: cells.u32("peer", row),
+        addresses: text("addresses", row),
+        offloads: text("offloads", row),
         link_type: cells.u16("link_type", row).unwrap_or(0),
         snap_length: cells.u32("snap_length", row).unwrap_or(0),
         ticks_per_second: cells.int("ticks_per_second", row),

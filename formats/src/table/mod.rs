@@ -16,6 +16,7 @@ pub(crate) mod packet_rows;
 pub mod packets;
 pub(crate) mod plain_packets;
 pub mod processes;
+pub mod recorded_packets;
 pub mod socket_events;
 pub mod sockets;
 pub mod threads;

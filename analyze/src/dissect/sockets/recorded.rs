@@ -15,6 +15,7 @@ use afterpath_formats::table::socket_events::{self, SocketEventColumns, SocketEv
 use afterpath_formats::table::sockets::{self, SocketRow};
 use afterpath_formats::table::{Table, clock, interfaces};
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::UInt32Type;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -288,14 +289,15 @@ fn order(batches: &[RecordBatch]) -> Vec<Place> {
     order
 }
 
-/// Namespaces by their inode numbers: named as the interfaces that have the addresses of their sockets are; a name that bears
-/// the number is that namespace's. Where nothing tells, the number.
+/// Namespaces by their inode numbers: named as their interfaces say, else as the interfaces are that have the addresses of
+/// their sockets. Where nothing tells, the number.
 fn namespaces(
     interfaces: &[RecordBatch],
     sockets: &[SocketRow],
     processes: &[ProcessRow],
 ) -> BTreeMap<u32, String> {
     let (mut names, mut homes) = (BTreeSet::new(), BTreeMap::<IpAddr, BTreeSet<String>>::new());
+    let mut told: BTreeMap<u32, String> = BTreeMap::new();
     for batch in interfaces {
         let text = |name: &str, row: usize| {
             let column = batch.column_by_name(name)?.as_string_opt::<i32>()?;
@@ -304,6 +306,10 @@ fn namespaces(
         for row in 0..batch.num_rows() {
             let name = text("netns", row).unwrap_or_default();
             names.insert(name.to_string());
+            let inode = batch.column_by_name("netns_inode").map(|c| c.as_primitive::<UInt32Type>());
+            if let Some(inode) = inode.filter(|inode| inode.is_valid(row)) {
+                told.insert(inode.value(row), name.to_string());
+            }
             for address in text("addresses", row).unwrap_or_default().split(',') {
                 let bare = address.trim().split('/').next().unwrap_or_default();
                 if let Ok(address) = bare.parse::<IpAddr>() {
@@ -322,14 +328,13 @@ fn namespaces(
     let first = processes.iter().find(|row| row.pid == 1).map(|row| row.netns);
     let inodes = sockets.iter().map(|row| row.netns).chain(processes.iter().map(|row| row.netns));
     let name = |inode: u32| {
-        let borne = names.iter().find(|name| inode > 0 && name.contains(&inode.to_string()));
         let voted = votes.get(&inode).and_then(|votes| {
             votes
                 .iter()
                 .max_by_key(|(name, n)| (**n, std::cmp::Reverse(**name)))
                 .map(|(name, _)| *name)
         });
-        match borne.or(voted) {
+        match told.get(&inode).or(voted) {
             Some(name) => name.clone(),
             None if inode == 0 || Some(inode) == first || names.len() <= 1 => {
                 names.first().cloned().unwrap_or_default()

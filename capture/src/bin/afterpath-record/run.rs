@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Payload bytes kept of one socket event, at most 4096.
     #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(..=4096))]
     payload_bytes: u32,
+    /// Bytes kept of a frame.
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..=262144))]
+    snap_length: u32,
     /// Record the first ON of every PERIOD of wall-clock time only, like 1s/10s: the same seconds on every host.
     #[arg(long, value_name = "ON/PERIOD", value_parser = sample)]
     sample: Option<Sample>,
@@ -112,6 +115,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
             PayloadMode::Raw => Mode::Raw,
         },
         payload_bytes: arguments.payload_bytes,
+        snap_length: arguments.snap_length,
         memory_bytes: arguments.memory,
         sample: arguments.sample,
         ring: arguments.ring.map(|bytes| Ring { bytes, age: arguments.ring_age }),

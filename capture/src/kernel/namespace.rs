@@ -1,0 +1,78 @@
+//! Network namespaces: which there are, and work done inside one. Never changes the namespace of a thread that lives on.
+
+use nix::sched::{CloneFlags, setns};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where `ip netns` keeps names.
+const NAMED: &str = "/run/netns";
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    /// A file that stands for it.
+    pub(crate) path: PathBuf,
+    /// As `ip netns` calls it, else its oldest process.
+    pub(crate) name: String,
+    /// The one that the machine started with.
+    pub(crate) is_initial: bool,
+}
+
+/// All namespaces that have a name or a process, by inode number.
+pub(crate) fn all() -> BTreeMap<u32, Namespace> {
+    let initial = initial();
+    let mut found = BTreeMap::new();
+    for path in entries(NAMED) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(inode) = inode(&path) {
+            found.insert(inode, Namespace { path, name, is_initial: Some(inode) == initial });
+        }
+    }
+    let mut ids: Vec<u32> =
+        entries("/proc").filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    for id in ids {
+        let path = PathBuf::from(format!("/proc/{id}/ns/net"));
+        let Some(inode) = inode(&path) else { continue };
+        found.entry(inode).or_insert_with(|| {
+            let process = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+            let is_initial = Some(inode) == initial;
+            Namespace { path, name: format!("{}[{id}]", process.trim()), is_initial }
+        });
+    }
+    found
+}
+
+/// Runs `work` in the namespace at `path`, on a thread of its own.
+pub(crate) fn within<T: Send>(
+    path: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    let file = File::open(path)?;
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            setns(file, CloneFlags::CLONE_NEWNET)?;
+            work()
+        });
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread broke down")))
+    })
+}
+
+/// The namespace of kernel threads, where they can be seen; in a container that of its first process.
+fn initial() -> Option<u32> {
+    let is_kernel = fs::read_to_string("/proc/2/comm").is_ok_and(|name| name.trim() == "kthreadd");
+    let first = if is_kernel { "/proc/2/ns/net" } else { "/proc/1/ns/net" };
+    inode(Path::new(first))
+}
+
+fn entries(folder: &str) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn inode(path: &Path) -> Option<u32> {
+    // The files of nsfs carry the namespace's number.
+    fs::metadata(path).ok().map(|file| file.ino() as u32)
+}
