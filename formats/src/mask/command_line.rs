@@ -104,7 +104,7 @@ fn flag(program: &str, word: &[u8]) -> Option<(&'static str, Takes)> {
         // A long option has its value behind `=` or in the next word.
         word.starts_with(flag.as_bytes())
             && (!flag.starts_with("--") || word.get(flag.len()).is_none_or(|byte| *byte == b'='))
-            && !(word.starts_with(b"--") && !flag.starts_with("--"))
+            && word.starts_with(b"--") == flag.starts_with("--")
     };
     let found = names::FLAGS.iter().find(|(name, flag, _)| *name == program && is_it(flag));
     found.map(|(_, flag, takes)| (*flag, *takes))

@@ -270,7 +270,7 @@ fn postgres_at(bytes: &[u8], wire_length: u64) -> Option<Protocol> {
 }
 
 fn redis_at(bytes: &[u8], wire_length: u64) -> Option<Protocol> {
-    redis::begins(bytes, wire_length).then(|| Protocol::Redis(Redis::new()))
+    redis::begins(bytes, wire_length).then(|| Protocol::Redis(Redis::joined()))
 }
 
 fn tls_at(bytes: &[u8], wire_length: u64) -> Option<Protocol> {

@@ -257,7 +257,7 @@ impl Http1 {
             }
             return 1;
         }
-        self.text.feed(&mut VERSION.clone()[..usize::from(n)], &mut Pen::default());
+        self.text.feed(&mut { *VERSION }[..usize::from(n)], &mut Pen::default());
         self.body(left.map(|left| left - u64::from(n)));
         0
     }

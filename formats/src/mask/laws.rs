@@ -146,12 +146,12 @@ fn corpus() -> Vec<Vec<u8>> {
     );
     let http = http.replace("104", &http.split("\r\n\r\n").nth(1).unwrap().len().to_string());
     let chunked = format!(
-        "HTTP/1.1 200 OK\r\nSet-Cookie: s={s}\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{{\"password\":\"{}\r\n8\r\n{}\",\"\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nSet-Cookie: s={s}\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{{\"password\":\"{}\r\n6\r\n{}\",\"\r\n0\r\n\r\n",
         &s[..5],
         &s[5..]
     );
     let gzip = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\n{s}");
-    let form = format!("POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\nx=1&password={s}&y=22222222");
+    let form = format!("POST / HTTP/1.1\r\nContent-Length: 32\r\n\r\nx=1&password={s}&y=22222222");
     let resp = [
         resp(&format!("AUTH bob {s}")),
         resp(&format!("SET session:1 {s}")),
@@ -181,7 +181,8 @@ fn corpus() -> Vec<Vec<u8>> {
         Field::Literal("x-api-key", s),
         Field::Never("x", s),
     ];
-    let named = [Field::Named(64, "abc"), Field::Named(64, s), Field::Named(64, "tracing-7")];
+    // Each of these adds an entry: 64 is authorization, then x-request-id, then x-api-key.
+    let named = [Field::Named(64, s), Field::Named(64, "tracing-7"), Field::Named(64, s)];
     let data = format!("{{\"password\":\"{s}\",\"a\":\"b\"}}");
     let http2 = |is_huffman| {
         let blocks =
@@ -216,12 +217,22 @@ fn shows_secret(bytes: &[u8]) -> bool {
     bytes.windows(4).any(|window| parts.contains(&window))
 }
 
+/// A stream, readable when a test fails.
+#[derive(Clone)]
+struct Stream(Vec<u8>);
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.0.escape_ascii())
+    }
+}
+
 /// The corpus, and what of it whole knowledge keeps.
-fn streams() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+fn streams() -> impl Strategy<Value = (Stream, Stream)> {
     prop::sample::select(corpus()).prop_map(|stream| {
         let masked = masked(&stream);
         assert_eq!(masked.len(), stream.len());
-        (stream, masked)
+        (Stream(stream), Stream(masked))
     })
 }
 
@@ -306,7 +317,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_cutting_gives_equal_bytes((stream, masked) in streams(), chunks in chunks()) {
+    fn any_cutting_gives_equal_bytes((Stream(stream), Stream(masked)) in streams(), chunks in chunks()) {
         let mut mask = StreamMask::opened(Mode::Masked, 7);
         for (begin, end, ..) in cut(&stream, &chunks) {
             let mut bytes = stream[begin..end].to_vec();
@@ -318,7 +329,7 @@ proptest! {
 
     #[test]
     fn whatever_is_lost_nothing_else_is_kept(
-        (stream, masked) in streams(),
+        (Stream(stream), Stream(masked)) in streams(),
         chunks in chunks(),
         is_opened: bool,
         mode in prop_oneof![Just(Mode::Masked), Just(Mode::Heads)],
@@ -344,11 +355,14 @@ proptest! {
             let mut bytes = stream[begin..begin + captured].to_vec();
             let kept = mask.mask(begin as u64, &mut bytes, (end - begin) as u32);
             prop_assert!(kept.bytes <= captured && kept.n_masked <= kept.bytes);
-            prop_assert!(!shows_secret(&bytes[..kept.bytes]), "{}", bytes.escape_ascii());
+            prop_assert!(!shows_secret(&bytes[..kept.bytes]), "{} at {begin}", bytes.escape_ascii());
             if is_http2 || mode == Mode::Heads {
                 continue;
             }
-            prop_assert_eq!(bytes[..kept.bytes].escape_ascii().to_string(), masked[begin..begin + kept.bytes].escape_ascii().to_string());
+            // What looks like a lone string of Redis is overwritten where the command it belongs to was not seen.
+            let kept = bytes[..kept.bytes].iter().zip(&masked[begin..]);
+            let mut differ = kept.filter(|(byte, whole)| byte != whole && **byte != STAR);
+            prop_assert_eq!(differ.next(), None, "{}", bytes.escape_ascii());
         }
     }
 
@@ -370,19 +384,25 @@ proptest! {
             let mut bytes = stream[begin..begin + captured].to_vec();
             let kept = mask.mask(begin as u64, &mut bytes, (end - begin) as u32).bytes;
             for (n, &byte) in bytes[..kept].iter().enumerate() {
-                prop_assert!(byte == masked[begin + n] || byte == STAR || byte == 0xf9);
+                prop_assert!(
+                    byte == masked[begin + n] || byte == STAR || byte == 0xf9,
+                    "at {} of {}: {} opened {is_opened}",
+                    begin + n,
+                    stream.escape_ascii(),
+                    bytes.escape_ascii(),
+                );
             }
         }
     }
 
     #[test]
-    fn masking_again_changes_nothing((_, masked) in streams()) {
+    fn masking_again_changes_nothing((_, Stream(masked)) in streams()) {
         prop_assert_eq!(self::masked(&masked).escape_ascii().to_string(), masked.escape_ascii().to_string());
     }
 
     #[test]
     fn garbage_is_survived(
-        (mut stream, _) in streams(),
+        (Stream(mut stream), _) in streams(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
         chunks in chunks(),
         garbage in prop::collection::vec(any::<u8>(), 0..300),
@@ -405,7 +425,7 @@ proptest! {
 
     #[test]
     fn any_cutting_of_garbage_gives_equal_bytes_as_far_as_kept(
-        (mut stream, _) in streams(),
+        (Stream(mut stream), _) in streams(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         chunks in chunks(),
     ) {
@@ -418,8 +438,9 @@ proptest! {
         for (begin, end, ..) in cut(&stream, &chunks) {
             let mut bytes = stream[begin..end].to_vec();
             let kept = mask.mask(begin as u64, &mut bytes, (end - begin) as u32).bytes;
-            let both = kept.min(whole.len().saturating_sub(begin));
-            prop_assert_eq!(&bytes[..both], &whole[begin..begin + both]);
+            let whole = whole.get(begin..).unwrap_or_default();
+            let both = kept.min(whole.len());
+            prop_assert_eq!(&bytes[..both], &whole[..both]);
             if kept < bytes.len() {
                 break;
             }

@@ -8,7 +8,10 @@ use super::text::Text;
 /// Bytes of the handshake's answer before the user's name: packet head, capabilities, longest packet, character set, 23 zeros.
 const FIXED: u8 = 36;
 
+const QUERY: u8 = 0x03;
 const CHANGE_USER: u8 = 0x11;
+const PREPARE: u8 = 0x16;
+const EXECUTE: u8 = 0x17;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -184,20 +187,26 @@ pub(super) fn is_first(bytes: &[u8]) -> Option<bool> {
     (bytes.len() >= 22).then_some(true)
 }
 
-/// Whether commands certainly begin here: one after the other up to the end of the chunk.
+/// Whether commands certainly begin here: one after the other up to the end of the chunk, one of them longer than chance makes
+/// it: a statement, or the execution of one.
 pub(super) fn begins(bytes: &[u8], wire_length: u64) -> bool {
     let mut at = 0_u64;
-    let mut n = 0;
-    while let Some(head) = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(5)?))
+    let mut is_certain = false;
+    while let Some((head, rest)) =
+        usize::try_from(at).ok().and_then(|at| bytes.get(at..)?.split_at_checked(5))
     {
         let is_command = head[3] == 0 && (1..=0x1f).contains(&head[4]);
         if !is_command || length(head) == 0 {
             return false;
         }
+        is_certain |= match (head[4], length(head)) {
+            (QUERY | PREPARE, 6..) => rest.iter().take(5).all(|b| matches!(b, b' '..=b'~' | b'\n')),
+            (EXECUTE, 10..) => true,
+            _ => false,
+        };
         at += 4 + u64::from(length(head));
-        n += 1;
     }
-    n > 0 && at == wire_length
+    is_certain && at == wire_length
 }
 
 #[cfg(test)]
@@ -218,7 +227,7 @@ mod tests {
         };
         check_bytes(
             &stream("\x05abcdedb\0plugin\0", "hunter2\0", "ab", "bob\0xyz"),
-            &stream("***************", "********", "**", "*******"),
+            &stream("****************", "********", "**", "*******"),
         );
     }
 }

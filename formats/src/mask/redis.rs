@@ -6,8 +6,10 @@ use super::names;
 use super::pen::{Pen, STAR};
 use super::text::Text;
 
-/// Longest element that can be a name.
+/// Bytes of an element that are looked at as a name; of a longer one, its first.
 const NAME: usize = 32;
+/// `n_name` of what is no name.
+const NO_NAME: u8 = u8::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -50,8 +52,10 @@ pub(super) struct Redis {
     left: u64,
     index: u32,
     is_acl: bool,
+    /// No array began since this connection was joined.
+    is_joined: bool,
     name: [u8; NAME],
-    /// Bytes of this element so far; more than `NAME` if it is no name.
+    /// Bytes of this element so far, at most `NAME`; or [`NO_NAME`].
     n_name: u8,
 }
 
@@ -64,9 +68,16 @@ impl Redis {
             left: 0,
             index: 0,
             is_acl: false,
+            is_joined: false,
             name: [0; NAME],
             n_name: 0,
         }
+    }
+
+    /// Before an element whose place is not known. A string by itself may belong to something whose names were not seen: it is
+    /// overwritten, until a command or an array begins.
+    pub(super) fn joined() -> Self {
+        Self { is_joined: true, ..Self::new() }
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -99,7 +110,7 @@ impl Redis {
         match self.state {
             State::Bulk { left } if n <= left => {
                 self.text = Text::lost();
-                self.n_name = NAME as u8 + 1;
+                self.n_name = NO_NAME;
                 if self.secret != Secret::Rest {
                     self.secret = Secret::Unknown;
                 }
@@ -116,7 +127,7 @@ impl Redis {
                 State::Number { kind: byte, value: 0, n: 0, is_null: false }
             }
             (State::Type, b'+' | b'-' | b':' | b',' | b'#' | b'_' | b'(') => {
-                self.begin_element();
+                self.begin_top_element();
                 State::Line
             }
             (State::Number { kind, n: 0, .. }, b'-') => {
@@ -151,7 +162,7 @@ impl Redis {
     fn number(&mut self, kind: u8, value: u64, is_null: bool) -> State {
         let is_bulk = matches!(kind, b'$' | b'=' | b'!');
         if is_bulk || is_null {
-            self.begin_element();
+            self.begin_top_element();
             if is_null {
                 self.end_element();
                 return State::Type;
@@ -161,11 +172,21 @@ impl Redis {
         let n = if matches!(kind, b'%' | b'|') { value * 2 } else { value };
         if self.left == 0 {
             (self.left, self.index, self.secret, self.is_acl) = (n, 0, Secret::No, false);
+            self.is_joined = false;
         } else {
             // Within an array: its elements count as elements of the outer one.
             self.left = self.left - 1 + n;
         }
         State::Type
+    }
+
+    /// By itself, it may be what follows a name that was not seen.
+    fn begin_top_element(&mut self) {
+        let is_alone = self.left == 0;
+        self.begin_element();
+        if is_alone && self.is_joined {
+            self.secret = Secret::Next;
+        }
     }
 
     fn begin_element(&mut self) {
@@ -177,11 +198,11 @@ impl Redis {
     }
 
     fn bulk(&mut self, bytes: &mut [u8], pen: &mut Pen) {
-        for &byte in bytes.iter().take(NAME + 1 - usize::from(self.n_name).min(NAME)) {
-            if usize::from(self.n_name) < NAME {
-                self.name[usize::from(self.n_name)] = byte;
-            }
-            self.n_name = self.n_name.saturating_add(1).min(NAME as u8 + 1);
+        if self.n_name != NO_NAME {
+            let n_known = usize::from(self.n_name);
+            let n_more = (NAME - n_known).min(bytes.len());
+            self.name[n_known..n_known + n_more].copy_from_slice(&bytes[..n_more]);
+            self.n_name = (n_known + n_more) as u8;
         }
         let is_command = self.index == 0;
         match self.secret {
@@ -202,7 +223,7 @@ impl Redis {
     fn line(&mut self, bytes: &mut [u8], pen: &mut Pen) -> usize {
         let end = bytes.iter().position(|&byte| byte == b'\n');
         let n = end.map_or(bytes.len(), |end| end + 1);
-        self.n_name = NAME as u8 + 1;
+        self.n_name = NO_NAME;
         match self.secret {
             Secret::Unknown => pen.withhold(&mut bytes[..n]),
             Secret::No => self.text.feed(&mut bytes[..n], pen),
@@ -225,7 +246,10 @@ impl Redis {
             Secret::Next => Secret::No,
             Secret::No if is("AUTH") || is("AUTH2") => Secret::Rest,
             Secret::No if self.is_acl && is("SETUSER") => Secret::Rest,
-            Secret::No if names::is_credential(name) => Secret::Next,
+            // Keys are paths: `session:17`, `user/17/token`.
+            Secret::No if name.split(|b| b":/{}|".contains(b)).any(names::is_credential) => {
+                Secret::Next
+            }
             Secret::No => Secret::No,
         };
         self.is_acl = self.index == 0 && is("ACL");
@@ -237,7 +261,11 @@ impl Redis {
 /// Whether a command or a reply certainly begins here: an array whose first element is a short string, or one whole element.
 pub(super) fn begins(bytes: &[u8], wire_length: u64) -> bool {
     let Some((kind, _, rest)) = counted(bytes) else {
-        let is_line = matches!(bytes.first(), Some(b'+' | b'-' | b':'));
+        let is_line = match (bytes.first(), bytes.get(1)) {
+            (Some(b'+' | b'-'), Some(second)) => second.is_ascii_uppercase(),
+            (Some(b':'), Some(second)) => second.is_ascii_digit() || *second == b'-',
+            _ => false,
+        };
         let is_whole = wire_length == bytes.len() as u64 && bytes.ends_with(b"\r\n");
         return is_line && is_whole && bytes.iter().filter(|&&byte| byte == b'\n').count() == 1;
     };

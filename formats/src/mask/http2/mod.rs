@@ -17,6 +17,9 @@ const HEAD: usize = 9;
 /// Longest frame believed. ASCII text read as a length is longer.
 const LONGEST: u32 = 1 << 20;
 
+/// Highest stream believed where a beginning is looked for: connections are renewed long before.
+const LIKELY: u32 = 1 << 24;
+
 /// Streams whose data is awaited.
 const AWAITED: usize = 8;
 
@@ -84,7 +87,7 @@ impl Frame {
         let is_length = match self.kind {
             2 => self.length == 5,
             3 | 8 => self.length == 4,
-            4 => self.length % 6 == 0 && (self.flags == 0 || self.length == 0),
+            4 => self.length.is_multiple_of(6) && (self.flags == 0 || self.length == 0),
             6 => self.length == 8,
             7 => self.length >= 8,
             _ => true,
@@ -370,7 +373,7 @@ pub(super) fn begins(bytes: &[u8], wire_length: u64) -> bool {
     let mut n = 0;
     while let Some(head) = usize::try_from(at).ok().and_then(|at| bytes.get(at..)?.first_chunk()) {
         let frame = Frame::of(head);
-        if !frame.is_possible() || (n == 0 && frame.kind == 9) {
+        if !frame.is_possible() || frame.stream > LIKELY || (n == 0 && frame.kind == 9) {
             return false;
         }
         at += HEAD as u64 + u64::from(frame.length);
@@ -389,13 +392,14 @@ mod tests {
         let masked = masked(&request(blocks, b""));
         let mut at = PREFACE.len();
         let mut decoder = loona_hpack::Decoder::new();
-        let mut decoded = Vec::new();
+        let (mut decoded, mut block) = (Vec::new(), Vec::new());
         while let Some(head) = masked[at..].first_chunk() {
             let frame = Frame::of(head);
             let payload = &masked[at + HEAD..at + HEAD + frame.length as usize];
-            if frame.kind == 1 {
+            block.extend_from_slice(if matches!(frame.kind, 1 | 9) { payload } else { b"" });
+            if matches!(frame.kind, 1 | 9) && frame.has(END_HEADERS) {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let block = decoder.decode(payload).unwrap();
+                let block = decoder.decode(&std::mem::take(&mut block)).unwrap();
                 decoded.push(block.iter().map(|(name, value)| (text(name), text(value))).collect());
             }
             at += HEAD + frame.length as usize;

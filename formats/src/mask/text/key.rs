@@ -92,7 +92,8 @@ fn is_sql_password(before: &[u8]) -> bool {
     let is_sign = |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'(' | b'=' | b'E' | b'e');
     let signs = last_while(before, is_sign);
     let words = &before[..before.len() - signs.len()];
-    ends_with(words, b"password")
+    // Right behind a name stands the quote that ends it.
+    !signs.is_empty() && ends_with(words, b"password")
         || (ends_with(words, b"by") && contains(words, b"identified"))
         || (signs.contains(&b'=') && contains(words, b"password for"))
 }

@@ -201,8 +201,8 @@ mod tests {
     fn tokens() {
         check("x Bearer abc.DEF-1 y", "x Bearer ********* y");
         check("Bearer abc", "Bearer ***");
-        check("x eyJhbGciOi.eyJz.sig y", "x eyJ************** y");
-        check("eyJhbGciOi.eyJz.sig y", "eyJ************** y");
+        check("x eyJhbGciOi.eyJz.sig y", "x eyJ**************** y");
+        check("eyJhbGciOi.eyJz.sig y", "eyJ**************** y");
         check("heyJude and aeyJx", "heyJude and aeyJx");
         check("id AKIAIOSFODNN7EXAMPLE z", "id AKIA**************** z");
         check(
