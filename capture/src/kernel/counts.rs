@@ -50,10 +50,19 @@ impl Counts {
         losses
     }
 
+    /// Everything lost so far.
+    pub(crate) fn n_lost(&self) -> u64 {
+        self.sum(|count| count.cause.is_some())
+    }
+
     /// The sum of all processors of the counters that are no cause of loss.
     pub(crate) fn n_records(&self) -> u64 {
-        let records = self.counts.iter().enumerate().filter(|(_, count)| count.cause.is_none());
+        self.sum(|count| count.cause.is_none())
+    }
+
+    fn sum(&self, of: impl Fn(&Count) -> bool) -> u64 {
+        let counts = self.counts.iter().enumerate().filter(|(_, count)| of(count));
         let sum = |i: usize| self.map.get(&(i as u32), 0).map_or(0, |now| now.iter().sum::<u64>());
-        records.map(|(i, _)| sum(i)).sum()
+        counts.map(|(i, _)| sum(i)).sum()
     }
 }

@@ -11,6 +11,7 @@ use super::{cost, host};
 use crate::error::{Error, Result};
 use crate::kernel::clock;
 use crate::machine::Machine;
+use crate::payload;
 use afterpath_formats::error::{At, Kind};
 use afterpath_formats::recording::{Recording, RecordingOptions, Retention, Sealed, SegmentLimits};
 use afterpath_formats::table::clock::{self as clock_table, ClockRow};
@@ -150,7 +151,7 @@ fn say_start(
         "recording {} into {}; payload: {}\n",
         names.join(", "),
         settings.output.display(),
-        settings.payload.text()
+        payload::text(settings.payload)
     );
     for (probe, why) in unable {
         text.push_str(&format!("warning[probe-left-out]: {}: {why}\n", probe.name));

@@ -94,7 +94,7 @@ impl Settings {
             output,
             probes: Wanted::default(),
             filter: Filter::default(),
-            payload: Mode::None,
+            payload: Mode::Masked,
             payload_bytes: 1024,
             snap_length: 1024,
             memory_bytes: 256 << 20,

@@ -4,7 +4,7 @@ use crate::units::{duration, shown, size};
 use afterpath_capture::error::Error;
 use afterpath_capture::filter::Filter;
 use afterpath_capture::machine::gather;
-use afterpath_capture::payload::Mode;
+use afterpath_capture::payload::{self, Mode};
 use afterpath_capture::run::{Finished, Reason, Ring, Sample, Settings, Wanted, record};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -42,8 +42,8 @@ pub(crate) struct Arguments {
     /// Only these network namespaces: names of `ip netns`, or inode numbers.
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     netns: Vec<String>,
-    /// What of payloads is kept.
-    #[arg(long, value_enum, default_value_t = PayloadMode::None)]
+    /// What of payloads, and of command lines, is kept.
+    #[arg(long, value_enum, default_value_t = PayloadMode::Masked)]
     payload: PayloadMode,
     /// Payload bytes kept of one socket event, at most 4096.
     #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(..=4096))]
@@ -76,6 +76,10 @@ pub(crate) struct Arguments {
 enum PayloadMode {
     /// Nothing.
     None,
+    /// Heads of protocols that are known, credentials overwritten.
+    Heads,
+    /// Everything, credentials overwritten at equal length.
+    Masked,
     /// Everything, as it is.
     Raw,
 }
@@ -112,6 +116,8 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
         },
         payload: match arguments.payload {
             PayloadMode::None => Mode::None,
+            PayloadMode::Heads => Mode::Heads,
+            PayloadMode::Masked => Mode::Masked,
             PayloadMode::Raw => Mode::Raw,
         },
         payload_bytes: arguments.payload_bytes,
@@ -204,7 +210,7 @@ fn exit_line(settings: &Settings, finished: &Finished) -> String {
         rows("socket_events"),
         rows("packets"),
         rows("processes"),
-        settings.payload.text(),
+        payload::text(settings.payload),
         shown(n_bytes),
     )
 }

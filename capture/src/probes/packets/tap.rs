@@ -124,7 +124,7 @@ impl Decoder {
             true => Some(Direction::Outbound),
             false => Some(Direction::Inbound),
         };
-        self.payload.of_frame(&headers, &mut self.frame);
+        self.payload.of_frame(interface_id, &headers, &mut self.frame);
         self.rows.push(&RecordedFrame {
             time_ns: frame.time_ns,
             source_row: self.next_row,

@@ -9,7 +9,7 @@ use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use crate::error::Result;
 use crate::kernel::{Count, Counts, Detaching, Object, Window, clock};
-use crate::payload::Payload;
+use crate::payload::{Moved, Payload};
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::socket_events::{self, SocketEventRow, SocketEventRows};
@@ -133,14 +133,25 @@ impl Decoder {
         self.sockets.used(event);
         let outbound = event.direction == socket_events::OUTBOUND;
         let mark = mark::mark(event);
-        let bytes = self.payload.of_event(
-            event.inode,
+        match event.call {
+            "connect" | "accept" if opens(event) => {
+                let first = event.sequences.filter(|_| event.result == 0 || event.call == "accept");
+                // Of a connect that goes on, only the outbound number is known.
+                let outbound = event.sequences.map(|(_, after)| after);
+                self.payload.opened(event.inode, [first.map(|(before, _)| before), outbound]);
+            }
+            "close" => self.payload.closed(event.inode),
+            _ => {}
+        }
+        let bytes = self.payload.of_event(&Moved {
+            socket: event.inode,
             outbound,
-            event.sequences,
-            event.bytes,
-            event.result,
+            is_datagram: event.kind == "udp",
+            sequence: event.sequences.map(|(before, _)| before),
+            bytes: event.bytes,
+            length: event.result.clamp(0, i64::from(u32::MAX)) as u32,
             mark,
-        );
+        });
         self.rows.push(&SocketEventRow {
             time_ns: event.time_ns,
             exit_ns: (event.exit_ns != 0).then_some(event.exit_ns),
@@ -168,10 +179,17 @@ impl Decoder {
     }
 }
 
+/// Whether a connect or accept begins new streams: it went well, or goes on.
+fn opens(event: &Event<'_>) -> bool {
+    const EINPROGRESS: i64 = -115;
+    event.result >= 0 || event.result == EINPROGRESS
+}
+
 impl Source for Running {
     fn drain(&mut self, rows: &mut dyn Rows) {
         // A window that can't be moved is over: nothing is recorded that should not be.
         let _ = self.window.follow();
+        self.decoder.payload.lost(self.counts.n_lost());
         while let Some(item) = self.ring.next() {
             self.decoder.record(&item);
             if self.decoder.rows.len() >= BATCH_ROWS {
