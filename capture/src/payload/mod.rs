@@ -223,3 +223,31 @@ impl Payload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(outbound: bool, sequence: u32, bytes: &[u8]) -> Moved<'_> {
+        Moved {
+            socket: 1,
+            outbound,
+            is_datagram: false,
+            sequence: Some(sequence),
+            bytes,
+            length: bytes.len() as u32,
+            mark: None,
+        }
+    }
+
+    #[test]
+    fn a_stream_that_was_seen_to_open_is_masked_and_kept() {
+        for outbound in [false, true] {
+            let mut payload = Payload::new(Mode::Masked);
+            payload.opened(1, [Some(100), Some(100)]);
+            let text = b"GET / HTTP/1.1\r\nCookie: abc\r\n\r\n";
+            let kept = payload.of_event(&moved(outbound, 100, text));
+            assert_eq!(kept.escape_ascii().to_string(), "GET / HTTP/1.1\\r\\nCookie: ***\\r\\n\\r\\n");
+        }
+    }
+}

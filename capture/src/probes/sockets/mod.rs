@@ -143,7 +143,8 @@ impl Decoder {
             "close" => self.payload.closed(event.inode),
             _ => {}
         }
-        let bytes = self.payload.of_event(&Moved {
+        let moves = event.direction != 0 && event.result > 0;
+        let moved = Moved {
             socket: event.inode,
             outbound,
             is_datagram: event.kind == "udp",
@@ -151,7 +152,8 @@ impl Decoder {
             bytes: event.bytes,
             length: event.result.clamp(0, i64::from(u32::MAX)) as u32,
             mark,
-        });
+        };
+        let bytes = if moves { self.payload.of_event(&moved) } else { &[] };
         self.rows.push(&SocketEventRow {
             time_ns: event.time_ns,
             exit_ns: (event.exit_ns != 0).then_some(event.exit_ns),
