@@ -247,7 +247,10 @@ mod tests {
             payload.opened(1, [Some(100), Some(100)]);
             let text = b"GET / HTTP/1.1\r\nCookie: abc\r\n\r\n";
             let kept = payload.of_event(&moved(outbound, 100, text));
-            assert_eq!(kept.escape_ascii().to_string(), "GET / HTTP/1.1\\r\\nCookie: ***\\r\\n\\r\\n");
+            assert_eq!(
+                kept.escape_ascii().to_string(),
+                "GET / HTTP/1.1\\r\\nCookie: ***\\r\\n\\r\\n"
+            );
         }
     }
 }

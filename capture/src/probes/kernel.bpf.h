@@ -31,6 +31,7 @@ static long (*get_current_comm)(void *buffer, u32 size) = (void *)16;
 static u64 (*get_current_cgroup_id)(void) = (void *)80;
 static long (*read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*read_kernel_text)(void *to, u32 size, const void *from) = (void *)115;
 static u64 (*boottime_ns)(void) = (void *)125;
 static long (*ringbuf_output)(void *ring, const void *data, u64 size, u64 flags) = (void *)130;
 static struct task_struct *(*current_task)(void) = (void *)158;
@@ -97,12 +98,32 @@ struct nsproxy {
     struct net *net_ns;
 } CORE;
 
+struct mm_struct {
+    unsigned long arg_start;
+    unsigned long arg_end;
+} CORE;
+
+typedef struct {
+    int counter;
+} atomic_t;
+
+struct signal_struct {
+    atomic_t live;
+} CORE;
+
+struct linux_binprm {
+    const char *filename;
+} CORE;
+
 struct task_struct {
     int pid;
     int tgid;
+    char comm[16];
     struct task_struct *real_parent;
     struct files_struct *files;
     struct nsproxy *nsproxy;
+    struct mm_struct *mm;
+    struct signal_struct *signal;
 } CORE;
 
 typedef struct {

@@ -4,6 +4,7 @@
 mod needs;
 mod network;
 mod packets;
+mod processes;
 mod runtimes;
 pub mod sockets;
 mod tracing;
@@ -35,7 +36,7 @@ pub type Start = fn(&Settings) -> Result<Box<dyn Source>>;
 /// Every probe, in the order they are listed.
 pub const PROBES: &[&Probe] = &[
     &sockets::PROBE,
-    &tracing::PROCESSES,
+    &processes::PROBE,
     &packets::PROBE,
     &network::COUNTERS,
     &runtimes::TLS,
@@ -170,7 +171,8 @@ mod tests {
         check(&Machine { btf: false, ..able() }, "sockets", &["btf"]);
         check(&Machine { bpf: BpfCall::Absent, ..able() }, "wakeups", &["bpf-call"]);
         check(&Machine { bpf: BpfCall::PerhapsFiltered, ..able() }, "wakeups", &[]);
-        check(&Machine { events: Events::NotMounted, ..able() }, "processes", &["tracefs"]);
+        check(&Machine { events: Events::NotMounted, ..able() }, "sockets", &["tracefs"]);
+        check(&Machine { events: Events::NotMounted, ..able() }, "processes", &[]);
         check(&Machine { uprobes: false, ..able() }, "tls", &["feature"]);
         check(&Machine { packet_sockets: false, ..able() }, "packets", &["feature"]);
         check(&Machine { netstat: false, ..able() }, "counters", &["feature"]);
@@ -191,7 +193,10 @@ mod tests {
         let missing =
             (find("sockets").expect("a probe").check)(&machine).expect_err("it lacks all");
         let text = missing.to_string();
-        assert!(text.starts_with("needs Linux 5.8 (BPF ring buffer), the release"), "{text}");
+        assert!(
+            text.starts_with("needs Linux 5.11 (bpf_get_current_task_btf), the release"),
+            "{text}"
+        );
         assert!(text.contains("; needs CAP_BPF: run as root, or grant it; "), "{text}");
     }
 }

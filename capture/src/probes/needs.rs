@@ -7,6 +7,9 @@ use crate::missing::{Lack, Missing};
 /// The BPF ring buffer: what every eBPF probe here delivers through.
 pub(super) const RING_BUFFER: Kernel = Kernel::new(5, 8);
 
+/// `bpf_get_current_task_btf`: descriptors are looked up from the current task.
+pub(super) const CURRENT_TASK: Kernel = Kernel::new(5, 11);
+
 /// A machine being looked at for one probe.
 pub(super) struct Needs<'a> {
     machine: &'a Machine,

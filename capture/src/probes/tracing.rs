@@ -4,26 +4,6 @@
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 
-/// Process life.
-pub(super) const PROCESSES: Probe = Probe {
-    name: "processes",
-    about: "fork, exec, exit and thread names; cgroup, container and pod",
-    on_by_default: true,
-    kernel_floor: RING_BUFFER,
-    check: |machine| {
-        Needs::of(machine, RING_BUFFER, "BPF ring buffer")
-            .ebpf()
-            .events(&[
-                "sched/sched_process_fork",
-                "sched/sched_process_exec",
-                "sched/sched_process_exit",
-                "task/task_rename",
-            ])
-            .done()
-    },
-    start: None,
-};
-
 /// Thread wake-ups.
 pub(super) const WAKEUPS: Probe = Probe {
     name: "wakeups",

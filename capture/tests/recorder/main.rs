@@ -3,6 +3,8 @@
 
 mod made;
 mod overload;
+mod private;
+mod processes;
 mod refusals;
 mod sockets;
 mod stops;

@@ -35,7 +35,8 @@ pub(super) fn dissect(
     let asked = events.iter().find(|event| event.row.call == "connect");
     let refused = asked.and_then(|asked| refusal(asked, &events));
     let any_bytes = events.iter().any(|event| n_moved(&event.row) > 0);
-    if !any_bytes && refused.is_none() {
+    // A unix socket that nobody listens on is how programs ask whether a service is there; it is no call.
+    if !any_bytes && (refused.is_none() || socket.is_unix()) {
         return;
     }
     let Some((local, remote)) = socket.local.zip(socket.remote) else {

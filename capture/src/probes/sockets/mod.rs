@@ -6,7 +6,7 @@ mod mark;
 mod record;
 
 use super::Probe;
-use super::needs::{Needs, RING_BUFFER};
+use super::needs::{CURRENT_TASK, Needs};
 use crate::error::Result;
 use crate::kernel::{Count, Counts, Detaching, Object, Window, clock};
 use crate::payload::{Moved, Payload};
@@ -39,10 +39,10 @@ pub(super) const PROBE: Probe = Probe {
     name: "sockets",
     about: "sends, receives, connects, accepts and event-loop turns, with socket and sequence",
     on_by_default: true,
-    kernel_floor: RING_BUFFER,
+    kernel_floor: CURRENT_TASK,
     check: |machine| {
         // One per kind of call: the others come with the same build option.
-        Needs::of(machine, RING_BUFFER, "BPF ring buffer")
+        Needs::of(machine, CURRENT_TASK, "bpf_get_current_task_btf")
             .ebpf()
             .events(&[
                 "syscalls/sys_enter_read",
