@@ -216,7 +216,8 @@ impl Recorder<'_> {
         for active in sources.iter_mut() {
             active.source.each_second(now_ns, &mut self.queue);
         }
-        let made = sources.iter().filter_map(|active| Some((active.name, active.source.n_made()?)));
+        let made =
+            sources.iter_mut().filter_map(|active| Some((active.name, active.source.n_made()?)));
         self.queue.append(&counters::TABLE, counters::batch(&cost::rows(now_ns, made)));
         self.losses(sources, now_ns);
         self.queue.push(Message::Sync);

@@ -24,7 +24,7 @@ pub trait Source {
     fn losses(&mut self) -> Vec<LossRow>;
 
     /// Records made by the kernel's side so far, delivered or lost; `None` where nothing counts them apart.
-    fn n_made(&self) -> Option<u64> {
+    fn n_made(&mut self) -> Option<u64> {
         None
     }
 

@@ -3,6 +3,7 @@
 
 mod made;
 mod overload;
+mod packets;
 mod private;
 mod processes;
 mod refusals;

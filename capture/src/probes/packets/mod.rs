@@ -14,7 +14,8 @@ use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::{interfaces, packets};
 use std::collections::BTreeMap;
-use tap::{Decoder, Tap};
+use std::time::Duration;
+use tap::{Counted, Decoder, Tap};
 
 /// TPACKET_V3.
 const PACKET_RING: Kernel = Kernel::new(3, 2);
@@ -22,6 +23,10 @@ const PACKET_RING: Kernel = Kernel::new(3, 2);
 /// Rows, and bytes of their frames, gathered before they are handed on.
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 4 << 20;
+
+/// Stopping waits so often, so long, for what the kernel still holds.
+const MAX_WAITS: u32 = 100;
+const WAIT: Duration = Duration::from_millis(10);
 
 /// One namespace's ring: at least, and at most.
 const SMALLEST_RING: usize = 256 << 10;
@@ -50,7 +55,9 @@ struct Running {
     filter: Vec<Instruction>,
     wanted: Vec<u32>,
     ring_bytes: usize,
-    n_frames: u64,
+    /// Of taps that are closed.
+    closed: Counted,
+    n_told_dropped: u64,
     stopped: bool,
 }
 
@@ -69,7 +76,8 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
         filter,
         wanted: settings.filter.namespaces.clone(),
         ring_bytes: (whole / (all.len() + 4)).clamp(SMALLEST_RING, LARGEST_RING),
-        n_frames: 0,
+        closed: Counted::default(),
+        n_told_dropped: 0,
         stopped: false,
     };
     running.follow(all);
@@ -94,7 +102,10 @@ impl Running {
         for inode in gone {
             if let Some(mut tap) = self.taps.remove(&inode) {
                 tap.drain(&mut self.decoder);
-                self.n_frames += u64::from(tap.losses().n_frames);
+                let counted = tap.counted();
+                self.closed.n_frames += counted.n_frames;
+                // What is in a block that is not full goes with the namespace.
+                self.closed.n_dropped += counted.n_frames - counted.n_taken;
                 self.decoder.points.went(inode, now_ns);
             }
         }
@@ -114,6 +125,17 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Sums over all taps.
+    fn counted(&mut self) -> Counted {
+        let mut sum = self.closed;
+        for counted in self.taps.values_mut().map(Tap::counted) {
+            sum.n_frames += counted.n_frames;
+            sum.n_dropped += counted.n_dropped;
+            sum.n_taken += counted.n_taken;
+        }
+        sum
     }
 
     fn hand_on(&mut self, rows: &mut dyn Rows) {
@@ -154,17 +176,15 @@ impl Source for Running {
 
     fn losses(&mut self) -> Vec<LossRow> {
         let mut losses = Vec::new();
-        for tap in self.taps.values() {
-            let counted = tap.losses();
-            self.n_frames += u64::from(counted.n_frames);
-            if counted.n_dropped > 0 {
-                losses.push(LossRow {
-                    source: PROBE.name.to_string(),
-                    cause: "ring-full".to_string(),
-                    count: i64::from(counted.n_dropped),
-                    ..LossRow::default()
-                });
-            }
+        let n_dropped = self.counted().n_dropped;
+        if n_dropped > self.n_told_dropped {
+            losses.push(LossRow {
+                source: PROBE.name.to_string(),
+                cause: "ring-full".to_string(),
+                count: (n_dropped - self.n_told_dropped) as i64,
+                ..LossRow::default()
+            });
+            self.n_told_dropped = n_dropped;
         }
         for (_, told) in self.refused.iter_mut().filter(|(_, told)| !**told) {
             *told = true;
@@ -178,12 +198,25 @@ impl Source for Running {
         losses
     }
 
-    fn n_made(&self) -> Option<u64> {
-        Some(self.n_frames.saturating_sub(self.decoder.n_skipped))
+    fn n_made(&mut self) -> Option<u64> {
+        Some(self.counted().n_frames.saturating_sub(self.decoder.n_skipped))
     }
 
     fn stop(&mut self) {
         self.stopped = true;
         self.taps.values().for_each(Tap::stop);
+        // A block that is not full is handed over by the kernel's timer.
+        for _ in 0..MAX_WAITS {
+            let mut is_waiting = false;
+            for tap in self.taps.values_mut() {
+                tap.drain(&mut self.decoder);
+                let Counted { n_frames, n_dropped, n_taken } = tap.counted();
+                is_waiting |= n_taken + n_dropped < n_frames;
+            }
+            if !is_waiting {
+                return;
+            }
+            std::thread::sleep(WAIT);
+        }
     }
 }

@@ -21,6 +21,17 @@ pub(super) struct Tap {
     pub(super) namespace: Namespace,
     ring: PacketRing,
     seconds: u32,
+    counted: Counted,
+}
+
+/// What a tap's socket counted since it was opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    /// Frames that passed the filter, lost ones too.
+    pub(super) n_frames: u64,
+    pub(super) n_dropped: u64,
+    /// Frames taken out of the ring.
+    pub(super) n_taken: u64,
 }
 
 /// Frames → rows.
@@ -46,11 +57,16 @@ impl Tap {
         filter: &[Instruction],
     ) -> io::Result<Tap> {
         let ring = within(&namespace.path, || Ok(PacketRing::open(n_bytes, filter)?))?;
-        Ok(Tap { inode, namespace, ring, seconds: LOOK_AGAIN_SECONDS })
+        let counted = Counted::default();
+        Ok(Tap { inode, namespace, ring, seconds: LOOK_AGAIN_SECONDS, counted })
     }
 
     pub(super) fn drain(&mut self, decoder: &mut Decoder) {
-        self.ring.drain(|frame| decoder.frame(self.inode, &frame));
+        let Tap { inode, ring, counted, .. } = self;
+        ring.drain(|frame| {
+            counted.n_taken += 1;
+            decoder.frame(*inode, &frame);
+        });
         if std::mem::take(&mut decoder.is_new) {
             self.seconds = LOOK_AGAIN_SECONDS;
         }
@@ -69,8 +85,12 @@ impl Tap {
         }
     }
 
-    pub(super) fn losses(&self) -> RingLosses {
-        self.ring.losses()
+    /// The sums by now.
+    pub(super) fn counted(&mut self) -> Counted {
+        let RingLosses { n_frames, n_dropped } = self.ring.losses();
+        self.counted.n_frames += u64::from(n_frames);
+        self.counted.n_dropped += u64::from(n_dropped);
+        self.counted
     }
 
     pub(super) fn stop(&self) {

@@ -97,7 +97,7 @@ impl Source for Running {
         losses
     }
 
-    fn n_made(&self) -> Option<u64> {
+    fn n_made(&mut self) -> Option<u64> {
         Some(self.counts.n_records())
     }
 
