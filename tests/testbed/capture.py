@@ -1,4 +1,4 @@
-"""Runs the captures: one tcpdump per observation point, or one per namespace on its `any` device.
+"""Runs the captures: one tcpdump per observation point, or one per namespace on its `any` device, or Afterpath's own recorder for all.
 
 It never changes an interface, and never calls a capture good that lost a packet.
 """
@@ -67,6 +67,31 @@ class Captures:
             process.wait(10)
             kept[name.removeprefix("tcpdump-")] = read_counts(name)
         return kept
+
+
+class Recorder:
+    """Afterpath's recorder: one bundle of all our namespaces, of their processes' sockets too."""
+
+    NAME = "recorder"
+
+    def __init__(self, folder: str, program: str, arguments: str):
+        names = ",".join(network.real_name(netns) for netns in topology.NAMESPACES)
+        self.process = processes.start(self.NAME, None, [
+            program, "run", "--output", os.path.join(folder, "box.afterpath"), "--netns", names, *arguments.split()], stop=signal.SIGINT)
+        deadline = time.monotonic() + 20
+        while "recording " not in processes.log_tail(self.NAME):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"recorder: {processes.log_tail(self.NAME)}")
+            time.sleep(0.02)
+
+    def stop(self) -> dict:
+        """Ends it: packets kept. Fails when it did not end well."""
+        self.process.send_signal(signal.SIGINT)
+        if self.process.wait(120):
+            raise RuntimeError(f"recorder: {processes.log_tail(self.NAME)}")
+        said = processes.log_tail(self.NAME)
+        print(said)
+        return {"recorder": int(re.search(r"(\d+) packets", said)[1])}
 
 
 def read_counts(name: str) -> int:

@@ -19,8 +19,10 @@ def run(*argv: str) -> None:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def inside(netns: str, *argv: str) -> list:
-    """The command line that runs `argv` in one of our namespaces (the process keeps its pid)."""
+def inside(netns: str | None, *argv: str) -> list:
+    """The command line that runs `argv` in one of our namespaces (the process keeps its pid), or, without one, as it is."""
+    if netns is None:
+        return list(argv)
     return ["ip", "netns", "exec", real_name(netns), *argv]
 
 

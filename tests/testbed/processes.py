@@ -34,7 +34,7 @@ def make_state() -> None:
     os.chmod(STATE, 0o755)
 
 
-def start(name: str, netns: str, argv: list, output: str | None = None, stop=signal.SIGTERM, **more) -> subprocess.Popen:
+def start(name: str, netns: str | None, argv: list, output: str | None = None, stop=signal.SIGTERM, **more) -> subprocess.Popen:
     """Starts `argv` in a namespace; `stop` is the signal it likes to be ended with."""
     log = os.path.join(STATE, f"{name}.log")
     with open(output or log, "ab") as stdout, open(log, "ab") as stderr:

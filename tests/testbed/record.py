@@ -105,10 +105,19 @@ def drive(given: argparse.Namespace, folder: str) -> None:
         raise RuntimeError(f"load: {processes.log_tail('load')}")
 
 
+def start_captures(given: argparse.Namespace, folder: str):
+    """What keeps the packets."""
+    if given.capture != "recorder":
+        return capture.Captures(folder, given.capture, given.snaplen)
+    if not given.recorder:
+        raise RuntimeError("--capture recorder needs --recorder PROGRAM")
+    return capture.Recorder(folder, os.path.abspath(given.recorder), given.recorder_arguments)
+
+
 def measure(given: argparse.Namespace, folder: str) -> dict:
     """Everything that happens while the network stands; what the truth needs to know of it."""
     with testbed_network():
-        captures = capture.Captures(folder, given.capture, given.snaplen)
+        captures = start_captures(given, folder)
         servers.start_all(os.path.join(folder, "truth"), given.concurrency, given.seed)
         time.sleep(SETTLE_SECONDS)
         before = cost.sample()
@@ -124,10 +133,12 @@ def record(given: argparse.Namespace) -> None:
     with exclusive():
         facts = measure(given, folder)
     facts |= {name: getattr(given, name) for name in PARAMETERS}
-    with open(os.path.join(folder, "import-args"), "w") as file:
-        file.write(capture.import_arguments(given.capture))
+    if given.capture != "recorder":
+        with open(os.path.join(folder, "import-args"), "w") as file:
+            file.write(capture.import_arguments(given.capture))
     made = truth.build(folder, facts)
-    if not given.keep_ids:
+    # A bundle is not scrubbed: its ids stay visible.
+    if not given.keep_ids and given.capture != "recorder":
         scrub.scrub(folder)
     calls = sum(len(request["calls"]) for request in made["requests"])
     packets = sum(facts["packets"].values())
