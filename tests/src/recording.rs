@@ -13,6 +13,7 @@ static TESTBED: Mutex<()> = Mutex::new(());
 /// A recording and the bundle imported from it; both vanish when dropped.
 pub struct Recording {
     folder: tempfile::TempDir,
+    bundle: PathBuf,
     /// The opened bundle.
     pub bundles: Bundles,
 }
@@ -28,20 +29,34 @@ impl Recording {
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let guard = TESTBED.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = Command::new(testbed())
-            .args(["record", "--out"])
-            .arg(folder.path().join("recording"))
-            .args(options)
-            .status()
-            .expect("the testbed starts");
-        drop(guard);
-        assert!(status.success(), "testbed record {options:?} failed: {status}");
+        record(folder.path(), options);
         let bundle = folder.path().join("bundle.afterpath");
         import_recording(&folder.path().join("recording"), &bundle);
-        let bundles = Bundles::open(&[bundle]).expect("the bundle opens");
+        Some(Recording::opened(folder, bundle))
+    }
+
+    /// The same, recorded by `afterpath-record` in the root namespace: one bundle of all namespaces, their processes' sockets too.
+    /// Ids stay visible in it.
+    ///
+    /// # Panics
+    /// As [`Recording::fresh`].
+    pub fn by_recorder(options: &[&str]) -> Option<Recording> {
+        if !may_record() {
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let recorder = crate::tool::own("afterpath-record");
+        let recorder = recorder.to_str().expect("a path that is text");
+        let all = [options, &["--capture", "recorder", "--recorder", recorder]].concat();
+        record(folder.path(), &all);
+        let bundle = folder.path().join("recording/box.afterpath");
+        Some(Recording::opened(folder, bundle))
+    }
+
+    fn opened(folder: tempfile::TempDir, bundle: PathBuf) -> Recording {
+        let bundles = Bundles::open(std::slice::from_ref(&bundle)).expect("the bundle opens");
         assert!(bundles.warnings.is_empty(), "{:?}", bundles.warnings);
-        Some(Recording { folder, bundles })
+        Recording { folder, bundle, bundles }
     }
 
     /// The folder with the captures and the truth.
@@ -49,10 +64,22 @@ impl Recording {
         self.folder.path().join("recording")
     }
 
-    /// The imported bundle.
+    /// The bundle.
     pub fn bundle(&self) -> PathBuf {
-        self.folder.path().join("bundle.afterpath")
+        self.bundle.clone()
     }
+}
+
+fn record(folder: &Path, options: &[&str]) {
+    let guard = TESTBED.lock().unwrap_or_else(PoisonError::into_inner);
+    let status = Command::new(testbed())
+        .args(["record", "--out"])
+        .arg(folder.join("recording"))
+        .args(options)
+        .status()
+        .expect("the testbed starts");
+    drop(guard);
+    assert!(status.success(), "testbed record {options:?} failed: {status}");
 }
 
 /// One small capture per protocol (`dns.pcap`, `tls.pcap` …) of real clients and servers, in a folder that vanishes when

@@ -2,7 +2,7 @@
 //! Never looks at anything but sockets, protocols, order and time to find a call's counterpart.
 
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::{Analysis, Call};
+use afterpath::call::{Analysis, Call, Point};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -34,6 +34,8 @@ pub struct Score {
     pub found: Share,
     /// True calls whose points are all there, in order, and no others.
     pub paths: Share,
+    /// Found calls that begin at the client's process and end at the server's; of recordings that know processes.
+    pub ends: Share,
     /// Links by `kind protocol`: right parent.
     pub links: BTreeMap<String, Share>,
     /// Links to redis and postgres calls.
@@ -146,14 +148,35 @@ fn score_call(
         return false;
     };
     let call = &analysis.calls[index];
+    let points: Vec<&Point> =
+        call.spans.iter().map(|s| &analysis.points[s.point as usize]).collect();
     let labels: Vec<String> =
-        call.spans.iter().map(|s| analysis.points[s.point as usize].label()).collect();
+        points.iter().filter(|p| p.process.is_none()).map(|p| label(p)).collect();
+    if analysis.points.iter().any(|point| point.process.is_some()) {
+        let is_process =
+            |point: Option<&&Point>| point.is_some_and(|point| point.process.is_some());
+        let is_whole = points.len() > 1 && is_process(points.first()) && is_process(points.last());
+        score.ends.count(is_whole);
+        if !is_whole {
+            let shown: Vec<String> = points.iter().map(|point| point.label()).collect();
+            score.miss(format!(
+                "a process is missing: {} {}: {shown:?}",
+                call.request_type, call.resource
+            ));
+        }
+    }
     let path_right = labels == truth.points;
     score.paths.count(path_right);
     if !path_right {
         score.miss(format!("path {labels:?} instead of {:?}", truth.points));
     }
     score_link(score, truth, call, matching, analysis) && path_right
+}
+
+/// A point as the truth names it. A recorder sees the names that namespaces really have.
+fn label(point: &Point) -> String {
+    let label = point.label();
+    label.strip_prefix("ap-").map_or(label.clone(), str::to_string)
 }
 
 fn score_link(
@@ -200,6 +223,9 @@ impl fmt::Display for Score {
         };
         row("calls found", self.found)?;
         row("paths whole and in order", self.paths)?;
+        if self.ends.all > 0 {
+            row("from process to process", self.ends)?;
+        }
         for (kind, share) in &self.links {
             row(&format!("links: {kind}"), *share)?;
         }

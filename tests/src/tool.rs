@@ -14,6 +14,19 @@ pub fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// A program of ours, built beside the one that runs.
+///
+/// # Panics
+/// When it was not built.
+pub fn own(name: &str) -> PathBuf {
+    let running = std::env::current_exe().expect("a running program has a path");
+    let found = running.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    found
+        .into_iter()
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{name} is not built: cargo build --release --workspace"))
+}
+
 /// Whether `name` can be used. When not, says that `what` was skipped.
 ///
 /// # Panics

@@ -27,6 +27,9 @@ struct Arguments {
     /// Of the fresh recordings' load.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Fresh ones by `afterpath-record`, socket events too, instead of by tcpdump at every point.
+    #[arg(long, requires = "fresh")]
+    recorder: bool,
     /// Leave planted ids out.
     #[arg(long)]
     ignore_ids: bool,
@@ -55,7 +58,8 @@ fn main() -> Result<()> {
         ]
         .concat();
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let recording = Recording::fresh(&options).context("this machine can't record")?;
+        let record = if arguments.recorder { Recording::by_recorder } else { Recording::fresh };
+        let recording = record(&options).context("this machine can't record")?;
         print(&recording.path(), &recording.bundles, &config)?;
     }
     Ok(())
