@@ -9,6 +9,8 @@ import subprocess
 NEEDED = (
     "tcpdump", "tshark", "tcptrace", "nginx-light", "haproxy", "redis-server", "postgresql", "python3-psycopg",
     "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux",
+    # The recorder's programs are built again and compared.
+    "clang-19", "llvm-19",
 )
 GUARD = "/usr/sbin/policy-rc.d"
 ASIDE = GUARD + ".before-testbed"

@@ -40,6 +40,28 @@ fn eight_at_once_every_call_has_its_path_and_doubtful_links_say_so() {
     assert!(share_said < 1.0, "wrong links that don't say they are ambiguous: {score}");
 }
 
+/// One recorder for all namespaces instead of a tcpdump at every point.
+fn check_recorder(name: &str, options: &[&str]) -> Option<Score> {
+    let recording = Recording::by_recorder(options)?;
+    let analysis = analyze(&recording.bundles, &MASKED);
+    let score = score(&analysis, &Truth::read(&recording.path()));
+    println!("{name}\n{score}");
+    Some(score)
+}
+
+#[test]
+fn a_recorder_shows_every_call_from_process_to_process() {
+    for (concurrency, seed) in [("1", "3"), ("8", "4")] {
+        let options = ["--requests", "200", "--concurrency", concurrency, "--seed", seed];
+        let name = format!("recorder, c = {concurrency}");
+        let Some(score) = check_recorder(&name, &options) else { return };
+        assert!(score.paths.percent() >= 99.0 && score.paths.all >= 1_000, "{score}");
+        assert!(score.ends.percent() >= 99.0 && score.ends.all >= 1_000, "{score}");
+        assert!(score.store_links.percent() >= 99.0, "{score}");
+        assert!(score.silently_wrong as f64 <= 0.01 * score.paths.all as f64, "{score}");
+    }
+}
+
 #[test]
 fn captures_on_any_interface_give_the_same_paths() {
     let options = ["--requests", "60", "--concurrency", "2", "--capture", "any"];

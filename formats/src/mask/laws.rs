@@ -1,5 +1,7 @@
 //! The laws of masking, for every protocol: any cutting gives equal bytes, whatever is lost nothing else is kept, masking
 //! again changes nothing, garbage is survived. And what the tables of the single protocols are checked with.
+//!
+//! Long: one corpus, and the laws that hold for all of it; apart they would need it twice.
 
 use super::http2::encode_huffman;
 use super::{Mode, STAR, StreamMask};

@@ -1,5 +1,7 @@
 //! `afterpath-record`: the recorder's words, arguments and exit codes. Never records by itself: that is the library's work.
 
+#![allow(clippy::print_stderr, reason = "a program speaks to its user there")]
+
 mod check;
 mod run;
 mod units;
