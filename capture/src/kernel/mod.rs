@@ -1,14 +1,17 @@
 //! The kernel edge: eBPF objects loaded and attached, what they count, the clocks. Never knows what a record means.
 
 pub(crate) mod clock;
+mod conntrack;
 mod counts;
 mod detach;
 mod links;
 mod namespace;
+mod netlink;
 mod object;
 mod packet_ring;
 mod window;
 
+pub(crate) use conntrack::{Translation, translations};
 pub(crate) use counts::{Count, Counts};
 pub(crate) use detach::Detaching;
 pub(crate) use links::{Link, links};

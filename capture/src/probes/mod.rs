@@ -1,6 +1,7 @@
 //! The probes: one value each, one line in [`PROBES`]. A probe says why it can't run on a machine.
 //! One that can be recorded has a `start`.
 
+mod counters;
 mod needs;
 mod network;
 mod packets;
@@ -38,7 +39,7 @@ pub const PROBES: &[&Probe] = &[
     &sockets::PROBE,
     &processes::PROBE,
     &packets::PROBE,
-    &network::COUNTERS,
+    &counters::PROBE,
     &runtimes::TLS,
     &runtimes::COROUTINES,
     &network::DROPS,

@@ -5,24 +5,8 @@ use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use crate::machine::Kernel;
 
-/// Pressure stall information.
-const PRESSURE: Kernel = Kernel::new(4, 20);
 /// `kfree_skb` says why.
 const DROP_REASONS: Kernel = Kernel::new(5, 17);
-
-/// Counters once a second.
-pub(super) const COUNTERS: Probe = Probe {
-    name: "counters",
-    about: "once a second: TCP, interface and queue counters, pressure, throttling",
-    on_by_default: true,
-    kernel_floor: PRESSURE,
-    check: |machine| {
-        Needs::of(machine, PRESSURE, "pressure stall information")
-            .feature(machine.netstat, "/proc/net/netstat", "CONFIG_PROC_FS, CONFIG_INET")
-            .done()
-    },
-    start: None,
-};
 
 /// Dropped packets.
 pub(super) const DROPS: Probe = Probe {

@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(10);
 /// A drain later than this is told: the machine was too busy for the recorder.
 const LATE: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
+/// Time between two syncs: a kill costs less than a second.
+const SYNC: Duration = Duration::from_millis(500);
 
 /// A recording that ended.
 #[derive(Debug)]
@@ -180,6 +182,7 @@ impl Recorder<'_> {
         let mut command = Running::start(&self.settings.command)?;
         self.each_second(sources);
         let mut next_second = Instant::now() + SECOND;
+        let mut next_sync = Instant::now() + SYNC;
         let mut drained = Instant::now();
         let reason = loop {
             let signalled = self.signals.sleep(TICK);
@@ -188,6 +191,10 @@ impl Recorder<'_> {
             }
             drained = Instant::now();
             sources.iter_mut().for_each(|active| active.source.drain(&mut self.queue));
+            if Instant::now() >= next_sync {
+                next_sync = Instant::now() + SYNC;
+                self.queue.push(Message::Sync);
+            }
             if Instant::now() >= next_second {
                 next_second += SECOND;
                 self.each_second(sources);
@@ -220,7 +227,6 @@ impl Recorder<'_> {
             sources.iter_mut().filter_map(|active| Some((active.name, active.source.n_made()?)));
         self.queue.append(&counters::TABLE, counters::batch(&cost::rows(now_ns, made)));
         self.losses(sources, now_ns);
-        self.queue.push(Message::Sync);
     }
 
     fn losses(&mut self, sources: &mut [Active], now_ns: i64) {

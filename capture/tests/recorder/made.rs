@@ -79,6 +79,11 @@ impl Recorder {
         self.child.id()
     }
 
+    /// The bundle that it writes.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();

@@ -3,7 +3,7 @@
 
 use crate::bundle::table_file::guarded;
 use crate::table::Table;
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow_ipc::reader::StreamDecoder;
@@ -70,9 +70,10 @@ impl Decoder {
             return Err(format!("{} rows, {n_rows} announced", batch.num_rows()));
         }
         self.table.check(&batch.schema())?;
-        let columns = self.table.columns.iter().filter_map(|column| {
-            // Columns that this version doesn't know are left out.
-            batch.column_by_name(column.name).cloned()
+        let columns = self.table.columns.iter().map(|column| {
+            // Columns that this version doesn't know are left out; the check let only later ones be absent.
+            let absent = || new_null_array(&column.kind.arrow(), batch.num_rows());
+            batch.column_by_name(column.name).cloned().unwrap_or_else(absent)
         });
         RecordBatch::try_new(self.table.schema(), columns.collect())
             .map_err(|error| error.to_string())

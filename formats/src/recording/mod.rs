@@ -6,6 +6,7 @@ mod compactor;
 mod disk;
 mod finish;
 mod ipc;
+mod look;
 mod open_table;
 mod options;
 pub(crate) mod pending;
@@ -16,10 +17,13 @@ mod segment;
 pub(crate) mod segment_reader;
 mod segment_writer;
 mod settle;
+mod snapshot;
 mod state;
 
+pub use look::{Looked, look};
 pub use options::{RecordingOptions, Retention, SegmentLimits};
 pub use repair::{Repaired, repair};
+pub use snapshot::snapshot;
 
 use crate::bundle::manifest::{DomainEntry, HostEntry, LossSum, Manifest, Reduction, Seal};
 use crate::bundle::names::MANIFEST;

@@ -8,27 +8,28 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) struct Cells<'a>(pub(crate) &'a RecordBatch);
 
 impl Cells<'_> {
-    fn column(&self, name: &str) -> &dyn Array {
-        self.0.column_by_name(name).expect("the schema was checked when the file was opened")
+    /// `None` where the file is older than the column; the others were checked when the file was opened.
+    fn column(&self, name: &str) -> Option<&dyn Array> {
+        self.0.column_by_name(name).map(|column| column.as_ref())
     }
 
     pub(crate) fn int(&self, name: &str, row: usize) -> Option<i64> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_primitive::<Int64Type>().value(row))
     }
 
     pub(crate) fn u32(&self, name: &str, row: usize) -> Option<u32> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_primitive::<UInt32Type>().value(row))
     }
 
     pub(crate) fn u16(&self, name: &str, row: usize) -> Option<u16> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_primitive::<UInt16Type>().value(row))
     }
 
     pub(crate) fn u8(&self, name: &str, row: usize) -> Option<u8> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_primitive::<UInt8Type>().value(row))
     }
 
@@ -41,7 +42,7 @@ impl Cells<'_> {
         row: usize,
     ) -> Option<SocketAddr> {
         let port = self.u16(port, row)?;
-        let column = self.column(address);
+        let column = self.column(address)?;
         let bytes = column.is_valid(row).then(|| column.as_fixed_size_binary().value(row))?;
         let bytes: [u8; 16] = bytes.try_into().ok()?;
         let address = match family? {
@@ -53,17 +54,17 @@ impl Cells<'_> {
     }
 
     pub(crate) fn boolean(&self, name: &str, row: usize) -> Option<bool> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_boolean().value(row))
     }
 
     pub(crate) fn text(&self, name: &str, row: usize) -> Option<&str> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_string::<i32>().value(row))
     }
 
     pub(crate) fn bytes(&self, name: &str, row: usize) -> Option<&[u8]> {
-        let column = self.column(name);
+        let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_binary::<i32>().value(row))
     }
 }

@@ -47,7 +47,7 @@ pub const TABLE: Table = Table {
             Type::UInt32,
             "the namespace's inode number, as in `sockets` and `processes`",
         )
-        .nullable(),
+        .later(),
         Column::new("name", Type::Text, "interface name; `if3` where only a number is known"),
         Column::new("ifindex", Type::UInt32, "the kernel's interface number").nullable(),
         Column::new(

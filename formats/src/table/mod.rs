@@ -100,6 +100,8 @@ pub struct Column {
     pub layout: Layout,
     /// What it means, with its unit.
     pub about: &'static str,
+    /// Whether it came after the table: older files have no such column, which is as if none had a value.
+    pub is_later: bool,
 }
 
 /// Column types. No unsigned 64-bit and no timestamp type: Spark refuses both.
@@ -145,11 +147,16 @@ impl Column {
             Type::UInt32 | Type::UInt16 | Type::UInt8 => Layout::Plain,
             _ => Layout::Dictionary,
         };
-        Column { name, kind, nullable: false, layout, about }
+        Column { name, kind, nullable: false, layout, about, is_later: false }
     }
 
     pub(crate) const fn nullable(self) -> Column {
         Column { nullable: true, ..self }
+    }
+
+    /// Nullable, and absent from files of versions before it.
+    pub(crate) const fn later(self) -> Column {
+        Column { nullable: true, is_later: true, ..self }
     }
 
     pub(crate) const fn layout(self, layout: Layout) -> Column {
@@ -245,6 +252,9 @@ impl Table {
     pub fn check(&self, found: &Schema) -> Result<Vec<String>, String> {
         for column in self.columns {
             let Ok(field) = found.field_with_name(column.name) else {
+                if column.is_later {
+                    continue;
+                }
                 return Err(format!("{} has no column `{}`", self.name, column.name));
             };
             if *field.data_type() != column.kind.arrow() {
@@ -283,6 +293,13 @@ mod tests {
     fn a_schema_is_checked_and_newer_columns_are_named() {
         let table = &losses::TABLE;
         assert_eq!(table.check(&table.schema()), Ok(vec![]));
+        let before = |name: &str| {
+            let fields = interfaces::TABLE.schema().fields().clone();
+            let fields = fields.iter().filter(|field| field.name() != name).cloned();
+            interfaces::TABLE.check(&Schema::new(fields.collect::<Vec<_>>()))
+        };
+        assert_eq!(before("netns_inode"), Ok(vec![]), "it came later");
+        assert!(before("netns").is_err());
         let mut fields: Vec<_> = table.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new("novelty", DataType::Int64, true)));
         assert_eq!(table.check(&Schema::new(fields.clone())), Ok(vec!["novelty".to_string()]));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The table.
 pub const TABLE: Table = Table {
     name: "nat",
-    about: "one connection-tracking entry: the authoritative tuple pair; written again when it went, that row counts",
+    about: "one translated connection of the connection-tracking table: the authoritative tuple pair; written again when it went, that row counts",
     order: &["valid_from_ns"],
     columns: &[
         FROM,

@@ -77,7 +77,7 @@ fn payload_goes_before_packets_and_those_before_events() {
         ],
     );
     check(
-        400_000,
+        480_000,
         [true, true, false],
         &[
             "evicted: packets: ",

@@ -49,6 +49,13 @@ pub(crate) enum Command {
     Pack(Pack),
     /// Seals a bundle whose recorder was killed; says what was cut
     Repair(Repair),
+    /// Records on this machine: all that follows goes to afterpath-record (see `afterpath record --help`)
+    #[command(disable_help_flag = true)]
+    Record {
+        /// Its command and options, as in `run -o x.afterpath --for 30s`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// A completion script for a shell, on stdout
     Completions {
         /// The shell

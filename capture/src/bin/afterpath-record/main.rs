@@ -4,6 +4,7 @@
 
 mod check;
 mod run;
+mod status;
 mod units;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,10 @@ struct Arguments {
 enum Command {
     /// Records into a new bundle, until Ctrl-C, a time, or the end of a command.
     Run(Box<run::Arguments>),
+    /// Says what a recording holds so far, and whether a recorder is at work in it.
+    Status(status::Status),
+    /// Keeps what a recording holds so far as a bundle of its own, while it goes on.
+    Snapshot(status::Snapshot),
     /// Says which probes could run on this machine and what the others lack.
     ///
     /// Exits 0 whatever it finds; with probes named, 1 when one of them can't run.
@@ -31,6 +36,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::run(*arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Snapshot(arguments) => status::snapshot(&arguments),
         Command::Check(arguments) => check::check(arguments),
     };
     done.unwrap_or_else(|error| {

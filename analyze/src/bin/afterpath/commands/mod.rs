@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod man;
 mod pack;
+mod record;
 mod repair;
 mod report;
 mod verify;
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
         Command::Verify(a) => verify::run(a, strict),
         Command::Pack(a) => pack::run(a),
         Command::Repair(a) => repair::run(a, strict),
+        Command::Record { arguments } => record::run(arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "afterpath", &mut script);
