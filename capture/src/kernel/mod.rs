@@ -9,6 +9,7 @@ mod namespace;
 mod netlink;
 mod object;
 mod packet_ring;
+mod privileges;
 mod window;
 
 pub(crate) use conntrack::{Translation, translations};
@@ -18,4 +19,5 @@ pub(crate) use links::{Link, links};
 pub(crate) use namespace::{Namespace, all as namespaces, within};
 pub(crate) use object::Object;
 pub(crate) use packet_ring::{Instruction, PacketRing, RingFrame, RingLosses};
+pub(crate) use privileges::keep as keep_privileges;
 pub(crate) use window::Window;

@@ -5,9 +5,10 @@ use super::counts::{Count, Counts};
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::run::Sample;
-use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, Map, MapData, RingBuf};
 use aya::programs::Program;
 use aya::{Btf, Ebpf, EbpfLoader};
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Settings of a program: constants in its read-only data.
 pub(crate) type Globals<'a> = &'a [(&'static str, &'a u32)];
@@ -94,12 +95,21 @@ impl Object {
         Window::open(self.probe, map, sample)
     }
 
-    /// Takes the counters out.
+    /// Maps the counters.
     pub(crate) fn counts(&mut self, counts: &'static [Count]) -> Result<Counts> {
-        let map = self.ebpf.take_map("counts").expect("every object counts");
-        let map = PerCpuArray::try_from(map)
-            .map_err(|error| Error::probe(self.probe, "counts", &error))?;
-        Ok(Counts::new(self.probe, map, counts))
+        let failed = |error: &dyn std::error::Error| Error::probe(self.probe, "counts", error);
+        let programs = self.ebpf.programs().filter_map(|(_, program)| {
+            let descriptor = match program {
+                Program::TracePoint(program) => program.fd(),
+                Program::BtfTracePoint(program) => program.fd(),
+                _ => return None,
+            };
+            Some(descriptor.ok()?.as_fd().as_raw_fd())
+        });
+        let programs = programs.collect();
+        let map = self.ebpf.map("counts").expect("every object counts");
+        let Map::Array(data) = map else { unreachable!("kernel.bpf.h makes it an array") };
+        Counts::new(self.probe, data.fd().as_fd(), counts, programs).map_err(|error| failed(&error))
     }
 }
 

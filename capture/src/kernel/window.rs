@@ -13,7 +13,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Opens it, as `sample` says.
+    /// Opens it, now or as `sample` says. Comes after the programs are attached.
     pub(super) fn open(
         probe: &'static str,
         map: Array<MapData, [u64; 2]>,
@@ -26,8 +26,14 @@ impl Window {
 
     /// Moves it on when it is over; to be called often.
     pub(crate) fn follow(&mut self) -> std::result::Result<(), aya::maps::MapError> {
-        let Some(sample) = self.sample else { return Ok(()) };
         let now_ns = clock::boottime_ns();
+        let Some(sample) = self.sample else {
+            if self.until_ns == 0 {
+                self.until_ns = u64::MAX;
+                self.map.set(0, [now_ns as u64, u64::MAX], 0)?;
+            }
+            return Ok(());
+        };
         if (now_ns as u64) < self.until_ns {
             return Ok(());
         }
@@ -41,6 +47,7 @@ impl Window {
     /// Closes it for good. Should that fail, detaching still ends recording, later.
     pub(crate) fn close(&mut self) {
         self.sample = None;
+        self.until_ns = u64::MAX;
         let _ = self.map.set(0, [0, 0], 0);
     }
 }

@@ -46,6 +46,8 @@ pub enum Capability {
     NetAdmin = 12,
     /// Packet sockets.
     NetRaw = 13,
+    /// What other users' processes are: their executables, their namespaces.
+    SysPtrace = 19,
     /// Everything eBPF before 5.8; other namespaces.
     SysAdmin = 21,
     /// Reading kernel memory, tracepoints, uprobes.
@@ -60,6 +62,7 @@ impl Capability {
         match self {
             Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::NetRaw => "CAP_NET_RAW",
+            Capability::SysPtrace => "CAP_SYS_PTRACE",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
             Capability::Perfmon => "CAP_PERFMON",
             Capability::Bpf => "CAP_BPF",

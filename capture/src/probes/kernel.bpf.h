@@ -26,6 +26,7 @@ enum { HASH = 1, ARRAY = 2, PERCPU_ARRAY = 6, LRU_HASH = 9, RINGBUF = 27 };
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static long (*map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static long (*map_delete)(void *map, const void *key) = (void *)3;
+static u32 (*processor)(void) = (void *)8;
 static u64 (*get_current_pid_tgid)(void) = (void *)14;
 static long (*get_current_comm)(void *buffer, u32 size) = (void *)16;
 static u64 (*get_current_cgroup_id)(void) = (void *)80;
@@ -38,6 +39,26 @@ static struct task_struct *(*current_task)(void) = (void *)158;
 
 /* The collector drains by a timer: a wake-up per event makes system calls several times slower. */
 #define NO_WAKEUP 1
+
+/* Counters of each processor, mapped into the recorder's memory: a map that is read by bpf(2) keeps every program off that processor
+ * meanwhile, and what they miss then is lost. */
+#define MAX_PROCESSORS 1024
+#define COUNTS(name, n_counts)                                                                     \
+    struct {                                                                                       \
+        MAP_UINT(type, ARRAY);                                                                     \
+        MAP_UINT(map_flags, 1 << 10 /* BPF_F_MMAPABLE */);                                         \
+        MAP_UINT(max_entries, (n_counts) * MAX_PROCESSORS);                                        \
+        MAP_TYPE(key, u32);                                                                        \
+        MAP_TYPE(value, u64);                                                                      \
+    } name SEC(".maps")
+
+INLINE void count_in(void *counts, u32 n_counts, u32 what, u64 n)
+{
+    u32 at = processor() % MAX_PROCESSORS * n_counts + what;
+    u64 *value = map_lookup(counts, &at);
+    if (value)
+        __sync_fetch_and_add(value, n);
+}
 
 /* Reads one field of a kernel struct behind a pointer that the verifier does not know. */
 #define READ(to, from) read_kernel(&(to), sizeof(to), __builtin_preserve_access_index(&(from)))

@@ -9,8 +9,8 @@ use super::stop::{Reason, Running, Signals};
 use super::writer::{Ended, Writer};
 use super::{cost, host};
 use crate::error::{Error, Result};
-use crate::kernel::clock;
-use crate::machine::Machine;
+use crate::kernel::{clock, keep_privileges};
+use crate::machine::{Capability, Machine};
 use crate::payload;
 use afterpath_formats::error::{At, Kind};
 use afterpath_formats::recording::{Recording, RecordingOptions, Retention, Sealed, SegmentLimits};
@@ -30,6 +30,10 @@ const LATE: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
 /// Time between two syncs: a kill costs less than a second.
 const SYNC: Duration = Duration::from_millis(500);
+
+/// What it takes to enter namespaces that appear later, and to open packet sockets there.
+const TO_FOLLOW: [Capability; 3] =
+    [Capability::NetRaw, Capability::SysAdmin, Capability::SysPtrace];
 
 /// A recording that ended.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
     if let Some(sample) = settings.sample {
         recording.reduction("window", &sample.text());
     }
+    keep_privileges(if settings.follow { &TO_FOLLOW } else { &[] })
+        .map_err(|error| Error::system("giving up privileges", &error))?;
     let queue = Queue::new((settings.memory_bytes / 4) as usize);
     let writer = Writer::start(recording, queue.clone())
         .map_err(|error| Error::system("starting the writer", &error))?;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub ring: Option<Ring>,
     /// Bytes of the disk that stay free, whatever happens.
     pub keep_free_bytes: u64,
+    /// Whether namespaces that appear later are recorded: it takes privileges as long as recording goes on.
+    pub follow: bool,
     /// Recording ends by itself after this time.
     pub duration: Option<Duration>,
     /// Runs as long as recording does; empty: nothing.
@@ -101,6 +103,7 @@ impl Settings {
             sample: None,
             ring: None,
             keep_free_bytes: 512 << 20,
+            follow: true,
             duration: None,
             command: Vec::new(),
         }

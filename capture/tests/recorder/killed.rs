@@ -70,7 +70,8 @@ fn numbers(bundle: &Path) -> (Vec<u64>, i64) {
 fn check(numbers: &[u64]) {
     let first = numbers.first().copied().unwrap_or(0);
     let wrong = numbers.iter().zip(first..).position(|(found, expected)| *found != expected);
-    assert_eq!(wrong, None, "{} numbers from {first}", numbers.len());
+    let there = wrong.map(|at| (numbers[at - 1], numbers[at]));
+    assert_eq!(there, None, "{} numbers from {first}", numbers.len());
 }
 
 #[test]

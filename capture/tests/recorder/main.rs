@@ -6,6 +6,7 @@ mod made;
 mod overload;
 mod packets;
 mod private;
+mod privileges;
 mod processes;
 mod refusals;
 mod sockets;

@@ -3,35 +3,46 @@
 
 use super::options::Retention;
 use super::state::{Finished, State};
-use crate::error::{At, Error, Kind, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// The thread at work.
+/// The thread, once there is work for it: it has the privileges of who brings the first.
 pub(super) struct Compactor {
-    finished: SyncSender<Finished>,
-    thread: JoinHandle<()>,
+    state: Arc<State>,
+    host: String,
+    retention: Option<Retention>,
+    running: Option<(SyncSender<Finished>, JoinHandle<()>)>,
 }
 
 impl Compactor {
-    /// Begins to wait for finished segments of `host`.
-    pub(super) fn start(
-        state: Arc<State>,
-        host: &str,
-        retention: Option<Retention>,
-    ) -> Result<Compactor> {
-        let failed = |why: String| Error::new(&state.root, At::File, Kind::Io(why));
+    /// For finished segments of `host`.
+    pub(super) fn new(state: Arc<State>, host: &str, retention: Option<Retention>) -> Compactor {
+        Compactor { state, host: host.to_string(), retention, running: None }
+    }
+
+    /// Hands over a finished segment; waits if too many are waiting.
+    pub(super) fn push(&mut self, finished: Finished) {
+        if self.running.is_none() {
+            self.running = self.start();
+        }
+        // Without the thread the segment stays, and is compacted when the bundle is sealed.
+        if let Some((segments, _)) = &self.running {
+            let _ = segments.send(finished);
+        }
+    }
+
+    fn start(&self) -> Option<(SyncSender<Finished>, JoinHandle<()>)> {
         // Columns are encoded on this thread alone: a recorder leaves the other processors to what it records.
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
         // In a ring the room that waiting segments take would cost parts.
-        let most_waiting = if retention.is_some() { 1 } else { 1024 };
+        let most_waiting = if self.retention.is_some() { 1 } else { 1024 };
         let (finished, segments) = sync_channel(most_waiting);
-        let (host, shared) = (host.to_string(), state.clone());
+        let (host, state, retention) = (self.host.clone(), self.state.clone(), self.retention);
         let work = move || {
             let pool = pool();
             for finished in segments {
-                let compact = || compact(&shared, &host, retention, &finished);
+                let compact = || compact(&state, &host, retention, &finished);
                 match &pool {
                     Ok(pool) => pool.install(compact),
                     Err(_) => compact(),
@@ -39,21 +50,16 @@ impl Compactor {
             }
         };
         let thread = std::thread::Builder::new().name("compactor".into()).spawn(work);
-        let thread = thread.map_err(|error| failed(error.to_string()))?;
-        Ok(Compactor { finished, thread })
-    }
-
-    /// Hands over a finished segment; waits if too many are waiting.
-    pub(super) fn push(&self, finished: Finished) {
-        // Should the thread be gone, the segment stays, and is compacted when the bundle is sealed.
-        let _ = self.finished.send(finished);
+        Some((finished, thread.ok()?))
     }
 
     /// Waits until all segments handed over are done with.
     pub(super) fn finish(self) {
-        drop(self.finished);
-        // What a panic left undone is still a segment.
-        let _ = self.thread.join();
+        if let Some((segments, thread)) = self.running {
+            drop(segments);
+            // What a panic left undone is still a segment.
+            let _ = thread.join();
+        }
     }
 }
 

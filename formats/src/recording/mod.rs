@@ -121,7 +121,7 @@ impl Recording {
         let state = Arc::new(State::new(output, lock, manifest));
         Ok(Recording {
             output: output.into(),
-            compactor: Compactor::start(state.clone(), &folder, options.retention)?,
+            compactor: Compactor::new(state.clone(), &folder, options.retention),
             state,
             options: options.clone(),
             host: folder,

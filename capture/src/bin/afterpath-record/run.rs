@@ -63,6 +63,9 @@ pub(crate) struct Arguments {
     /// Stop when the disk has less than this left.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
     keep_free: u64,
+    /// Give up every privilege once recording began: what appears later in other namespaces is not recorded.
+    #[arg(long)]
+    no_follow: bool,
     /// Memory for kernel rings and queues.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     memory: u64,
@@ -124,6 +127,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
         snap_length: arguments.snap_length,
         memory_bytes: arguments.memory,
         sample: arguments.sample,
+        follow: !arguments.no_follow,
         ring: arguments.ring.map(|bytes| Ring { bytes, age: arguments.ring_age }),
         keep_free_bytes: arguments.keep_free,
         duration: arguments.duration,

@@ -58,6 +58,7 @@ struct Running {
     /// Of taps that are closed.
     closed: Counted,
     n_told_dropped: u64,
+    follow: bool,
     stopped: bool,
 }
 
@@ -78,6 +79,7 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
         ring_bytes: (whole / (all.len() + 4)).clamp(SMALLEST_RING, LARGEST_RING),
         closed: Counted::default(),
         n_told_dropped: 0,
+        follow: settings.follow,
         stopped: false,
     };
     running.follow(all);
@@ -164,7 +166,7 @@ impl Source for Running {
     }
 
     fn each_second(&mut self, _now_ns: i64, rows: &mut dyn Rows) {
-        if !self.stopped {
+        if self.follow && !self.stopped {
             self.follow(namespaces());
             let now_ns = clock::realtime_ns();
             for tap in self.taps.values_mut() {

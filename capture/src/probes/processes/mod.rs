@@ -103,6 +103,7 @@ impl Source for Running {
 
     fn stop(&mut self) {
         self.window.close();
+        self.counts.detached();
         self.detaching = self.ebpf.take().map(Detaching::begin);
     }
 }

@@ -9,7 +9,7 @@
 
 const volatile u32 own_pid = 0;
 
-volatile u64 window[2] = {0, ~0ULL};
+volatile u64 window[2] = {~0ULL, ~0ULL};
 
 enum kind { FORK = 1, EXEC, EXIT, RENAME };
 
@@ -41,18 +41,11 @@ struct {
 /* The order of COUNTS in mod.rs. */
 enum count { COUNT_RECORDS, COUNT_RING_FULL, N_COUNTS };
 
-struct {
-    MAP_UINT(type, PERCPU_ARRAY);
-    MAP_UINT(max_entries, N_COUNTS);
-    MAP_TYPE(key, u32);
-    MAP_TYPE(value, u64);
-} counts SEC(".maps");
+COUNTS(counts, N_COUNTS);
 
 INLINE void count(u32 what)
 {
-    u64 *value = map_lookup(&counts, &what);
-    if (value)
-        *value += 1;
+    count_in(&counts, N_COUNTS, what, 1);
 }
 
 INLINE void deliver(struct record *record, u64 size)
@@ -67,7 +60,8 @@ INLINE struct record *head(u8 kind, struct task_struct *task)
 {
     u32 zero = 0;
     struct record *record = map_lookup(&scratch, &zero);
-    if (!record || task->tgid == own_pid || !window[1])
+    u64 now_ns = boottime_ns();
+    if (!record || task->tgid == own_pid || now_ns < window[0] || now_ns >= window[1])
         return NULL;
     record->kind = kind;
     record->group_dead = 0;
@@ -78,7 +72,7 @@ INLINE struct record *head(u8 kind, struct task_struct *task)
     record->n_path = record->n_arguments = 0;
     record->padding = 0;
     record->padding2 = 0;
-    record->time_ns = boottime_ns();
+    record->time_ns = now_ns;
     record->cgroup = get_current_cgroup_id();
     struct task_struct *parent = NULL;
     READ(parent, task->real_parent);

@@ -18,9 +18,9 @@ const volatile u32 filter_cgroups = 0;
 const volatile u32 filter_ports = 0;
 const volatile u32 filter_namespaces = 0;
 
-/* Calls that begin in [0, 1) are recorded, BOOTTIME in ns; the recorder moves it. Closing it ends recording at once, where
- * detaching takes seconds. */
-volatile u64 window[2] = {0, ~0ULL};
+/* Calls that begin in [0, 1) are recorded, BOOTTIME in ns. The recorder opens it when all programs are attached, so that recording
+ * begins for all calls at once, moves it for samples, and closes it at the end: detaching takes seconds. */
+volatile u64 window[2] = {~0ULL, ~0ULL};
 
 INLINE int in_window(u64 now_ns)
 {
@@ -131,12 +131,7 @@ struct {
 /* Events that came, and what could not be delivered; the order is that of COUNTS in mod.rs. */
 enum count { COUNT_EVENTS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, COUNT_UNTOLD, N_COUNTS };
 
-struct {
-    MAP_UINT(type, PERCPU_ARRAY);
-    MAP_UINT(max_entries, N_COUNTS);
-    MAP_TYPE(key, u32);
-    MAP_TYPE(value, u64);
-} counts SEC(".maps");
+COUNTS(counts, N_COUNTS);
 
 #define FILTER(name, key_type)                                                                     \
     struct {                                                                                       \
@@ -153,9 +148,7 @@ FILTER(wanted_namespaces, u32);
 
 INLINE void count(u32 what, u64 n)
 {
-    u64 *value = map_lookup(&counts, &what);
-    if (value)
-        *value += n;
+    count_in(&counts, N_COUNTS, what, n);
 }
 
 INLINE int deliver(const void *record, u64 size, u32 lost)
