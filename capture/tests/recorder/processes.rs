@@ -4,7 +4,8 @@ use super::made::{Recorder, batches, can_record};
 use afterpath_formats::table::processes::{self, ProcessRow};
 use afterpath_formats::table::threads;
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 #[test]
 fn every_process_is_there_once() {
@@ -17,7 +18,15 @@ fn every_process_is_there_once() {
         let status = Command::new("true").arg(format!("afterpath-test-{n}")).status();
         assert!(status.expect("started").success());
     }
-    let mut killed = Command::new("sleep").arg("600").spawn().expect("started");
+    // It answers before it is killed: one killed within its exec dies under its parent's name, and rightly so.
+    let mut killed = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    writeln!(killed.stdin.as_ref().expect("piped"), "here").expect("written");
+    let mut answer = [0; 5];
+    killed.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("it answers");
     killed.kill().expect("killed");
     killed.wait().expect("it ends");
     let twice = Command::new("sh").args(["-c", "exec sh -c 'exec true afterpath-twice'"]).status();
@@ -48,7 +57,7 @@ fn every_process_is_there_once() {
             "{row:?}"
         );
     }
-    let killed = lives.values().find(|row| row.pid == killed.id() && row.name == "sleep");
+    let killed = lives.values().find(|row| row.pid == killed.id() && row.name == "cat");
     assert!(killed.is_some_and(|row| row.valid_to_ns.is_some()), "{killed:?}");
     let twice = lives.values().filter(|row| row.command_line == "true afterpath-twice").count();
     assert_eq!(twice, 1);
