@@ -19,11 +19,8 @@ fn every_process_is_there_once() {
         assert!(status.expect("started").success());
     }
     // It answers before it is killed: one killed within its exec dies under its parent's name, and rightly so.
-    let mut killed = Command::new("cat")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("started");
+    let mut killed =
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
     writeln!(killed.stdin.as_ref().expect("piped"), "here").expect("written");
     let mut answer = [0; 5];
     killed.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("it answers");
