@@ -5,7 +5,7 @@ use super::counts::{Count, Counts};
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::run::Sample;
-use aya::maps::{Array, Map, MapData, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
 use aya::programs::Program;
 use aya::{Btf, Ebpf, EbpfLoader};
 use std::os::fd::{AsFd, AsRawFd};
@@ -111,6 +111,19 @@ impl Object {
         let Map::Array(data) = map else { unreachable!("kernel.bpf.h makes it an array") };
         Counts::new(self.probe, data.fd().as_fd(), counts, programs).map_err(|error| failed(&error))
     }
+}
+
+/// Puts `keys` into the hash map `name`: a filter's wanted ones.
+pub(crate) fn fill<K: aya::Pod>(
+    probe: &'static str,
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    keys: &[K],
+) -> Result<()> {
+    let refused = |error: aya::maps::MapError| Error::probe(probe, name, &error);
+    let map = ebpf.map_mut(name).expect("the object has this map");
+    let mut map: HashMap<_, K, u8> = HashMap::try_from(map).map_err(refused)?;
+    keys.iter().try_for_each(|key| map.insert(*key, 1, 0).map_err(refused))
 }
 
 /// `enter_read` → `sys_enter_read`.

@@ -197,6 +197,23 @@ struct unix_sock {
     struct sock *peer;
 } CORE;
 
+struct net_device {
+    int ifindex;
+    possible_net_t nd_net;
+} CORE;
+
+struct sk_buff {
+    struct net_device *dev;
+    unsigned int len;
+    unsigned int data_len;
+    u16 protocol; /* network order */
+    u16 mac_header;
+    u16 network_header;
+    unsigned char *head;
+    unsigned char *data;
+    struct sock *sk;
+} CORE;
+
 struct eventfd_ctx {
     int id;
 } CORE;

@@ -2,10 +2,13 @@
 //! One that can be recorded has a `start`.
 
 mod counters;
+mod drops;
+mod kernel_path;
 mod needs;
-mod network;
 mod packets;
+mod passage;
 mod processes;
+mod ringed;
 mod runtimes;
 pub mod sockets;
 mod tracing;
@@ -42,8 +45,8 @@ pub const PROBES: &[&Probe] = &[
     &counters::PROBE,
     &runtimes::TLS,
     &runtimes::COROUTINES,
-    &network::DROPS,
-    &network::KERNEL_PATH,
+    &drops::PROBE,
+    &kernel_path::PROBE,
     &tracing::WAKEUPS,
 ];
 

@@ -3,8 +3,10 @@
 
 mod killed;
 mod made;
+mod net;
 mod overload;
 mod packets;
+mod passages;
 mod private;
 mod privileges;
 mod processes;

@@ -2,56 +2,12 @@
 //! back, and none lost without being counted. The namespaces are this test's own.
 
 use super::made::{Recorded, Recorder, batches, can_record};
+use super::net::{Net, ip};
 use afterpath_formats::table::interfaces::{self, InterfaceRow};
 use afterpath_formats::table::packets;
 use arrow::array::AsArray;
 use arrow::datatypes::{UInt16Type, UInt32Type};
 use std::collections::BTreeMap;
-use std::process::Command;
-
-/// Two namespaces with a cable between them; gone when dropped.
-struct Net {
-    names: [String; 2],
-}
-
-fn ip(arguments: &str) {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip starts");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-impl Net {
-    fn new(test: &str) -> Net {
-        let names = ["a", "b"].map(|end| format!("apk-{test}-{end}"));
-        let net = Net { names };
-        let [a, b] = &net.names;
-        ip(&format!("netns add {a}"));
-        ip(&format!("netns add {b}"));
-        ip(&format!("-n {a} link add veth0 type veth peer name veth0 netns {b}"));
-        for (name, address) in [(a, "10.77.0.1/24"), (b, "10.77.0.2/24")] {
-            ip(&format!("-n {name} address add {address} dev veth0"));
-            ip(&format!("-n {name} link set veth0 up"));
-            ip(&format!("-n {name} link set lo up"));
-        }
-        net
-    }
-
-    /// Runs a Python program in one of them.
-    fn python(&self, end: usize, program: &str) {
-        let output = Command::new("ip")
-            .args(["netns", "exec", &self.names[end], "python3", "-c", program])
-            .output()
-            .expect("ip starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = Command::new("ip").args(["netns", "delete", name]).status();
-        }
-    }
-}
 
 /// Whether namespaces can be made here.
 fn can_test(what: &str) -> bool {

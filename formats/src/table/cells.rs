@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 /// A batch whose schema was checked against its table.
 pub(crate) struct Cells<'a>(pub(crate) &'a RecordBatch);
 
-impl Cells<'_> {
+impl<'a> Cells<'a> {
     /// `None` where the file is older than the column; the others were checked when the file was opened.
-    fn column(&self, name: &str) -> Option<&dyn Array> {
+    fn column(&self, name: &str) -> Option<&'a dyn Array> {
         self.0.column_by_name(name).map(|column| column.as_ref())
     }
 
@@ -58,12 +58,12 @@ impl Cells<'_> {
         column.is_valid(row).then(|| column.as_boolean().value(row))
     }
 
-    pub(crate) fn text(&self, name: &str, row: usize) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str, row: usize) -> Option<&'a str> {
         let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_string::<i32>().value(row))
     }
 
-    pub(crate) fn bytes(&self, name: &str, row: usize) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, name: &str, row: usize) -> Option<&'a [u8]> {
         let column = self.column(name)?;
         column.is_valid(row).then(|| column.as_binary::<i32>().value(row))
     }

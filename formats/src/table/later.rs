@@ -23,8 +23,6 @@ const fn text(name: &'static str, about: &'static str) -> Column {
 const PID: Column = u32("pid", "process, in the initial namespace");
 const TID: Column = u32("tid", "thread, in the initial namespace");
 const SOCKET: Column = int("socket_id", "row of `sockets`");
-const NETNS: Column = u32("netns", "network namespace's inode number");
-
 /// TLS reads and writes.
 pub const PLAINTEXT: Table = Table {
     name: "plaintext",
@@ -69,22 +67,6 @@ pub const WAKEUPS: Table = Table {
         u32("waker_tid", "the waking thread; 0: an interrupt"),
         u32("woken_tid", "the woken thread"),
         time("running_ns", "when the woken thread ran").nullable(),
-    ],
-};
-
-/// Stack points.
-pub const KERNEL_PATH: Table = Table {
-    name: "kernel_path",
-    about: "one packet past one point of the kernel's network stack, or its drop there",
-    order: &["time_ns"],
-    columns: &[
-        time("time_ns", "when"),
-        text("point", "the kernel function or tracepoint"),
-        u32("ifindex", "device").nullable(),
-        NETNS.nullable(),
-        Column::new("header", Type::Binary, "L2–L4 header bytes only").layout(Layout::Payload),
-        u32("length", "packet length in bytes"),
-        text("drop_reason", "the kernel's drop reason; null: it went on").nullable(),
     ],
 };
 

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod hosts;
 pub mod interfaces;
 mod interval;
+pub mod kernel_path;
 pub mod later;
 pub mod losses;
 pub mod nat;
@@ -46,10 +47,10 @@ pub const TABLES: &[&Table] = &[
     &socket_events::TABLE,
     &nat::TABLE,
     &counters::TABLE,
+    &kernel_path::TABLE,
     &later::PLAINTEXT,
     &later::TASKS,
     &later::WAKEUPS,
-    &later::KERNEL_PATH,
     &later::SPANS,
 ];
 

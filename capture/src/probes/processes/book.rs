@@ -68,7 +68,7 @@ impl Book {
     }
 
     /// Takes an event.
-    pub(super) fn record(&mut self, record: &Record<'_>) {
+    pub(super) fn take(&mut self, record: &Record<'_>) {
         let name = String::from_utf8_lossy(record.name).into_owned();
         match record.kind {
             Kind::Fork if record.pid == record.tid => {
@@ -194,9 +194,9 @@ mod tests {
         const PID: u32 = 4_000_000_000;
         let mut book = Book::new(false);
         let exec = Kind::Exec { path: b"/bin/x", arguments: b"x\0--password\0hunter2\0" };
-        book.record(&record(Kind::Fork, PID, 10, "sh"));
-        book.record(&record(exec, PID, 20, "x"));
-        book.record(&record(Kind::Exit { group_dead: true }, PID, 30, "x"));
+        book.take(&record(Kind::Fork, PID, 10, "sh"));
+        book.take(&record(exec, PID, 20, "x"));
+        book.take(&record(Kind::Exit { group_dead: true }, PID, 30, "x"));
         let (processes, threads) = book.told();
         let lives: Vec<_> = processes
             .iter()
@@ -222,10 +222,10 @@ mod tests {
     #[test]
     fn threads_have_names_of_their_own() {
         let mut book = Book::new(true);
-        book.record(&record(Kind::Fork, 7, 10, "main"));
-        book.record(&record(Kind::Rename, 7, 11, "worker"));
-        book.record(&record(Kind::Rename, 7, 12, "worker"));
-        book.record(&record(Kind::Exit { group_dead: false }, 7, 13, "worker"));
+        book.take(&record(Kind::Fork, 7, 10, "main"));
+        book.take(&record(Kind::Rename, 7, 11, "worker"));
+        book.take(&record(Kind::Rename, 7, 12, "worker"));
+        book.take(&record(Kind::Exit { group_dead: false }, 7, 13, "worker"));
         let (processes, threads) = book.told();
         assert_eq!(processes, []);
         let names: Vec<_> = threads

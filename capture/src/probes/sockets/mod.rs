@@ -7,15 +7,13 @@ mod record;
 
 use super::Probe;
 use super::needs::{CURRENT_TASK, Needs};
+use super::ringed::{Decoder, Ringed};
 use crate::error::Result;
-use crate::kernel::{Count, Counts, Detaching, Object, Window, clock};
+use crate::kernel::{Count, Object, clock, fill};
 use crate::payload::{Moved, Payload};
 use crate::run::{Rows, Settings, Source};
-use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::socket_events::{self, SocketEventRow, SocketEventRows};
 use afterpath_formats::table::sockets as sockets_table;
-use aya::Ebpf;
-use aya::maps::{HashMap, MapData, RingBuf};
 use known::Sockets;
 use record::{Event, Record, parse};
 
@@ -55,23 +53,12 @@ pub(super) const PROBE: Probe = Probe {
     start: Some(start),
 };
 
-/// The kernel's side, and what becomes of its records.
-struct Running {
-    ebpf: Option<Ebpf>,
-    ring: RingBuf<MapData>,
-    counts: Counts,
-    window: Window,
-    decoder: Decoder,
-    detaching: Option<Detaching>,
-}
-
 /// Records → rows.
-struct Decoder {
+struct Records {
     started_ns: i64,
     sockets: Sockets,
     payload: Payload,
     rows: SocketEventRows,
-    n_unreadable: i64,
 }
 
 /// Loads and attaches the program, and lists the sockets that are open.
@@ -90,45 +77,23 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
     ];
     let ring_bytes = (settings.memory_bytes / 16).clamp(1 << 12, 1 << 30) as u32;
     let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
-    fill(&mut object.ebpf, "wanted_processes", &filter.processes)?;
-    fill(&mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
-    fill(&mut object.ebpf, "wanted_ports", &filter.ports)?;
-    fill(&mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_ports", &filter.ports)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
     let started_ns = clock::boottime_ns();
     object.attach()?;
     object.iterate_files("open_before")?;
-    Ok(Box::new(Running {
-        ring: object.ring()?,
-        counts: object.counts(COUNTS)?,
-        window: object.window(settings.sample)?,
-        ebpf: Some(object.ebpf),
-        decoder: Decoder {
-            started_ns,
-            sockets: Sockets::default(),
-            payload,
-            rows: SocketEventRows::default(),
-            n_unreadable: 0,
-        },
-        detaching: None,
-    }))
+    let decoder = Records {
+        started_ns,
+        sockets: Sockets::default(),
+        payload,
+        rows: SocketEventRows::default(),
+    };
+    Ok(Box::new(Ringed::begin(PROBE.name, object, COUNTS, settings.sample, decoder)?))
 }
 
-fn fill<K: aya::Pod>(ebpf: &mut Ebpf, name: &'static str, keys: &[K]) -> Result<()> {
-    let refused = |error: aya::maps::MapError| crate::Error::probe(PROBE.name, name, &error);
-    let map = ebpf.map_mut(name).expect("the object has this map");
-    let mut map: HashMap<_, K, u8> = HashMap::try_from(map).map_err(refused)?;
-    keys.iter().try_for_each(|key| map.insert(*key, 1, 0).map_err(refused))
-}
-
-impl Decoder {
-    fn record(&mut self, record: &[u8]) {
-        match parse(record) {
-            Some(Record::Event(event)) => self.event(&event),
-            Some(Record::Socket(socket)) => self.sockets.learn(&socket, self.started_ns),
-            None => self.n_unreadable += 1,
-        }
-    }
-
+impl Records {
     fn event(&mut self, event: &Event<'_>) {
         self.sockets.used(event);
         let outbound = event.direction == socket_events::OUTBOUND;
@@ -173,12 +138,6 @@ impl Decoder {
             bytes: (!bytes.is_empty()).then_some(bytes),
         });
     }
-
-    fn hand_on(&mut self, rows: &mut dyn Rows) {
-        if !self.rows.is_empty() {
-            rows.append(&socket_events::TABLE, self.rows.finish());
-        }
-    }
 }
 
 /// Whether a connect or accept begins new streams: it went well, or goes on.
@@ -187,48 +146,34 @@ fn opens(event: &Event<'_>) -> bool {
     event.result >= 0 || event.result == EINPROGRESS
 }
 
-impl Source for Running {
-    fn drain(&mut self, rows: &mut dyn Rows) {
-        // A window that can't be moved is over: nothing is recorded that should not be.
-        let _ = self.window.follow();
-        self.decoder.payload.lost(self.counts.n_lost());
-        while let Some(item) = self.ring.next() {
-            self.decoder.record(&item);
-            if self.decoder.rows.len() >= BATCH_ROWS {
-                self.decoder.hand_on(rows);
-            }
+impl Decoder for Records {
+    fn record(&mut self, record: &[u8]) -> bool {
+        match parse(record) {
+            Some(Record::Event(event)) => self.event(&event),
+            Some(Record::Socket(socket)) => self.sockets.learn(&socket, self.started_ns),
+            None => return false,
         }
-        self.decoder.hand_on(rows);
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BATCH_ROWS
+    }
+
+    fn hand_on(&mut self, rows: &mut dyn Rows) {
+        if !self.rows.is_empty() {
+            rows.append(&socket_events::TABLE, self.rows.finish());
+        }
+    }
+
+    fn lost(&mut self, n_lost: u64) {
+        self.payload.lost(n_lost);
     }
 
     fn each_second(&mut self, now_ns: i64, rows: &mut dyn Rows) {
-        let changed = self.decoder.sockets.rows(now_ns);
+        let changed = self.sockets.rows(now_ns);
         if !changed.is_empty() {
             rows.append(&sockets_table::TABLE, sockets_table::batch(&changed));
         }
-    }
-
-    fn losses(&mut self) -> Vec<LossRow> {
-        let mut losses = self.counts.losses();
-        let n_unreadable = std::mem::take(&mut self.decoder.n_unreadable);
-        if n_unreadable > 0 {
-            losses.push(LossRow {
-                source: PROBE.name.into(),
-                cause: "unreadable-record".into(),
-                count: n_unreadable,
-                ..LossRow::default()
-            });
-        }
-        losses
-    }
-
-    fn n_made(&mut self) -> Option<u64> {
-        Some(self.counts.n_records())
-    }
-
-    fn stop(&mut self) {
-        self.window.close();
-        self.counts.detached();
-        self.detaching = self.ebpf.take().map(Detaching::begin);
     }
 }
