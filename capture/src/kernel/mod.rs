@@ -17,7 +17,7 @@ pub(crate) use counts::{Count, Counts};
 pub(crate) use detach::Detaching;
 pub(crate) use links::{Link, links};
 pub(crate) use namespace::{Namespace, all as namespaces, within};
-pub(crate) use object::{Object, fill};
+pub(crate) use object::{Object, attach_functions, fill};
 pub(crate) use packet_ring::{Instruction, PacketRing, RingFrame, RingLosses};
 pub(crate) use privileges::keep as keep_privileges;
 pub(crate) use window::Window;

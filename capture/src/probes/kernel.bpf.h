@@ -245,6 +245,11 @@ struct leave {
     long result;
 };
 
+/* What a user probe sees: the registers of a process, on x86-64 (arch/x86/include/asm/ptrace.h). */
+struct registers {
+    unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+};
+
 /* struct bpf_iter__task_file */
 struct iterate {
     u64 meta;

@@ -11,6 +11,7 @@ mod processes;
 mod ringed;
 mod runtimes;
 pub mod sockets;
+mod tls;
 mod tracing;
 
 use crate::error::Result;
@@ -43,7 +44,7 @@ pub const PROBES: &[&Probe] = &[
     &processes::PROBE,
     &packets::PROBE,
     &counters::PROBE,
-    &runtimes::TLS,
+    &tls::PROBE,
     &runtimes::COROUTINES,
     &drops::PROBE,
     &kernel_path::PROBE,

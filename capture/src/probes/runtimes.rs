@@ -1,20 +1,10 @@
-//! Probes inside processes: TLS libraries and language runtimes, by uprobes.
+//! Probes inside processes: language runtimes, by uprobes.
 //! Whether a given process has something to attach to is not asked here: only whether this machine lets anybody attach.
 
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use crate::machine::Machine;
 use crate::missing::Missing;
-
-/// Plaintext of TLS.
-pub(super) const TLS: Probe = Probe {
-    name: "tls",
-    about: "plaintext at libssl's reads and writes, tied to socket and sequence",
-    on_by_default: false,
-    kernel_floor: RING_BUFFER,
-    check: uprobes,
-    start: None,
-};
 
 /// Go's goroutines.
 pub(super) const COROUTINES: Probe = Probe {

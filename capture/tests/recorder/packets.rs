@@ -2,7 +2,7 @@
 //! back, and none lost without being counted. The namespaces are this test's own.
 
 use super::made::{Recorded, Recorder, batches, can_record};
-use super::net::{Net, ip};
+use super::net::Net;
 use afterpath_formats::table::interfaces::{self, InterfaceRow};
 use afterpath_formats::table::packets;
 use arrow::array::AsArray;

@@ -22,24 +22,6 @@ const fn text(name: &'static str, about: &'static str) -> Column {
 
 const PID: Column = u32("pid", "process, in the initial namespace");
 const TID: Column = u32("tid", "thread, in the initial namespace");
-const SOCKET: Column = int("socket_id", "row of `sockets`");
-/// TLS reads and writes.
-pub const PLAINTEXT: Table = Table {
-    name: "plaintext",
-    about: "one TLS read or write",
-    order: &["time_ns"],
-    columns: &[
-        time("time_ns", "entry"),
-        time("exit_ns", "exit"),
-        PID,
-        TID,
-        SOCKET.nullable(),
-        Column::new("direction", Type::UInt8, "1 inbound, 2 outbound"),
-        u32("sequence", "TCP sequence beneath").nullable(),
-        int("length", "bytes of plaintext"),
-        Column::new("bytes", Type::Binary, "its first bytes").nullable().layout(Layout::Payload),
-    ],
-};
 
 /// Goroutines, tasks.
 pub const TASKS: Table = Table {

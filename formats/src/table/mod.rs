@@ -16,6 +16,7 @@ pub mod packet_batch;
 pub(crate) mod packet_rows;
 pub mod packets;
 pub(crate) mod plain_packets;
+pub mod plaintext;
 pub mod processes;
 pub mod recorded_packets;
 pub mod socket_events;
@@ -48,7 +49,7 @@ pub const TABLES: &[&Table] = &[
     &nat::TABLE,
     &counters::TABLE,
     &kernel_path::TABLE,
-    &later::PLAINTEXT,
+    &plaintext::TABLE,
     &later::TASKS,
     &later::WAKEUPS,
     &later::SPANS,

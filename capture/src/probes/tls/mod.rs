@@ -1,0 +1,220 @@
+//! Plaintext of TLS, where programs hand it to OpenSSL's libssl or get it from there. The program (`tls.bpf.c`) writes one record per
+//! call; here they become rows. Never joins one to a socket: the calls beneath are those of the same thread meanwhile.
+
+mod libraries;
+mod record;
+
+use super::Probe;
+use super::needs::{Needs, RING_BUFFER};
+use super::ringed::{Decoder, Ringed};
+use crate::error::{Error, Result};
+use crate::kernel::{Count, Object, attach_functions, fill};
+use crate::payload::{Moved, Payload};
+use crate::run::{Rows, Settings, Source};
+use afterpath_formats::table::losses::LossRow;
+use afterpath_formats::table::plaintext::{self, PlaintextRow, PlaintextRows};
+use libraries::Libraries;
+use record::{Record, parse};
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// The program, built from `tls.bpf.c`; CI builds it again and compares.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("tls.bpf.o");
+
+/// The order of `enum count`.
+const COUNTS: &[Count] = &[
+    Count { cause: None },
+    Count { cause: Some("ring-full") },
+    Count { cause: Some("table-full") },
+];
+
+/// Rows gathered before they are handed on.
+const BATCH_ROWS: usize = 8192;
+/// Connections remembered at most; who was forgotten is masked as one joined in its middle.
+const MAX_CONNECTIONS: usize = 65_536;
+
+/// Plaintext of TLS.
+pub(super) const PROBE: Probe = Probe {
+    name: "tls",
+    about: "plaintext at libssl's reads and writes, by connection and thread",
+    on_by_default: false,
+    kernel_floor: RING_BUFFER,
+    check: |machine| {
+        Needs::of(machine, RING_BUFFER, "BPF ring buffer")
+            .ebpf()
+            .feature(machine.uprobes, "uprobes", "CONFIG_UPROBE_EVENTS")
+            .feature(cfg!(target_arch = "x86_64"), "registers of x86-64", "that architecture")
+            .done()
+    },
+    start: Some(start),
+};
+
+/// The kernel's side, and the libraries it is attached to.
+struct Running {
+    ringed: Ringed<Records>,
+    libraries: Libraries,
+    /// Whether libraries that appear later are attached, too.
+    follow: bool,
+    n_unattached: i64,
+}
+
+/// Records → rows.
+struct Records {
+    payload: Payload,
+    rows: PlaintextRows,
+    /// Connections on which something was said.
+    spoken: HashSet<i64>,
+}
+
+fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+    let filter = &settings.filter;
+    if !filter.ports.is_empty() {
+        let why = "plaintext can't be filtered by port; filter by process, cgroup or namespace";
+        return Err(Error::BadArguments(format!("probe tls: {why}")));
+    }
+    let payload = Payload::new(settings.payload);
+    let kept = if payload.keeps_any() { settings.payload_bytes.min(4096) } else { 0 };
+    let is_on = |list: bool| u32::from(list);
+    let globals: &[(&'static str, &u32)] = &[
+        ("n_bytes_kept", &kept),
+        ("filter_processes", &is_on(!filter.processes.is_empty())),
+        ("filter_cgroups", &is_on(!filter.cgroups.is_empty())),
+        ("filter_namespaces", &is_on(!filter.namespaces.is_empty())),
+    ];
+    let ring_bytes = (settings.memory_bytes / 32).clamp(1 << 12, 1 << 28) as u32;
+    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
+    fill(PROBE.name, &mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
+    object.attach()?;
+    let records = Records { payload, rows: PlaintextRows::default(), spoken: HashSet::new() };
+    let mut running = Running {
+        ringed: Ringed::begin(PROBE.name, object, COUNTS, settings.sample, records)?,
+        libraries: Libraries::default(),
+        follow: settings.follow,
+        n_unattached: 0,
+    };
+    let mut libraries = running.libraries.in_folders();
+    libraries.extend(running.libraries.in_processes());
+    running.attach(&libraries);
+    Ok(Box::new(running))
+}
+
+impl Running {
+    /// Attaches to libraries; one that can't be is a loss, not an end.
+    fn attach(&mut self, libraries: &[PathBuf]) {
+        let Some(ebpf) = &mut self.ringed.ebpf else { return };
+        for path in libraries {
+            let attached = attach_functions(PROBE.name, ebpf, path);
+            self.n_unattached += i64::from(attached.is_err());
+        }
+    }
+}
+
+impl Records {
+    fn of(&mut self, record: &Record<'_>) {
+        // Connections of all processes share one book: the addresses of two processes may be equal.
+        let connection = record.handle.rotate_left(20) ^ i64::from(record.pid);
+        let direction = match record.call {
+            "read" => Some(1),
+            "write" => Some(2),
+            _ => None,
+        };
+        match record.call {
+            "handshake" if !self.spoken.contains(&connection) => {
+                self.payload.opened(connection, [None, None]);
+            }
+            "close" => {
+                self.payload.closed(connection);
+                self.spoken.remove(&connection);
+            }
+            _ => {}
+        }
+        let mut bytes: &[u8] = &[];
+        if direction.is_some() && record.result > 0 {
+            if self.spoken.len() >= MAX_CONNECTIONS {
+                self.spoken.clear();
+            }
+            self.spoken.insert(connection);
+            bytes = self.payload.of_event(&Moved {
+                socket: connection,
+                outbound: direction == Some(2),
+                is_datagram: false,
+                sequence: None,
+                bytes: record.bytes,
+                length: record.result.clamp(0, i64::from(u32::MAX)) as u32,
+                mark: None,
+            });
+        }
+        self.rows.push(&PlaintextRow {
+            time_ns: record.time_ns,
+            exit_ns: record.exit_ns,
+            pid: record.pid,
+            tid: record.tid,
+            library: "openssl",
+            handle: record.handle,
+            call: record.call,
+            fd: None,
+            asked: direction.map(|_| record.asked),
+            result: record.result,
+            bytes: (!bytes.is_empty()).then_some(bytes),
+        });
+    }
+}
+
+impl Decoder for Records {
+    fn record(&mut self, record: &[u8]) -> bool {
+        let record = parse(record);
+        record.inspect(|record| self.of(record)).is_some()
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BATCH_ROWS
+    }
+
+    fn hand_on(&mut self, rows: &mut dyn Rows) {
+        if !self.rows.is_empty() {
+            rows.append(&plaintext::TABLE, self.rows.finish());
+        }
+    }
+
+    fn lost(&mut self, n_lost: u64) {
+        self.payload.lost(n_lost);
+    }
+}
+
+impl Source for Running {
+    fn drain(&mut self, rows: &mut dyn Rows) {
+        self.ringed.drain(rows);
+    }
+
+    fn each_second(&mut self, now_ns: i64, rows: &mut dyn Rows) {
+        self.ringed.each_second(now_ns, rows);
+        if self.follow {
+            let libraries = self.libraries.in_processes();
+            self.attach(&libraries);
+        }
+    }
+
+    fn losses(&mut self) -> Vec<LossRow> {
+        let mut losses = self.ringed.losses();
+        let n_unattached = std::mem::take(&mut self.n_unattached);
+        if n_unattached > 0 {
+            losses.push(LossRow {
+                source: PROBE.name.into(),
+                cause: "unattached-library".into(),
+                count: n_unattached,
+                ..LossRow::default()
+            });
+        }
+        losses
+    }
+
+    fn n_made(&mut self) -> Option<u64> {
+        self.ringed.n_made()
+    }
+
+    fn stop(&mut self) {
+        self.ringed.stop();
+    }
+}

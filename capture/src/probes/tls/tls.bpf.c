@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Plaintext at the functions of OpenSSL's libssl: what was read and written, on which connection object, by which thread, from
+ * when to when. Which socket calls lie beneath is told by thread and time, offline. Never changes anything, never waits. */
+#include "../kernel.bpf.h"
+
+/* Plaintext bytes of one record at most. */
+#define MAX_BYTES 4096
+
+const volatile u32 n_bytes_kept = 1024;
+const volatile u32 filter_processes = 0;
+const volatile u32 filter_cgroups = 0;
+const volatile u32 filter_namespaces = 0;
+
+volatile u64 window[2] = {~0ULL, ~0ULL};
+
+/* `call` of a record; names stand in the same order in record.rs. */
+enum call { CALL_READ, CALL_WRITE, CALL_HANDSHAKE, CALL_CLOSE };
+
+/* One record. Read in record.rs by these offsets. */
+struct record {
+    u64 time_ns, exit_ns, handle, asked;
+    s64 result;
+    u32 pid, tid, call, n_bytes;
+    u8 bytes[MAX_BYTES];
+};
+#define HEAD 56
+
+/* A thread inside a function. */
+struct inside {
+    u64 time_ns, handle, buffer, asked, moved;
+    u32 call, active;
+};
+
+struct {
+    MAP_UINT(type, RINGBUF);
+    MAP_UINT(max_entries, 1 << 22);
+} ring SEC(".maps");
+
+struct {
+    MAP_UINT(type, LRU_HASH);
+    MAP_UINT(max_entries, 65536);
+    MAP_TYPE(key, u32);
+    MAP_TYPE(value, struct inside);
+} threads SEC(".maps");
+
+struct {
+    MAP_UINT(type, PERCPU_ARRAY);
+    MAP_UINT(max_entries, 1);
+    MAP_TYPE(key, u32);
+    MAP_TYPE(value, struct record);
+} scratch SEC(".maps");
+
+#define FILTER(name, key_type)                                                                     \
+    struct {                                                                                       \
+        MAP_UINT(type, HASH);                                                                      \
+        MAP_UINT(max_entries, 4096);                                                               \
+        MAP_TYPE(key, key_type);                                                                   \
+        MAP_TYPE(value, u8);                                                                       \
+    } name SEC(".maps")
+
+FILTER(wanted_processes, u32);
+FILTER(wanted_cgroups, u64);
+FILTER(wanted_namespaces, u32);
+
+/* The order of COUNTS in mod.rs. */
+enum count { COUNT_RECORDS, COUNT_RING_FULL, COUNT_TABLE_FULL, N_COUNTS };
+
+COUNTS(counts, N_COUNTS);
+
+INLINE int wanted(u32 pid)
+{
+    if (filter_processes && !map_lookup(&wanted_processes, &pid))
+        return 0;
+    if (filter_cgroups) {
+        u64 cgroup = get_current_cgroup_id();
+        if (!map_lookup(&wanted_cgroups, &cgroup))
+            return 0;
+    }
+    if (filter_namespaces) {
+        struct nsproxy *spaces = NULL;
+        struct net *net = NULL;
+        u32 number = 0;
+        READ(spaces, current_task()->nsproxy);
+        if (spaces)
+            READ(net, spaces->net_ns);
+        if (net)
+            READ(number, net->ns.inum);
+        if (!map_lookup(&wanted_namespaces, &number))
+            return 0;
+    }
+    return 1;
+}
+
+INLINE int enter(u32 call, u64 handle, u64 buffer, u64 asked, u64 moved)
+{
+    u64 ids = get_current_pid_tgid(), now_ns = boottime_ns();
+    u32 tid = ids;
+    if (now_ns < window[0] || now_ns >= window[1] || !wanted(ids >> 32))
+        return 0;
+    struct inside inside = {.time_ns = now_ns, .handle = handle, .buffer = buffer, .asked = asked,
+                            .moved = moved, .call = call, .active = 1};
+    if (map_update(&threads, &tid, &inside, 0))
+        count_in(&counts, N_COUNTS, COUNT_TABLE_FULL, 1);
+    return 0;
+}
+
+INLINE void deliver(struct record *record, u32 n_bytes)
+{
+    count_in(&counts, N_COUNTS, COUNT_RECORDS, 1);
+    BOUND(n_bytes, MAX_BYTES);
+    if (n_bytes <= MAX_BYTES && ringbuf_output(&ring, record, HEAD + n_bytes, NO_WAKEUP))
+        count_in(&counts, N_COUNTS, COUNT_RING_FULL, 1);
+}
+
+/* `result`: what the function returned, a plain int. */
+INLINE int leave(s64 result)
+{
+    u64 ids = get_current_pid_tgid();
+    u32 tid = ids, zero = 0;
+    struct inside *inside = map_lookup(&threads, &tid);
+    struct record *record = map_lookup(&scratch, &zero);
+    if (!inside || !inside->active || !record)
+        return 0;
+    inside->active = 0;
+    if (inside->moved && result > 0) {
+        /* The _ex functions return 1 and tell the length elsewhere. */
+        u64 length = 0;
+        read_user(&length, sizeof(length), (void *)inside->moved);
+        result = length;
+    }
+    record->time_ns = inside->time_ns;
+    record->exit_ns = boottime_ns();
+    record->handle = inside->handle;
+    record->asked = inside->asked;
+    record->result = result;
+    record->pid = ids >> 32;
+    record->tid = tid;
+    record->call = inside->call;
+    u32 n = 0;
+    if (inside->buffer && result > 0) {
+        u64 size = result;
+        if (size > n_bytes_kept)
+            size = n_bytes_kept;
+        n = size;
+        BOUND(n, MAX_BYTES);
+        if (!n || n > MAX_BYTES || read_user(record->bytes, n, (void *)inside->buffer))
+            n = 0;
+    }
+    record->n_bytes = n;
+    deliver(record, n);
+    return 0;
+}
+
+SEC("uprobe") int enter_SSL_read(struct registers *context)
+{
+    return enter(CALL_READ, context->di, context->si, (u32)context->dx, 0);
+}
+
+SEC("uprobe") int enter_SSL_read_ex(struct registers *context)
+{
+    return enter(CALL_READ, context->di, context->si, context->dx, context->cx);
+}
+
+SEC("uprobe") int enter_SSL_write(struct registers *context)
+{
+    return enter(CALL_WRITE, context->di, context->si, (u32)context->dx, 0);
+}
+
+SEC("uprobe") int enter_SSL_write_ex(struct registers *context)
+{
+    return enter(CALL_WRITE, context->di, context->si, context->dx, context->cx);
+}
+
+SEC("uprobe") int enter_SSL_do_handshake(struct registers *context)
+{
+    return enter(CALL_HANDSHAKE, context->di, 0, 0, 0);
+}
+
+SEC("uretprobe") int exit_SSL_read(struct registers *context)
+{
+    return leave((int)context->ax);
+}
+
+SEC("uretprobe") int exit_SSL_read_ex(struct registers *context)
+{
+    return leave((int)context->ax);
+}
+
+SEC("uretprobe") int exit_SSL_write(struct registers *context)
+{
+    return leave((int)context->ax);
+}
+
+SEC("uretprobe") int exit_SSL_write_ex(struct registers *context)
+{
+    return leave((int)context->ax);
+}
+
+SEC("uretprobe") int exit_SSL_do_handshake(struct registers *context)
+{
+    return leave((int)context->ax);
+}
+
+/* The object's address is free for another connection. (SSL_clear is no end: handshakes call it.) */
+SEC("uprobe") int enter_SSL_free(struct registers *context)
+{
+    u64 ids = get_current_pid_tgid(), now_ns = boottime_ns();
+    u32 zero = 0;
+    struct record *record = map_lookup(&scratch, &zero);
+    if (!record || !context->di || now_ns < window[0] || now_ns >= window[1] || !wanted(ids >> 32))
+        return 0;
+    record->time_ns = record->exit_ns = now_ns;
+    record->handle = context->di;
+    record->asked = 0;
+    record->result = 0;
+    record->pid = ids >> 32;
+    record->tid = ids;
+    record->call = CALL_CLOSE;
+    record->n_bytes = 0;
+    deliver(record, 0);
+    return 0;
+}
+
+char license_text[] SEC("license") = "Dual MIT/GPL";
