@@ -26,10 +26,14 @@ pub struct Config {
 pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let mut points = points(bundles);
     let mut whole = Whole::default();
+    let hosts = recorded(bundles, &mut points);
+    let (clear, unused) = sockets::clear(&hosts);
+    whole.unused(unused, &points);
     for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
         let parts = partitions(files, &mut whole.losses);
+        let each = |part| dissect(files, part, clear.clone());
         let (dissected, checked) = rayon::join(
-            || parts.into_par_iter().map(|part| dissect(files, part)).collect::<Vec<_>>(),
+            || parts.into_par_iter().map(each).collect::<Vec<_>>(),
             || files.par_iter().map(PacketFile::check_hash).collect::<Vec<_>>(),
         );
         for (file, checked) in files.iter().zip(checked) {
@@ -40,14 +44,14 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
     }
-    for host in 0..bundles.hosts.len() as u32 {
-        let Some(recorded) = Recorded::read(bundles, host, points.len() as u32) else { continue };
-        points.extend(recorded.points.iter().cloned());
-        let parts = recorded.partitions().into_par_iter();
-        let dissected: Vec<_> = parts.map(|part| sockets::dissect(&recorded, part)).collect();
+    for host in &hosts {
+        let parts = host.partitions().into_par_iter();
+        let dissected: Vec<_> =
+            parts.map(|part| sockets::dissect(host, part, clear.clone())).collect();
         dissected.into_iter().for_each(|d| whole.add(d, Vec::new(), &points));
-        whole.add_host(&recorded);
+        whole.add_host(host);
     }
+    drop(hosts);
     whole.sort_flows();
     let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&mut points, &flows, &facts, spans);
@@ -63,6 +67,18 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let losses = sum_up(losses);
     Analysis { points, domains, flows, calls, traces, n_packets, n_socket_events, losses }
+}
+
+/// What recorders told of each host besides packets; their processes become points.
+fn recorded(bundles: &Bundles, points: &mut Vec<Point>) -> Vec<Recorded> {
+    let mut hosts = Vec::new();
+    for host in 0..bundles.hosts.len() as u32 {
+        if let Some(recorded) = Recorded::read(bundles, host, points.len() as u32) {
+            points.extend(recorded.points.iter().cloned());
+            hosts.push(recorded);
+        }
+    }
+    hosts
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
@@ -156,7 +172,12 @@ impl Whole {
         let logs = dissected.logs.into_iter().map(|(flow, log)| (flow + offset, log));
         self.sockets.logs.extend(logs);
         self.losses.extend(losses);
-        self.losses.extend(dissected.unused.into_iter().map(|((point, cause), count)| Loss {
+        self.unused(dissected.unused, points);
+    }
+
+    /// What could not be used, by point and cause.
+    fn unused(&mut self, unused: BTreeMap<(u32, &'static str), u64>, points: &[Point]) {
+        self.losses.extend(unused.into_iter().map(|((point, cause), count)| Loss {
             place: points[point as usize].label(),
             cause: cause.to_string(),
             count,

@@ -1,6 +1,7 @@
 //! One TCP conversation at one observation point: handshake, directions, close, and the spans spoken in it. Never joins
 //! what another point saw.
 
+use super::clear::{Clear, Known};
 use super::direction::{Direction, Transmission};
 use super::speech::{Ends, Speech};
 use super::{Dissected, FlowFacts, FlowKey};
@@ -10,6 +11,7 @@ use crate::pair::{Facts, Span};
 use crate::protocol::{Match, Outcome};
 use afterpath_formats::frame::{Direction as Passing, Tcp};
 use afterpath_formats::packet::Packet;
+use std::sync::Arc;
 
 mod heard;
 
@@ -43,25 +45,35 @@ pub(super) struct Conversation {
     /// What became of a process's connect, and when: it was told.
     failure: Option<(&'static str, Option<i64>)>,
     speech: Speech,
+    /// Connections whose plaintext is known, until this one was looked for.
+    clear: Option<Arc<Clear>>,
 }
 
 /// Memory that finished conversations leave to the next ones: growing anew each time took a tenth of dissection.
 #[derive(Default)]
-pub(super) struct Room(Vec<Vec<u8>>);
+pub(super) struct Room {
+    arenas: Vec<Vec<u8>>,
+    clear: Option<Arc<Clear>>,
+}
 
 /// Arenas kept, and the largest worth keeping.
 const KEPT_ARENAS: usize = 16;
 const KEPT_BYTES: usize = 1 << 20;
 
 impl Room {
+    /// Room for conversations of which some may be known in the clear.
+    pub(super) fn knowing(clear: Option<Arc<Clear>>) -> Room {
+        Room { arenas: Vec::new(), clear }
+    }
+
     fn direction(&mut self) -> Direction {
-        Direction::reusing(self.0.pop().unwrap_or_default())
+        Direction::reusing(self.arenas.pop().unwrap_or_default())
     }
 
     fn take_back(&mut self, direction: Direction) {
         let arena = direction.into_arena();
-        if self.0.len() < KEPT_ARENAS && (1..=KEPT_BYTES).contains(&arena.capacity()) {
-            self.0.push(arena);
+        if self.arenas.len() < KEPT_ARENAS && (1..=KEPT_BYTES).contains(&arena.capacity()) {
+            self.arenas.push(arena);
         }
     }
 }
@@ -85,6 +97,7 @@ impl Conversation {
             reset_ns: None,
             failure: None,
             speech: Speech::default(),
+            clear: room.clear.clone(),
         }
     }
 
@@ -185,6 +198,7 @@ impl Conversation {
     }
 
     fn flush(&mut self, last: bool) {
+        self.look_for_plaintext();
         let client = self.orientation(last);
         let (low, high) = self.directions.split_at_mut(1);
         let mut directions = [&mut low[0], &mut high[0]];
@@ -195,6 +209,21 @@ impl Conversation {
         }
         let from_start = self.initial_sequence.iter().all(Option::is_some);
         self.speech.flush(&mut Ends { directions, ports, last, from_start });
+    }
+
+    /// Asks whether the plaintext of this conversation is known, until it is.
+    fn look_for_plaintext(&mut self) {
+        let Some(clear) = &self.clear else { return };
+        let known = Known {
+            initial_sequence: self.initial_sequence,
+            ends: [self.key.low, self.key.high].map(|end| self.key.socket(end)),
+            directions: &self.directions,
+        };
+        if let Some((hearing, client)) = clear.find(&known) {
+            self.client.get_or_insert(client);
+            self.speech.hearing = Some(hearing);
+            self.clear = None;
+        }
     }
 
     /// Who is the client: the handshake says; else the protocol that recognises one orientation; else the higher port.

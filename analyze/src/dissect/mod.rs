@@ -9,8 +9,10 @@ use afterpath_formats::packet::Packet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 mod bursts;
+pub mod clear;
 mod conversation;
 mod datagrams;
 mod direction;
@@ -20,6 +22,7 @@ mod proxied;
 pub mod sockets;
 mod speech;
 
+use clear::Clear;
 use conversation::{Conversation, Room};
 use datagrams::Exchange;
 pub use proxied::Proxied;
@@ -106,6 +109,11 @@ pub struct Dissector {
 }
 
 impl Dissector {
+    /// One that knows the plaintext of some conversations.
+    pub fn knowing(clear: Option<Arc<Clear>>) -> Dissector {
+        Dissector { room: Room::knowing(clear), ..Dissector::default() }
+    }
+
     /// Takes the next packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let time_ns = packet.time_ns.clamp(*TIMES_NS.start(), *TIMES_NS.end());

@@ -1,6 +1,7 @@
 //! A host's packets, cut between flows: rows of all its files, merged in (flow, time) order where there are several, with the
 //! reassembled datagrams in their places. Starts no thread: `pipeline` does.
 
+use super::clear::Clear;
 use super::fragments::{Fragments, Reassembled};
 use super::{Dissected, Dissector};
 use crate::call::{DAMAGED, Loss};
@@ -11,6 +12,7 @@ use afterpath_formats::table::packet_batch::PacketBatch;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows of one partition, about.
 pub const PARTITION_ROWS: u64 = 32_768;
@@ -89,9 +91,13 @@ fn reassemble(files: &[PacketFile]) -> (Vec<Reassembled>, u64) {
     fragments.finish()
 }
 
-/// Dissects one partition of `files`.
-pub fn dissect(files: &[PacketFile], part: Partition) -> (Dissected, Vec<Loss>) {
-    let mut dissector = Dissector::default();
+/// Dissects one partition of `files`; the plaintext of some conversations may be known.
+pub fn dissect(
+    files: &[PacketFile],
+    part: Partition,
+    clear: Option<Arc<Clear>>,
+) -> (Dissected, Vec<Loss>) {
+    let mut dissector = Dissector::knowing(clear);
     let mut inserted = part.reassembled.iter().peekable();
     let each = files.iter().zip(&part.rows);
     let sources = each.map(|(file, rows)| Source::new(file, vec![rows.clone()])).collect();

@@ -2,6 +2,7 @@
 //! follows switches. Never pairs messages.
 
 use super::bursts::Bursts;
+use super::clear::Hearing;
 use super::direction::{Arrival, Direction};
 use super::proxied::{Proxied, header};
 use crate::pair::{Pairing, TimedMessage};
@@ -30,6 +31,8 @@ enum Spoken {
     Protocol(&'static dyn Protocol, Carry),
     /// Nothing known: bursts only.
     Opaque(Bursts),
+    /// Ciphertext whose plaintext is known.
+    Clear(Hearing),
 }
 
 /// The L7 side of a conversation.
@@ -38,6 +41,8 @@ pub(super) struct Speech {
     spoken: Spoken,
     switched_from: Option<&'static str>,
     first_protocol: Option<&'static str>,
+    /// What is known of the plaintext inside, until the ciphertext begins.
+    pub(super) hearing: Option<Hearing>,
     /// What a PROXY header before the conversation says.
     pub(super) proxied: Option<Proxied>,
     /// Spans so far.
@@ -103,6 +108,13 @@ impl Speech {
             return false;
         }
         let except = self.switched_from;
+        // What follows a handshake, or what a capture joined behind it, is ciphertext.
+        let is_cipher = except == Some("tls") || !ends.from_start;
+        if is_cipher && let Some(hearing) = self.hearing.take() {
+            self.first_protocol.get_or_insert("tls");
+            self.spoken = Spoken::Clear(hearing);
+            return true;
+        }
         let found = with_stretch(ends, |stretch| best(stretch, except));
         self.spoken = match found {
             Some((_, protocol)) => {
@@ -121,6 +133,11 @@ impl Speech {
             Spoken::Opaque(mut bursts) => {
                 bursts.take(ends, &mut self.pairing);
                 self.spoken = Spoken::Opaque(bursts);
+                false
+            }
+            Spoken::Clear(mut hearing) => {
+                hearing.take(ends, &mut self.pairing);
+                self.spoken = Spoken::Clear(hearing);
                 false
             }
             Spoken::Protocol(protocol, carry) => {
@@ -160,6 +177,7 @@ impl Speech {
                 bursts.finish(&mut self.pairing);
                 "opaque"
             }
+            Spoken::Clear(hearing) => hearing.protocol(),
             Spoken::Unknown => return,
         };
         self.pairing.finish(name);
@@ -168,7 +186,7 @@ impl Speech {
 
 /// The first protocol that is sure, else the first that could be. A conversation that is over is none that a protocol
 /// could only be and yet finds no message in.
-fn best(
+pub(super) fn best(
     stretch: &Stretch<'_>,
     except: Option<&'static str>,
 ) -> Option<(Match, &'static dyn Protocol)> {
@@ -235,7 +253,12 @@ impl Build for foldhash::quality::FixedState {
     }
 }
 
-fn timed(directions: &[&mut Direction; 2], message: Message, hashes: [u64; 2]) -> TimedMessage {
+/// When a message passed, by the arrivals of its bytes.
+pub(super) fn timed(
+    directions: &[&mut Direction; 2],
+    message: Message,
+    hashes: [u64; 2],
+) -> TimedMessage {
     let direction = &directions[if message.from == Side::Client { 0 } else { 1 }];
     let inside = arrivals_in(direction, message.begin, message.end);
     TimedMessage {

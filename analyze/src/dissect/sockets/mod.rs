@@ -4,18 +4,23 @@
 mod datagrams;
 pub mod log;
 mod numbering;
+mod plaintext;
 mod recorded;
+mod records;
 mod stream;
 
+use super::clear::Clear;
 use super::conversation::Room;
 use super::{Dissected, FlowKey};
 use crate::protocol::Side;
 use afterpath_formats::table::socket_events::SocketEventRow;
 use afterpath_formats::table::sockets::{Role, SocketRow};
 use log::{Moved, SocketLog};
+pub use plaintext::clear;
 pub use recorded::Recorded;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How the name begins of a namespace that is known by number only.
 pub const UNNAMED: &str = "net:[";
@@ -23,10 +28,10 @@ pub const UNNAMED: &str = "net:[";
 /// MSG_TRUNC: the length says more than was copied.
 const MSG_TRUNC: u32 = 0x20;
 
-/// Dissects the sockets of one partition of a host's events.
-pub fn dissect(host: &Recorded, part: Range<usize>) -> Dissected {
+/// Dissects the sockets of one partition of a host's events; the plaintext of some may be known.
+pub fn dissect(host: &Recorded, part: Range<usize>, clear: Option<Arc<Clear>>) -> Dissected {
     let mut out = Dissected { n_events: part.len() as u64, ..Dissected::default() };
-    let mut room = Room::default();
+    let mut room = Room::knowing(clear);
     for (socket_id, events) in host.sockets(part) {
         let Some(lives) = host.lives(socket_id) else {
             let moved = events.iter().filter(|event| event.direction.is_some()).count();

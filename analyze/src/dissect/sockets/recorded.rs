@@ -10,6 +10,7 @@ use crate::dissect::TIMES_NS;
 use crate::dissect::partitions::PARTITION_ROWS;
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::error::Error;
+use afterpath_formats::table::plaintext::{self, PlaintextRow};
 use afterpath_formats::table::processes::{self, ProcessRow};
 use afterpath_formats::table::socket_events::{self, SocketEventColumns, SocketEventRow};
 use afterpath_formats::table::sockets::{self, SocketRow};
@@ -50,6 +51,7 @@ pub struct Recorded {
     lives: BTreeMap<i64, Vec<SocketRow>>,
     unix_peers: BTreeMap<i64, i64>,
     batches: Vec<RecordBatch>,
+    plaintext: Vec<RecordBatch>,
     order: Vec<Place>,
 }
 
@@ -67,6 +69,7 @@ impl Recorded {
         let processes: Vec<_> =
             batches_of(&processes::TABLE).iter().flat_map(processes::rows).collect();
         let sockets: Vec<_> = batches_of(&sockets::TABLE).iter().flat_map(sockets::rows).collect();
+        let plaintext = batches_of(&plaintext::TABLE);
         let namespaces = namespaces(&batches_of(&interfaces::TABLE), &sockets, &processes);
         let clock = Boottime::of(&clock);
         let domain = bundles.interfaces.iter().find(|interface| interface.host == host);
@@ -84,6 +87,7 @@ impl Recorded {
             unix_peers: unix_peers(&sockets),
             lives: lives(sockets),
             order: order(&batches),
+            plaintext,
             batches,
         };
         let name = &bundles.hosts[host as usize].name;
@@ -121,6 +125,39 @@ impl Recorded {
             let row = |place: &Place| columns[place.batch as usize].row(place.row as usize);
             (places[0].socket_id, places.iter().map(row).collect())
         })
+    }
+
+    /// The events of one socket by time.
+    pub(super) fn events_of(&self, socket_id: i64) -> Vec<SocketEventRow<'_>> {
+        let from = self.order.partition_point(|place| place.socket_id < socket_id);
+        let to = self.order.partition_point(|place| place.socket_id <= socket_id);
+        self.sockets(from..to).flat_map(|(_, events)| events).collect()
+    }
+
+    /// Calls of TLS libraries, by process and connection object, each object's by time.
+    pub(super) fn plaintext(&self) -> Vec<PlaintextRow<'_>> {
+        let mut rows: Vec<_> = self.plaintext.iter().flat_map(plaintext::rows).collect();
+        rows.sort_by_key(|row| (row.pid, row.handle, row.time_ns, row.exit_ns));
+        rows
+    }
+
+    /// The events on stream sockets of the threads of `calls`, by time.
+    pub(super) fn events_by_thread(
+        &self,
+        calls: &[PlaintextRow<'_>],
+    ) -> BTreeMap<u32, Vec<SocketEventRow<'_>>> {
+        let mut threads: BTreeMap<u32, Vec<SocketEventRow<'_>>> =
+            calls.iter().map(|call| (call.tid, Vec::new())).collect();
+        if threads.is_empty() {
+            return threads;
+        }
+        for row in self.batches.iter().flat_map(socket_events::rows) {
+            if let (Some(thread), "tcp") = (threads.get_mut(&row.tid), row.kind) {
+                thread.push(row);
+            }
+        }
+        threads.values_mut().for_each(|rows| rows.sort_by_key(|row| row.time_ns));
+        threads
     }
 
     /// What is known of a socket number: its lives, by their beginning.

@@ -97,17 +97,11 @@ impl Dialog {
             self.conversation.opened_by(if is_client { self.here } else { 1 - self.here });
         }
         let Some(opened) = opened else { return };
-        let done = events
-            .iter()
-            .filter(|e| e.row.call == opened.row.call)
-            .find(|e| e.row.result.is_some_and(|result| result >= 0));
+        let done = events.iter().find(|event| opens(&event.row, opened.row.call));
+        let rows: Vec<_> = events.iter().map(|event| event.row).collect();
+        let numbers = first_numbers(&rows);
         for side in [0, 1] {
-            let number = match done {
-                Some(done) if side == 0 => done.row.sequence_before,
-                Some(done) => done.row.sequence_after,
-                None => None,
-            };
-            let first = number.or_else(|| first_number(side, events));
+            let first = numbers[side];
             let unnumbered = socket.is_unix() || socket.row.no_sequence.is_some();
             if first.is_some() || unnumbered {
                 let first = self.numbering.begin(side, first);
@@ -182,11 +176,25 @@ impl Dialog {
     }
 }
 
+/// Whether it is a connect or an accept, as `call` says, that went well.
+fn opens(row: &SocketEventRow<'_>, call: &str) -> bool {
+    row.call == call && row.result.is_some_and(|result| result >= 0)
+}
+
+/// The numbers of the first bytes of a socket that was seen to open, inbound and outbound, as far as its events tell.
+pub(super) fn first_numbers(events: &[SocketEventRow<'_>]) -> [Option<u32>; 2] {
+    let opening = |row: &&SocketEventRow<'_>| matches!(row.call, "connect" | "accept");
+    let Some(opened) = events.iter().find(opening) else { return [None; 2] };
+    let done = events.iter().find(|row| opens(row, opened.call));
+    let told = done.map_or([None; 2], |done| [done.sequence_before, done.sequence_after]);
+    [0, 1].map(|side| told[side].or_else(|| first_number(side, events)))
+}
+
 /// The number of a direction's first byte, by the first event that bears an exact one, less what was sent with the SYN.
-fn first_number(side: usize, events: &[Event<'_>]) -> Option<u32> {
+fn first_number(side: usize, events: &[SocketEventRow<'_>]) -> Option<u32> {
     let direction = if side == 0 { INBOUND } else { OUTBOUND };
     let mut before = 0u32;
-    for Event { row, .. } in events.iter().filter(|event| event.row.direction == Some(direction)) {
+    for row in events.iter().filter(|row| row.direction == Some(direction)) {
         match (row.mark, row.sequence_before) {
             (None | Some("fin"), Some(number)) => return Some(number.wrapping_sub(before)),
             (Some("fast-open"), _) => before = before.wrapping_add(n_moved(row) as u32),

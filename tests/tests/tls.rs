@@ -1,0 +1,263 @@
+//! TLS between real programs, recorded by the recorder and analyzed: what the libraries were given stands at every point that the
+//! ciphertext passed. Programs with a library of their own, or without a socket beneath it, stay opaque and say so.
+
+use afterpath::call::{Analysis, Call};
+use afterpath::pipeline::{Config, analyze};
+use afterpath_formats::bundle::Bundles;
+use afterpath_formats::table::plaintext;
+use afterpath_tests::tool::{own, skip, usable};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A credential that a client sends.
+const SECRET: &str = "sesame-open-4711";
+
+/// A certificate, a server and a bundle; all gone when dropped.
+struct Site {
+    folder: tempfile::TempDir,
+    server: Child,
+    port: u16,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // nginx's first process ends its workers when asked, not when killed.
+        let _ = Command::new("kill").arg(self.server.id().to_string()).status();
+        let _ = self.server.wait();
+    }
+}
+
+fn can_test() -> bool {
+    let checked = Command::new(own("afterpath-record")).args(["check", "tls", "sockets"]).output();
+    if !checked.expect("the recorder starts").status.success() {
+        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
+        assert!(!required, "the recorder can't run here, and AFTERPATH_REQUIRE_ALL=1");
+        skip("the recorder can't run here", "plaintext of TLS");
+        return false;
+    }
+    ["nginx", "curl", "openssl", "python3"].iter().all(|name| usable(name, "plaintext of TLS"))
+}
+
+impl Site {
+    /// nginx that answers over TLS of these versions.
+    fn nginx(versions: &str) -> Site {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port =
+            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+        let at = folder.path().display().to_string();
+        let made = Command::new("openssl")
+            .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
+            .args(["-keyout", &format!("{at}/key"), "-out", &format!("{at}/cert")])
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.expect("openssl starts").success());
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|name| format!("{name}_temp_path {at}/{name};"))
+            .collect();
+        let config = format!(
+            "worker_processes 1; daemon off; pid {at}/pid; error_log {at}/errors; events {{}}\n\
+             http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} ssl;\n\
+             ssl_protocols {versions}; ssl_certificate {at}/cert; ssl_certificate_key {at}/key;\n\
+             location / {{ return 200 \"well\\n\"; }} location /big {{ root {at}; }} }} }}\n"
+        );
+        std::fs::write(folder.path().join("nginx.conf"), config).expect("written");
+        std::fs::write(folder.path().join("big"), vec![b'x'; 300_000]).expect("written");
+        let server = Command::new("nginx")
+            .arg("-c")
+            .arg(folder.path().join("nginx.conf"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        let site = Site { folder, server, port };
+        site.wait_until_open();
+        site
+    }
+
+    fn wait_until_open(&self) {
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the server did not open its port");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn worker(&self) -> String {
+        let children = format!("/proc/{0}/task/{0}/children", self.server.id());
+        std::fs::read_to_string(children).expect("readable").trim().to_string()
+    }
+
+    /// Records while `work` runs.
+    fn record(&self, options: &[&str], work: impl FnOnce()) -> PathBuf {
+        let bundle = self.folder.path().join("x.afterpath");
+        let mut recorder = Command::new(own("afterpath-record"))
+            .args(["run", "--with", "tls", "--output"])
+            .arg(&bundle)
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the recorder starts");
+        let mut said = BufReader::new(recorder.stderr.take().expect("piped"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("a line");
+        assert!(line.starts_with("recording "), "{line}");
+        work();
+        let stopped = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status();
+        assert!(stopped.expect("kill").success());
+        let mut rest = String::new();
+        said.read_line(&mut rest).expect("a line");
+        assert!(recorder.wait().expect("it ends").success(), "{rest}");
+        bundle
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Five requests of curl, three of Python, over three connections.
+    fn ask(&self) {
+        let [one, two, big] = ["/curl-1", "/curl-2", "/big"].map(|path| self.url(path));
+        let header = format!("Authorization: Bearer {SECRET}");
+        let curl = |urls: &[&String]| {
+            let mut command = Command::new("curl");
+            command.args(["-sk", "--http1.1", "-H", &header]);
+            urls.iter().for_each(|url| {
+                command.arg(url).args(["-o", "/dev/null"]);
+            });
+            assert!(command.status().expect("curl starts").success());
+        };
+        curl(&[&one]);
+        curl(&[&one, &two, &big, &two]);
+        let program = format!(
+            "import http.client, ssl\n\
+             c = http.client.HTTPSConnection('127.0.0.1', {}, context=ssl._create_unverified_context())\n\
+             for i in range(3):\n    c.request('POST', '/python-%d' % i, b'b' * 20000 * i)\n    c.getresponse().read()\n",
+            self.port
+        );
+        let python = Command::new("python3").args(["-c", &program]).status();
+        assert!(python.expect("python starts").success());
+    }
+}
+
+fn analyzed(bundle: &Path) -> Analysis {
+    let bundles = Bundles::open(&[bundle.to_path_buf()]).expect("it opens");
+    analyze(&bundles, &Config::default())
+}
+
+/// Resource and status of each HTTP call, by time.
+fn said(analysis: &Analysis) -> Vec<(&str, &str)> {
+    let calls = analysis.calls.iter().filter(|call| call.protocol == "http1");
+    calls.map(|call| (call.resource.as_str(), call.status.as_str())).collect()
+}
+
+const ASKED: [(&str, &str); 8] = [
+    ("/curl-1", "200"),
+    ("/curl-1", "200"),
+    ("/curl-2", "200"),
+    ("/big", "200"),
+    ("/curl-2", "200"),
+    ("/python-0", "200"),
+    ("/python-1", "200"),
+    ("/python-2", "200"),
+];
+
+/// The process, or else the interface, of each point that a call passed.
+fn path(analysis: &Analysis, call: &Call) -> Vec<String> {
+    let points = call.spans.iter().map(|span| &analysis.points[span.point as usize]);
+    let name = |point: &afterpath::call::Point| match &point.process {
+        Some(process) => process.name.clone(),
+        None => point.interface.clone(),
+    };
+    points.map(name).collect()
+}
+
+fn check(versions: &str) {
+    let site = Site::nginx(versions);
+    let bundle = site.record(&[], || site.ask());
+    let analysis = analyzed(&bundle);
+    assert_eq!(said(&analysis), ASKED, "{:?}", analysis.losses);
+    for call in analysis.calls.iter().filter(|call| call.protocol == "http1") {
+        let client = if call.resource.contains("python") { "python3" } else { "curl" };
+        let client = if call.resource == "/big" { "curl" } else { client };
+        assert_eq!(path(&analysis, call), [client, "lo", "nginx"], "{}", call.resource);
+        assert!(call.attributes.contains(&("encrypted".to_string(), "tls".to_string())));
+        let times: Vec<_> = call.spans.iter().map(|span| span.times).collect();
+        assert!(times.is_sorted_by_key(|times| times.request_first), "{times:?}");
+        assert!(times.is_sorted_by_key(|times| std::cmp::Reverse(times.response_last)));
+        let hops: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
+        assert_eq!(Some(hops), call.spans[0].times.duration_ns(), "{}", call.resource);
+    }
+    let handshakes = analysis.calls.iter().filter(|call| call.protocol == "tls");
+    assert_eq!(handshakes.filter(|call| call.status == "ok").count(), 3);
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    for batch in bundles.batches(0, &plaintext::TABLE) {
+        for row in plaintext::rows(&batch.expect("readable")) {
+            let text = String::from_utf8_lossy(row.bytes.unwrap_or_default()).into_owned();
+            assert!(!text.contains(SECRET), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn plaintext_stands_at_every_point_over_tls_1_3() {
+    if can_test() {
+        check("TLSv1.3");
+    }
+}
+
+#[test]
+fn plaintext_stands_at_every_point_over_tls_1_2() {
+    if can_test() {
+        check("TLSv1.2");
+    }
+}
+
+#[test]
+fn one_end_is_enough() {
+    if !can_test() {
+        return;
+    }
+    for versions in ["TLSv1.2", "TLSv1.3"] {
+        let site = Site::nginx(versions);
+        let worker = site.worker();
+        let bundle = site.record(&["--pid", &worker], || site.ask());
+        let analysis = analyzed(&bundle);
+        assert_eq!(said(&analysis), ASKED, "{:?}", analysis.losses);
+        for call in analysis.calls.iter().filter(|call| call.protocol == "http1") {
+            assert_eq!(path(&analysis, call), ["lo", "nginx"], "{}", call.resource);
+        }
+    }
+}
+
+#[test]
+fn a_library_of_its_own_stays_opaque() {
+    if !can_test() || !usable("node", "TLS of a program that brings its own library") {
+        return;
+    }
+    let site = Site::nginx("TLSv1.3");
+    let at = site.folder.path().display().to_string();
+    let program = format!(
+        "const https = require('https'), fs = require('fs');\n\
+         const server = https.createServer({{key: fs.readFileSync('{at}/key'), cert: fs.readFileSync('{at}/cert')}},\n\
+           (request, response) => response.end('node'));\n\
+         server.listen(0, '127.0.0.1', () => https.get({{host: '127.0.0.1', port: server.address().port,\n\
+           path: '/node', rejectUnauthorized: false}}, response => {{ response.resume();\n\
+           response.on('end', () => process.exit(0)); }}));"
+    );
+    let bundle = site.record(&[], || {
+        let node = Command::new("node").args(["-e", &program]).status();
+        assert!(node.expect("node starts").success());
+    });
+    let analysis = analyzed(&bundle);
+    let of_node: Vec<&str> = analysis
+        .calls
+        .iter()
+        .filter(|call| path(&analysis, call).contains(&"node".to_string()))
+        .map(|call| call.protocol.as_str())
+        .collect();
+    assert!(of_node.contains(&"tls") && of_node.contains(&"opaque"), "{of_node:?}");
+    assert!(!of_node.contains(&"http1"), "{of_node:?}");
+}
