@@ -6,7 +6,7 @@ use crate::call::{Analysis, Call, Flow, Loss, Point};
 use crate::dissect::partitions::{damage, dissect, partitions};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
-use crate::dissect::{Dissected, FlowFacts};
+use crate::dissect::{Dissected, FlowFacts, Unused};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::pair::Span;
@@ -176,7 +176,7 @@ impl Whole {
     }
 
     /// What could not be used, by point and cause.
-    fn unused(&mut self, unused: BTreeMap<(u32, &'static str), u64>, points: &[Point]) {
+    fn unused(&mut self, unused: Unused, points: &[Point]) {
         self.losses.extend(unused.into_iter().map(|((point, cause), count)| Loss {
             place: points[point as usize].label(),
             cause: cause.to_string(),

@@ -147,9 +147,15 @@ fn analyzed(bundle: &Path) -> Analysis {
     analyze(&bundles, &Config::default())
 }
 
+/// The calls of a protocol that a server answered; other tests' may be recorded too.
+fn calls<'a>(analysis: &'a Analysis, site: &Site, protocol: &str) -> Vec<&'a Call> {
+    let is_it = |call: &&Call| call.protocol == protocol && call.server.port == site.port;
+    analysis.calls.iter().filter(is_it).collect()
+}
+
 /// Resource and status of each HTTP call, by time.
-fn said(analysis: &Analysis) -> Vec<(&str, &str)> {
-    let calls = analysis.calls.iter().filter(|call| call.protocol == "http1");
+fn said<'a>(analysis: &'a Analysis, site: &Site) -> Vec<(&'a str, &'a str)> {
+    let calls = calls(analysis, site, "http1").into_iter();
     calls.map(|call| (call.resource.as_str(), call.status.as_str())).collect()
 }
 
@@ -178,8 +184,8 @@ fn check(versions: &str) {
     let site = Site::nginx(versions);
     let bundle = site.record(&[], || site.ask());
     let analysis = analyzed(&bundle);
-    assert_eq!(said(&analysis), ASKED, "{:?}", analysis.losses);
-    for call in analysis.calls.iter().filter(|call| call.protocol == "http1") {
+    assert_eq!(said(&analysis, &site), ASKED, "{:?}", analysis.losses);
+    for call in calls(&analysis, &site, "http1") {
         let client = if call.resource.contains("python") { "python3" } else { "curl" };
         let client = if call.resource == "/big" { "curl" } else { client };
         assert_eq!(path(&analysis, call), [client, "lo", "nginx"], "{}", call.resource);
@@ -190,7 +196,7 @@ fn check(versions: &str) {
         let hops: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
         assert_eq!(Some(hops), call.spans[0].times.duration_ns(), "{}", call.resource);
     }
-    let handshakes = analysis.calls.iter().filter(|call| call.protocol == "tls");
+    let handshakes = calls(&analysis, &site, "tls").into_iter();
     assert_eq!(handshakes.filter(|call| call.status == "ok").count(), 3);
     let bundles = Bundles::open(&[bundle]).expect("it opens");
     for batch in bundles.batches(0, &plaintext::TABLE) {
@@ -225,8 +231,8 @@ fn one_end_is_enough() {
         let worker = site.worker();
         let bundle = site.record(&["--pid", &worker], || site.ask());
         let analysis = analyzed(&bundle);
-        assert_eq!(said(&analysis), ASKED, "{:?}", analysis.losses);
-        for call in analysis.calls.iter().filter(|call| call.protocol == "http1") {
+        assert_eq!(said(&analysis, &site), ASKED, "{:?}", analysis.losses);
+        for call in calls(&analysis, &site, "http1") {
             assert_eq!(path(&analysis, call), ["lo", "nginx"], "{}", call.resource);
         }
     }
@@ -243,9 +249,10 @@ fn a_library_of_its_own_stays_opaque() {
         "const https = require('https'), fs = require('fs');\n\
          const server = https.createServer({{key: fs.readFileSync('{at}/key'), cert: fs.readFileSync('{at}/cert')}},\n\
            (request, response) => response.end('node'));\n\
-         server.listen(0, '127.0.0.1', () => https.get({{host: '127.0.0.1', port: server.address().port,\n\
-           path: '/node', rejectUnauthorized: false}}, response => {{ response.resume();\n\
-           response.on('end', () => process.exit(0)); }}));"
+         let left = 4;\n\
+         const ask = () => left-- ? https.get({{host: '127.0.0.1', port: server.address().port, path: '/node',\n\
+           rejectUnauthorized: false}}, response => {{ response.resume(); response.on('end', ask); }}) : process.exit(0);\n\
+         server.listen(0, '127.0.0.1', ask);"
     );
     let bundle = site.record(&[], || {
         let node = Command::new("node").args(["-e", &program]).status();

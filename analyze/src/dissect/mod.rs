@@ -50,6 +50,9 @@ pub struct FlowFacts {
     pub proxied: Option<Proxied>,
 }
 
+/// What could not be used: how much, by point and cause.
+pub type Unused = BTreeMap<(u32, &'static str), u64>;
+
 /// What comes out of one partition.
 #[derive(Debug, Default)]
 pub struct Dissected {
@@ -66,7 +69,7 @@ pub struct Dissected {
     /// What processes did on their sockets, by index into `flows`.
     pub logs: Vec<(u32, sockets::log::SocketLog)>,
     /// Packets and socket events that could not be used, by point and cause.
-    pub unused: BTreeMap<(u32, &'static str), u64>,
+    pub unused: Unused,
 }
 
 /// An L4 conversation's ends at one point, the lower address and port first.

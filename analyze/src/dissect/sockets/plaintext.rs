@@ -5,6 +5,7 @@
 use super::records::{HEADER, Records};
 use super::stream::first_numbers;
 use super::{Recorded, Socket, by_life};
+use crate::dissect::Unused;
 use crate::dissect::clear::{Clear, Dialog, Placed, half};
 use crate::dissect::speech::{best, hashes};
 use crate::protocol::{Carry, Half, Message, PROTOCOLS, Piece, Role, Side, Stretch, Transport};
@@ -23,8 +24,8 @@ const OVERHEAD: u64 = 22;
 const MAX_SWITCHES: usize = 4;
 
 /// What is known of all connections of these hosts, and per point what could not be used: with its cause.
-pub fn clear(hosts: &[Recorded]) -> (Option<Arc<Clear>>, BTreeMap<(u32, &'static str), u64>) {
-    let mut unused = BTreeMap::new();
+pub fn clear(hosts: &[Recorded]) -> (Option<Arc<Clear>>, Unused) {
+    let mut unused = Unused::new();
     let mut connections: BTreeMap<Identity, Vec<End>> = BTreeMap::new();
     for host in hosts {
         let calls = host.plaintext();
@@ -78,6 +79,13 @@ impl Stream {
         if let Some((first, overhead)) = place {
             self.places.push(Place { offset, length, first, overhead });
         }
+    }
+
+    /// The number of the next byte's ciphertext, if another record carries it.
+    fn next(&self) -> Option<u32> {
+        let last = self.places.last()?;
+        let behind = self.number(last.offset + last.length - 1)?.wrapping_add(1);
+        Some(behind.wrapping_add(last.overhead as u32))
     }
 
     fn place(&self, offset: u64) -> Option<&Place> {
@@ -148,7 +156,7 @@ fn ends(
     host: &Recorded,
     calls: &[PlaintextRow<'_>],
     threads: &BTreeMap<u32, Vec<SocketEventRow<'_>>>,
-    unused: &mut BTreeMap<(u32, &'static str), u64>,
+    unused: &mut Unused,
 ) -> Vec<End> {
     let mut found = Vec::new();
     let mut open = Calls::default();
@@ -236,7 +244,9 @@ impl Calls {
             "read" if call.result > 0 => {
                 let n = u32::try_from(call.result).unwrap_or(u32::MAX);
                 let asked = call.asked.unwrap_or(0).clamp(0, i64::from(u32::MAX)) as u32;
-                let place = self.records.take(n, asked).map(|first| (first, OVERHEAD));
+                // Where the record's header was not recorded, its data follow those of the record before.
+                let first = self.records.take(n, asked).or_else(|| self.streams[0].next());
+                let place = first.map(|first| (first, OVERHEAD));
                 self.n_unplaced += u64::from(place.is_none());
                 self.streams[0].push(call, place);
             }
