@@ -12,7 +12,7 @@ mod ringed;
 mod runtimes;
 pub mod sockets;
 mod tls;
-mod tracing;
+mod wakeups;
 
 use crate::error::Result;
 use crate::machine::{Kernel, Machine};
@@ -48,7 +48,7 @@ pub const PROBES: &[&Probe] = &[
     &runtimes::COROUTINES,
     &drops::PROBE,
     &kernel_path::PROBE,
-    &tracing::WAKEUPS,
+    &wakeups::PROBE,
 ];
 
 /// The probe of this name.
@@ -72,7 +72,8 @@ mod tests {
             "sched/sched_process_exec",
             "sched/sched_process_exit",
             "sched/sched_waking",
-            "sched/sched_wakeup",
+            "sched/sched_switch",
+            "sock/sock_send_length",
             "task/task_rename",
             "skb/kfree_skb",
             "net/netif_receive_skb",
@@ -81,8 +82,8 @@ mod tests {
         ];
         Machine {
             system: "linux".into(),
-            release: "6.1.0-18-amd64".into(),
-            kernel: Some(Kernel::new(6, 1)),
+            release: "6.12.0-1-amd64".into(),
+            kernel: Some(Kernel::new(6, 12)),
             capabilities: Capabilities(u64::MAX),
             initial_user_namespace: true,
             btf: true,

@@ -14,3 +14,4 @@ mod refusals;
 mod sockets;
 mod stops;
 mod streams;
+mod wakeups;

@@ -39,19 +39,6 @@ pub const TASKS: Table = Table {
     ],
 };
 
-/// Who woke whom.
-pub const WAKEUPS: Table = Table {
-    name: "wakeups",
-    about: "one wake-up of a thread by another",
-    order: &["time_ns"],
-    columns: &[
-        time("time_ns", "when"),
-        u32("waker_tid", "the waking thread; 0: an interrupt"),
-        u32("woken_tid", "the woken thread"),
-        time("running_ns", "when the woken thread ran").nullable(),
-    ],
-};
-
 /// Imported tracer spans.
 pub const SPANS: Table = Table {
     name: "spans",

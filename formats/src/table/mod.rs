@@ -22,6 +22,7 @@ pub mod recorded_packets;
 pub mod socket_events;
 pub mod sockets;
 pub mod threads;
+pub mod wakeups;
 
 pub(crate) use cells::Cells;
 
@@ -50,8 +51,8 @@ pub const TABLES: &[&Table] = &[
     &counters::TABLE,
     &kernel_path::TABLE,
     &plaintext::TABLE,
+    &wakeups::TABLE,
     &later::TASKS,
-    &later::WAKEUPS,
     &later::SPANS,
 ];
 
