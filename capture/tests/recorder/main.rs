@@ -14,4 +14,5 @@ mod refusals;
 mod sockets;
 mod stops;
 mod streams;
+mod tiling;
 mod wakeups;
