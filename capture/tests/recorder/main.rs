@@ -3,6 +3,7 @@
 
 mod killed;
 mod made;
+mod metadata;
 mod net;
 mod overload;
 mod packets;
