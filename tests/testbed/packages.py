@@ -8,7 +8,7 @@ import subprocess
 
 NEEDED = (
     "tcpdump", "tshark", "tcptrace", "nginx-light", "haproxy", "redis-server", "postgresql", "python3-psycopg",
-    "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux", "wrk", "curl", "nodejs",
+    "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux", "wrk", "curl", "nodejs", "systemd",
     # The recorder's programs are built again and compared.
     "clang-19", "llvm-19",
 )

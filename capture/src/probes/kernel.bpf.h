@@ -71,6 +71,9 @@ INLINE void count_in(void *counts, u32 n_counts, u32 what, u64 n)
         asm volatile("" : "+r"(value));                                                            \
     } while (0)
 
+/* Keeps the low bits only, where older verifiers follow branches that can't be: one instruction that none of them reasons about. */
+#define MASK(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+
 struct super_block {
     unsigned long s_magic;
 } CORE;

@@ -549,12 +549,12 @@ INLINE void copy_bytes(struct event *event, u64 from, u64 size)
         return;
     if (size > limit - have)
         size = limit - have;
-    u32 n = size;
-    BOUND(n, MAX_BYTES);
-    BOUND(have, MAX_BYTES - 1);
-    if (!n || n > MAX_BYTES || have >= MAX_BYTES)
+    u64 n = size, at = have;
+    MASK(n, 2 * MAX_BYTES - 1);
+    MASK(at, MAX_BYTES - 1);
+    if (!n || n > MAX_BYTES)
         return;
-    if (!read_user(event->bytes + have, n, (void *)from))
+    if (!read_user(event->bytes + at, n, (void *)from))
         event->n_bytes = have + n;
 }
 
