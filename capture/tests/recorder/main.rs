@@ -12,6 +12,7 @@ mod private;
 mod privileges;
 mod processes;
 mod refusals;
+mod sample;
 mod sockets;
 mod stops;
 mod streams;
