@@ -37,6 +37,8 @@ pub enum Lack {
     BpfCall,
     /// Lockdown hides kernel memory.
     KernelMemory,
+    /// Debian's kernels let only CAP_SYS_ADMIN open perf events above `kernel.perf_event_paranoid = 2`.
+    PerfEventParanoid,
     /// A kernel feature, with the build option that gives it.
     Feature {
         /// In words.
@@ -60,6 +62,7 @@ impl Lack {
             Lack::Event(_) => "event",
             Lack::BpfCall => "bpf-call",
             Lack::KernelMemory => "kernel-memory",
+            Lack::PerfEventParanoid => "perf-event-paranoid",
             Lack::Feature { .. } => "feature",
         }
     }
@@ -92,6 +95,9 @@ impl fmt::Display for Lack {
             Lack::BpfCall => f.write_str("needs the bpf system call (CONFIG_BPF_SYSCALL)"),
             Lack::KernelMemory => f.write_str(
                 "kernel lockdown is at `confidentiality`: eBPF may not read kernel memory",
+            ),
+            Lack::PerfEventParanoid => f.write_str(
+                "may not attach while kernel.perf_event_paranoid is above 2: grant CAP_SYS_ADMIN, or set it to 2",
             ),
             Lack::Feature { what, option } => write!(f, "needs {what} ({option})"),
         }

@@ -25,6 +25,10 @@ pub fn gather(root: &Path) -> Machine {
         bpf: bpf_call(root, &status),
         lockdown_confidentiality: text(root, "sys/kernel/security/lockdown")
             .contains("[confidentiality]"),
+        perf_event_paranoid: text(root, "proc/sys/kernel/perf_event_paranoid")
+            .trim()
+            .parse::<i32>()
+            .is_ok_and(|level| level > 2),
         uprobes: root.join("sys/bus/event_source/devices/uprobe/type").exists(),
         packet_sockets: root.join("proc/net/packet").exists(),
         netstat: !text(root, "proc/net/netstat").is_empty(),

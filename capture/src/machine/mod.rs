@@ -128,6 +128,9 @@ pub struct Machine {
     pub bpf: BpfCall,
     /// Lockdown is at `confidentiality`: eBPF may not read kernel memory.
     pub lockdown_confidentiality: bool,
+    /// `kernel.perf_event_paranoid` is above 2: perf events, by which tracepoints and uprobes are attached, take CAP_SYS_ADMIN. A
+    /// setting of Debian's and Ubuntu's kernels.
+    pub perf_event_paranoid: bool,
     /// The kernel has uprobes.
     pub uprobes: bool,
     /// The kernel has packet sockets.

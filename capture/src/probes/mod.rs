@@ -91,6 +91,7 @@ mod tests {
             drop_reasons: true,
             bpf: BpfCall::Present,
             lockdown_confidentiality: false,
+            perf_event_paranoid: false,
             uprobes: true,
             packet_sockets: true,
             netstat: true,
@@ -170,6 +171,16 @@ mod tests {
         check(&narrow, "sockets", &[]);
         check(&without(&narrow, Capability::SysAdmin), "sockets", &["CAP_BPF", "CAP_PERFMON"]);
         check(&without(&able(), Capability::SysAdmin), "sockets", &[]);
+    }
+
+    #[test]
+    fn a_paranoid_kernel_takes_sys_admin_for_perf_events() {
+        let paranoid = Machine { perf_event_paranoid: true, ..able() };
+        check(&paranoid, "sockets", &[]);
+        let narrow = without(&paranoid, Capability::SysAdmin);
+        check(&narrow, "sockets", &["perf-event-paranoid"]);
+        check(&narrow, "tls", &["perf-event-paranoid"]);
+        check(&narrow, "processes", &[]);
     }
 
     #[test]

@@ -55,6 +55,13 @@ impl<'a> Needs<'a> {
             .unless(privileged(Capability::Perfmon), Lack::Capability(Capability::Perfmon))
     }
 
+    /// Attaching by perf events: to tracepoints of system calls, and to functions of programs.
+    pub(super) fn perf_events(self) -> Self {
+        let machine = self.machine;
+        let may = !machine.perf_event_paranoid || machine.capabilities.has(Capability::SysAdmin);
+        self.unless(may, Lack::PerfEventParanoid)
+    }
+
     /// Tracepoints, as `category/name`.
     pub(super) fn events(self, names: &[&'static str]) -> Self {
         match &self.machine.events {

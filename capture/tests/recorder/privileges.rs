@@ -30,8 +30,16 @@ fn one_capability_less_is_named() {
     if !can_record("sockets", "capabilities") {
         return;
     }
-    let (code, said) = record(",+bpf,+perfmon", &["--probes", "sockets,processes"]);
+    let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let is_paranoid = level.trim().parse::<i32>().is_ok_and(|level| level > 2);
+    let needed = if is_paranoid { ",+bpf,+perfmon,+sys_admin" } else { ",+bpf,+perfmon" };
+    let (code, said) = record(needed, &["--probes", "sockets,processes"]);
     assert_eq!(code, Some(0), "{said}");
+    if is_paranoid {
+        let (code, said) = record(",+bpf,+perfmon", &["--probes", "sockets"]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("kernel.perf_event_paranoid"), "{said}");
+    }
     let (code, said) = record(",+net_raw", &["--probes", "packets"]);
     assert_eq!(code, Some(0), "{said}");
     for (left, missing) in [(",+bpf", "CAP_PERFMON"), (",+perfmon", "CAP_BPF")] {

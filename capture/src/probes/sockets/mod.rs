@@ -42,6 +42,7 @@ pub(super) const PROBE: Probe = Probe {
         // One per kind of call: the others come with the same build option.
         Needs::of(machine, CURRENT_TASK, "bpf_get_current_task_btf")
             .ebpf()
+            .perf_events()
             .events(&[
                 "syscalls/sys_enter_read",
                 "syscalls/sys_exit_read",

@@ -42,6 +42,7 @@ pub(super) const PROBE: Probe = Probe {
     check: |machine| {
         Needs::of(machine, RING_BUFFER, "BPF ring buffer")
             .ebpf()
+            .perf_events()
             .feature(machine.uprobes, "uprobes", "CONFIG_UPROBE_EVENTS")
             .feature(cfg!(target_arch = "x86_64"), "registers of x86-64", "that architecture")
             .done()
