@@ -69,6 +69,6 @@ fn only_the_declared_part_is_recorded() {
     }
     let manifest = std::fs::read_to_string(recorded.path.join("manifest.json")).expect("readable");
     assert!(manifest.contains("the first 300ms of every 1s"), "{manifest}");
-    let bundles = Bundles::open(&[recorded.path.clone()]).expect("it opens");
+    let bundles = Bundles::open(std::slice::from_ref(&recorded.path)).expect("it opens");
     assert!(bundles.warnings.is_empty(), "{:?}", bundles.warnings);
 }

@@ -215,10 +215,13 @@ fn events_are_the_packets_bytes_over_a_cable_that_loses() {
                 n_fins += usize::from(event.mark.is_some());
                 let all =
                     moved.entry((cable, way)).or_insert_with(|| vec![false; stream.carried.len()]);
-                for at in before..before + result as usize {
-                    assert!(stream.carried[at], "byte {at} was in no packet");
-                    assert!(!std::mem::replace(&mut all[at], true), "byte {at} was moved twice");
-                }
+                let range = before..before + result as usize;
+                assert!(
+                    stream.carried[range.clone()].iter().all(|c| *c),
+                    "in no packet: {event:?}"
+                );
+                assert!(!all[range.clone()].contains(&true), "moved twice: {event:?}");
+                all[range].fill(true);
             }
             mark => panic!("{mark:?} on a stream with one reader and one writer"),
         }
