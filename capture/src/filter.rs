@@ -11,4 +11,6 @@ pub struct Filter {
     pub cgroups: Vec<u64>,
     /// Network namespaces' inode numbers.
     pub namespaces: Vec<u32>,
+    /// Of packets, those of this expression in the syntax of pcap-filter(7), as far as `packets` understands it.
+    pub packets: Option<String>,
 }

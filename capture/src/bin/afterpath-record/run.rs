@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Only these network namespaces: names of `ip netns`, or inode numbers.
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     netns: Vec<String>,
+    /// Of packets, only those of this expression (pcap-filter syntax: `host 10.0.0.1 and not port 22`).
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
     /// What of payloads, and of command lines, is kept.
     #[arg(long, value_enum, default_value_t = PayloadMode::Masked)]
     payload: PayloadMode,
@@ -116,6 +119,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
             processes: arguments.pid,
             cgroups: arguments.cgroup.iter().map(|path| cgroup(path)).collect::<Result<_, _>>()?,
             namespaces: arguments.netns.iter().map(|name| netns(name)).collect::<Result<_, _>>()?,
+            packets: arguments.filter,
         },
         payload: match arguments.payload {
             PayloadMode::None => Mode::None,

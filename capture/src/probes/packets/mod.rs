@@ -1,5 +1,6 @@
 //! Frames of all interfaces of every network namespace, by one packet socket in each. Never joins a frame to anything.
 
+mod expression;
 mod points;
 mod program;
 mod tap;
@@ -63,7 +64,7 @@ struct Running {
 }
 
 fn start(settings: &Settings) -> Result<Box<dyn Source>> {
-    let filter = program::program(&settings.filter.ports, settings.snap_length)?;
+    let filter = program::program(&settings.filter, settings.snap_length)?;
     let all = namespaces();
     let whole = settings.memory_bytes as usize / 4;
     let mut running = Running {

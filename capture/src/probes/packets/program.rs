@@ -1,29 +1,35 @@
 //! The filter that the kernel applies before it copies a frame, as classic BPF: which frames, and how many bytes of each. Never
 //! depends on the link layer: offsets count from the network header.
 
+use super::expression;
 use crate::error::{Error, Result};
+use crate::filter::Filter;
 use crate::kernel::Instruction;
 
 /// More would need jumps that classic BPF doesn't have.
 const MAX_PORTS: usize = 60;
 
 /// `SKF_NET_OFF`, `SKF_AD_OFF` (include/uapi/linux/filter.h).
-const NETWORK: u32 = -0x0010_0000_i32 as u32;
-const PROTOCOL: u32 = -0x1000_i32 as u32;
+pub(super) const NETWORK: u32 = -0x0010_0000_i32 as u32;
+pub(super) const PROTOCOL: u32 = -0x1000_i32 as u32;
 
 /// `BPF_LD | BPF_W | BPF_ABS` and relatives.
-const LOAD_WORD: u16 = 0x20;
+pub(super) const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_BEHIND_HEADER: u16 = 0x48;
 const HEADER_LENGTH: u16 = 0xb1;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_SET: u16 = 0x45;
-const RETURN: u16 = 0x06;
+pub(super) const RETURN: u16 = 0x06;
 
-/// Frames with one of `ports` at either end (none: all frames), `snap_length` bytes of each. Later fragments name no ports: they
+/// Frames that `filter` wants, `snap_length` bytes of each: those with one of its ports at either end (none: all frames). Later fragments name no ports: they
 /// are kept.
-pub(super) fn program(ports: &[u16], snap_length: u32) -> Result<Vec<Instruction>> {
+pub(super) fn program(filter: &Filter, snap_length: u32) -> Result<Vec<Instruction>> {
+    let ports = filter.ports.as_slice();
+    if let Some(text) = &filter.packets {
+        return expression::program(text, ports, snap_length);
+    }
     if ports.len() > MAX_PORTS {
         let why = format!("{} ports; packets can be filtered by at most {MAX_PORTS}", ports.len());
         return Err(Error::BadArguments(why));
