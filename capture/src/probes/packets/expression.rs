@@ -4,7 +4,8 @@
 use super::program::{LOAD_WORD, NETWORK, PROTOCOL, RETURN};
 use crate::error::{Error, Result};
 use crate::kernel::Instruction;
-use pktbaffle::{LinkType, Target};
+use pktbaffle::ast::{Expr, Layer, Primitive, Proto};
+use pktbaffle::{LinkType, codegen};
 
 /// Bytes of an Ethernet header; its type stands at the twelfth.
 const ETHERNET: u32 = 14;
@@ -17,34 +18,17 @@ const LOADS: [u16; 7] = [0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0xb1];
 /// What the kernel takes at most (`BPF_MAXINSNS`).
 const MAX_INSTRUCTIONS: usize = 4096;
 
-/// Words that ask about the link layer; a tag is taken off frames before the filter sees them.
-const LINK_WORDS: [&str; 10] = [
-    "ether",
-    "vlan",
-    "mpls",
-    "pppoed",
-    "pppoes",
-    "link",
-    "broadcast",
-    "multicast",
-    "wlan",
-    "inbound",
-];
-
 /// Frames that `text` matches and, where ports are named, that have one of them; `snap_length` bytes of each.
 pub(super) fn program(text: &str, ports: &[u16], snap_length: u32) -> Result<Vec<Instruction>> {
     let refused = |why: String| Error::BadArguments(format!("--filter `{text}`: {why}"));
-    let is_link = |word: &&str| LINK_WORDS.contains(word);
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    if let Some(word) = words.find(is_link) {
-        return Err(refused(format!("`{word}` is about the link layer, which is not filtered")));
-    }
     let ports: Vec<_> = ports.iter().map(|port| format!("port {port}")).collect();
     let whole = match ports.is_empty() {
         true => text.to_string(),
         false => format!("({text}) and ({})", ports.join(" or ")),
     };
-    let compiled = pktbaffle::compile(&whole, LinkType::Ethernet, Target::Classic);
+    let parsed = pktbaffle::parse(&whole).map_err(|error| refused(error.to_string()))?;
+    let meant = meant(parsed).map_err(|what| refused(format!("{what} can't be filtered by")))?;
+    let compiled = codegen::compile(&meant, LinkType::Ethernet);
     let compiled = compiled.map_err(|error| refused(error.to_string()))?;
     let instructions = compiled.instructions();
     if instructions.is_empty() || instructions.len() > MAX_INSTRUCTIONS {
@@ -75,6 +59,45 @@ pub(super) fn program(text: &str, ports: &[u16], snap_length: u32) -> Result<Vec
     carried.collect()
 }
 
+/// The expression as pcap-filter(7) means it: a transport is one over IPv4 or IPv6. What asks about the link layer is named.
+fn meant(expression: Expr) -> std::result::Result<Expr, String> {
+    let both = |a: Expr, b: Expr| Ok((Box::new(meant(a)?), Box::new(meant(b)?)));
+    match expression {
+        Expr::And(a, b) => both(*a, *b).map(|(a, b)| Expr::And(a, b)),
+        Expr::Or(a, b) => both(*a, *b).map(|(a, b)| Expr::Or(a, b)),
+        Expr::Not(a) => Ok(Expr::Not(Box::new(meant(*a)?))),
+        Expr::Primitive(primitive) => of_primitive(primitive),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn of_primitive(primitive: Primitive) -> std::result::Result<Expr, String> {
+    let over_both = |proto: Proto, number: u8| {
+        let [v4, v6] = [proto, Proto::Ip6Proto(number)]
+            .map(|proto| Box::new(Expr::Primitive(Primitive::Proto(proto))));
+        Ok(Expr::Or(v4, v6))
+    };
+    match primitive {
+        Primitive::Proto(Proto::Tcp) => over_both(Proto::Tcp, 6),
+        Primitive::Proto(Proto::Udp) => over_both(Proto::Udp, 17),
+        Primitive::Proto(Proto::Sctp) => over_both(Proto::Sctp, 132),
+        Primitive::Host { .. }
+        | Primitive::Port { .. }
+        | Primitive::PortRange { .. }
+        | Primitive::Net { .. }
+        | Primitive::Net6 { .. }
+        | Primitive::Proto(_)
+        | Primitive::IpBroadcast
+        | Primitive::IpMulticast
+        | Primitive::Ip6Multicast
+        | Primitive::Len { .. } => Ok(Expr::Primitive(primitive)),
+        Primitive::ByteAccess(ref access) if access.layer != Layer::Raw => {
+            Ok(Expr::Primitive(primitive))
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,8 +118,8 @@ mod tests {
         check("tcp port 80", Ok(()));
         check("ip6 and udp and not net fe80::/10", Ok(()));
         check("host 10.0.0.1 and (portrange 1000-2000 or icmp)", Ok(()));
-        check("ether host 00:11:22:33:44:55", Err("link layer"));
-        check("vlan 7 and tcp", Err("link layer"));
+        check("ether host 00:11:22:33:44:55", Err("can't be filtered by"));
+        check("vlan 7 and tcp", Err("can't be filtered by"));
         check("tcp prot 80", Err("--filter"));
         check("", Err("--filter"));
     }
