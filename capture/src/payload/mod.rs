@@ -148,7 +148,7 @@ impl Payload {
         let (mode, n_lost) = (self.mode, self.n_lost);
         let key = (moved.socket, moved.outbound);
         // Its bytes are somewhere between the numbers: what follows finds a gap.
-        let is_placed = !matches!(moved.mark, Some("interleaved" | "fast-open"));
+        let is_placed = !matches!(moved.mark, Some("interleaved"));
         if !is_placed {
             self.fresh.remove(&key);
             return Kept::default();

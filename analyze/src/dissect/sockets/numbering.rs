@@ -42,7 +42,11 @@ impl Numbering {
         event: &SocketEventRow<'_>,
         length: u32,
     ) -> (u32, Option<Cause>) {
-        let exact = event.sequence_before.filter(|_| matches!(event.mark, None | Some("fin")));
+        let exact = match event.mark {
+            None | Some("fin") => event.sequence_before,
+            Some("fast-open") => fast_open(event, length),
+            _ => None,
+        };
         let cause = match (exact, event.mark) {
             (Some(_), _) => None,
             (None, Some("interleaved")) => Some("interleaved"),
@@ -54,6 +58,12 @@ impl Numbering {
         self.next[side] = Some(sequence.wrapping_add(length));
         (sequence, cause)
     }
+}
+
+/// The number of the first byte that a send with the SYN moved: it had none before, and ends where the numbers do now.
+pub(super) fn fast_open(event: &SocketEventRow<'_>, length: u32) -> Option<u32> {
+    let (before, after) = event.sequence_before.zip(event.sequence_after)?;
+    (before != after).then(|| after.wrapping_sub(length))
 }
 
 fn made_up(sender: SocketAddr, receiver: SocketAddr) -> u32 {

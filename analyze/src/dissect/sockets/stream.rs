@@ -1,7 +1,7 @@
 //! One stream socket's events → one conversation. Never takes an event twice: a peek is no read.
 
 use super::log::SocketLog;
-use super::numbering::Numbering;
+use super::numbering::{Numbering, fast_open};
 use super::{Event, MSG_TRUNC, Socket, count, moved, n_moved, settle};
 use crate::dissect::Dissected;
 use crate::dissect::conversation::{Conversation, Room};
@@ -84,8 +84,7 @@ struct Dialog {
 impl Dialog {
     /// Who opened it, and where its streams begin, if that was seen.
     fn open(&mut self, socket: &Socket<'_>, events: &[Event<'_>]) {
-        let opening = |event: &&Event<'_>| matches!(event.row.call, "connect" | "accept");
-        let opened = events.iter().find(opening);
+        let opened = events.iter().find(|event| is_opening(&event.row));
         let is_client = match (socket.row.role, opened.map(|event| event.row.call)) {
             (Role::Client, _) | (Role::Unknown, Some("connect")) => Some(true),
             (Role::Server, _) | (Role::Unknown, Some("accept")) => Some(false),
@@ -176,15 +175,21 @@ impl Dialog {
     }
 }
 
-/// Whether it is a connect or an accept, as `call` says, that went well.
+/// Whether it opens a connection: a connect, an accept, a send with the SYN.
+fn is_opening(row: &SocketEventRow<'_>) -> bool {
+    matches!(row.call, "connect" | "accept") || row.mark == Some("fast-open")
+}
+
+/// Whether it is a connect or an accept, as `call` says, that went well: it tells the numbers of both first bytes.
 fn opens(row: &SocketEventRow<'_>, call: &str) -> bool {
-    row.call == call && row.result.is_some_and(|result| result >= 0)
+    matches!(call, "connect" | "accept")
+        && row.call == call
+        && row.result.is_some_and(|result| result >= 0)
 }
 
 /// The numbers of the first bytes of a socket that was seen to open, inbound and outbound, as far as its events tell.
 pub(super) fn first_numbers(events: &[SocketEventRow<'_>]) -> [Option<u32>; 2] {
-    let opening = |row: &&SocketEventRow<'_>| matches!(row.call, "connect" | "accept");
-    let Some(opened) = events.iter().find(opening) else { return [None; 2] };
+    let Some(opened) = events.iter().find(|row| is_opening(row)) else { return [None; 2] };
     let done = events.iter().find(|row| opens(row, opened.call));
     let told = done.map_or([None; 2], |done| [done.sequence_before, done.sequence_after]);
     [0, 1].map(|side| told[side].or_else(|| first_number(side, events)))
@@ -197,7 +202,12 @@ fn first_number(side: usize, events: &[SocketEventRow<'_>]) -> Option<u32> {
     for row in events.iter().filter(|row| row.direction == Some(direction)) {
         match (row.mark, row.sequence_before) {
             (None | Some("fin"), Some(number)) => return Some(number.wrapping_sub(before)),
-            (Some("fast-open"), _) => before = before.wrapping_add(n_moved(row) as u32),
+            (Some("fast-open"), _) if n_moved(row) > 0 => {
+                if let Some(number) = fast_open(row, n_moved(row) as u32) {
+                    return Some(number.wrapping_sub(before));
+                }
+                before = before.wrapping_add(n_moved(row) as u32);
+            }
             _ => {}
         }
     }

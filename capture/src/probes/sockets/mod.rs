@@ -110,13 +110,20 @@ impl Records {
             _ => {}
         }
         let moves = event.direction != 0 && event.result > 0;
+        let length = event.result.clamp(0, i64::from(u32::MAX)) as u32;
+        let mut sequence = event.sequences.map(|(before, _)| before);
+        if mark == Some("fast-open") && moves {
+            // Sent with the SYN: it ends where the numbers do now.
+            sequence = event.sequences.map(|(_, after)| after.wrapping_sub(length));
+            self.payload.opened(event.inode, [None, sequence]);
+        }
         let moved = Moved {
             socket: event.inode,
             outbound,
             is_datagram: event.kind == "udp",
-            sequence: event.sequences.map(|(before, _)| before),
+            sequence,
             bytes: event.bytes,
-            length: event.result.clamp(0, i64::from(u32::MAX)) as u32,
+            length,
             mark,
         };
         let bytes = if moves { self.payload.of_event(&moved) } else { &[] };

@@ -652,6 +652,19 @@ INLINE void head(struct event *event, struct thread *thread, u64 ids)
 }
 
 #define EAGAIN 11
+#define MSG_FASTOPEN 0x20000000
+
+/* A send that opened its connection: only now are the addresses known. */
+INLINE void opened_by_send(struct thread *thread, u64 ids)
+{
+    u64 key = (ids >> 32) << 32 | thread->fd;
+    struct descriptor *known = map_lookup(&descriptors, &key);
+    if (!known || !known->unbound || !known->socket)
+        return;
+    known->unbound = 0;
+    if (tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))
+        forget(ids >> 32, thread->fd);
+}
 
 /* Return from a call whose entry was recorded. */
 CALLED int end(s64 result)
@@ -679,6 +692,8 @@ CALLED int end(s64 result)
             event->before = sequence_of(thread->socket, INBOUND);
         event->after = sequence_of(thread->socket, neither ? OUTBOUND : thread->direction);
     }
+    if (thread->kind == KIND_TCP && thread->flags & MSG_FASTOPEN)
+        opened_by_send(thread, ids);
     if (result > 0 && thread->form != FORM_NONE) {
         if (thread->form == FORM_BUFFER) {
             if (thread->kind == KIND_UDP)
