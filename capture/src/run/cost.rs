@@ -19,7 +19,14 @@ pub(super) fn rows<'a>(now_ns: i64, made: impl Iterator<Item = (&'a str, u64)>) 
     if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
         rows.push(row("recorder.user_ns", None, usage.user_time().num_nanoseconds()));
         rows.push(row("recorder.system_ns", None, usage.system_time().num_nanoseconds()));
-        rows.push(row("recorder.peak_memory_bytes", None, usage.max_rss() * 1024));
     }
+    rows.extend(peak_bytes().map(|n| row("recorder.peak_memory_bytes", None, n)));
     rows
+}
+
+/// The largest resident memory since exec. (getrusage's begins with that of whoever started this program.)
+fn peak_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)
 }

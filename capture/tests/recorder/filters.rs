@@ -30,7 +30,7 @@ raw.sendto(bytes.fromhex('0800f7fd00010001'), (to4, 0))
 time.sleep(0.1)
 ";
 
-const EXPRESSIONS: [&str; 12] = [
+const EXPRESSIONS: [&str; 11] = [
     "port 80",
     "tcp port 80 or tcp port 443",
     "ip6 and udp and not port 53",
@@ -38,7 +38,6 @@ const EXPRESSIONS: [&str; 12] = [
     "src host 10.77.0.2 or dst host fd77::2",
     "net 10.77.0.0/24 and icmp",
     "not ip6 and not arp",
-    "tcp[13] & 4 != 0",
     "greater 200",
     "tcp or icmp6",
     "ip proto 17 and host 10.77.0.1",

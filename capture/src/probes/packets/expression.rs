@@ -4,7 +4,7 @@
 use super::program::{LOAD_WORD, NETWORK, PROTOCOL, RETURN};
 use crate::error::{Error, Result};
 use crate::kernel::Instruction;
-use pktbaffle::ast::{Expr, Layer, Primitive, Proto};
+use pktbaffle::ast::{Expr, Primitive, Proto};
 use pktbaffle::{LinkType, codegen};
 
 /// Bytes of an Ethernet header; its type stands at the twelfth.
@@ -91,9 +91,8 @@ fn of_primitive(primitive: Primitive) -> std::result::Result<Expr, String> {
         | Primitive::IpMulticast
         | Primitive::Ip6Multicast
         | Primitive::Len { .. } => Ok(Expr::Primitive(primitive)),
-        Primitive::ByteAccess(ref access) if access.layer != Layer::Raw => {
-            Ok(Expr::Primitive(primitive))
-        }
+        // The library forgets which protocol's bytes they are, and looks at those of any.
+        Primitive::ByteAccess(_) => Err("bytes at offsets".to_string()),
         other => Err(format!("{other:?}")),
     }
 }
@@ -120,6 +119,7 @@ mod tests {
         check("host 10.0.0.1 and (portrange 1000-2000 or icmp)", Ok(()));
         check("ether host 00:11:22:33:44:55", Err("can't be filtered by"));
         check("vlan 7 and tcp", Err("can't be filtered by"));
+        check("tcp[13] & 4 != 0", Err("bytes at offsets can't be filtered by"));
         check("tcp prot 80", Err("--filter"));
         check("", Err("--filter"));
     }

@@ -35,7 +35,7 @@ struct {
     MAP_TYPE(value, struct record);
 } woken SEC(".maps");
 
-/* How many interrupts a processor is in. */
+/* Which kinds of interrupts a processor is in. */
 struct {
     MAP_UINT(type, PERCPU_ARRAY);
     MAP_UINT(max_entries, 1);
@@ -77,55 +77,57 @@ SEC("tp_btf/sock_recv_length") int sock_recv_length(u64 *context)
     return touch();
 }
 
-INLINE int interrupted(int by)
+/* Set at entry and cleared at exit, not counted: one that was entered before all programs were attached is forgotten by the next. */
+enum interrupt { SOFT = 1, HARD = 2, TIMER = 4 };
+
+INLINE int interrupted(u32 kind, int is_entry)
 {
     u32 zero = 0;
-    u32 *depth = map_lookup(&interrupts, &zero);
-    /* One that was entered before the program was attached is left once more than entered. */
-    if (depth && (by > 0 || *depth > 0))
-        *depth += by;
+    u32 *kinds = map_lookup(&interrupts, &zero);
+    if (kinds)
+        *kinds = is_entry ? *kinds | kind : *kinds & ~kind;
     return 0;
 }
 
 SEC("tp_btf/softirq_entry") int softirq_entry(u64 *context)
 {
-    return interrupted(1);
+    return interrupted(SOFT, 1);
 }
 
 SEC("tp_btf/softirq_exit") int softirq_exit(u64 *context)
 {
-    return interrupted(-1);
+    return interrupted(SOFT, 0);
 }
 
 SEC("tp_btf/irq_handler_entry") int irq_handler_entry(u64 *context)
 {
-    return interrupted(1);
+    return interrupted(HARD, 1);
 }
 
 SEC("tp_btf/irq_handler_exit") int irq_handler_exit(u64 *context)
 {
-    return interrupted(-1);
+    return interrupted(HARD, 0);
 }
 
 SEC("tp_btf/hrtimer_expire_entry") int hrtimer_expire_entry(u64 *context)
 {
-    return interrupted(1);
+    return interrupted(TIMER, 1);
 }
 
 SEC("tp_btf/hrtimer_expire_exit") int hrtimer_expire_exit(u64 *context)
 {
-    return interrupted(-1);
+    return interrupted(TIMER, 0);
 }
 
 SEC("tp_btf/sched_waking") int sched_waking(u64 *context)
 {
     struct task_struct *task = (void *)context[0];
     u32 zero = 0, waker = get_current_pid_tgid(), tid = task->pid;
-    u32 *depth = map_lookup(&interrupts, &zero);
+    u32 *kinds = map_lookup(&interrupts, &zero);
     u64 now_ns = boottime_ns();
     if (now_ns < window[0] || now_ns >= window[1] || !map_lookup(&touched, &tid))
         return 0;
-    if (depth && *depth)
+    if (kinds && *kinds)
         waker = 0;
     else if (!map_lookup(&touched, &waker))
         return 0;
