@@ -34,7 +34,8 @@ pub struct Score {
     pub found: Share,
     /// True calls whose points are all there, in order, and no others.
     pub paths: Share,
-    /// Found calls that begin at the client's process and end at the server's; of recordings that know processes.
+    /// Found calls that begin at the client's process and end at the server's, of the right programs; of recordings that know
+    /// processes.
     pub ends: Share,
     /// Links by `kind protocol`: right parent.
     pub links: BTreeMap<String, Share>,
@@ -153,9 +154,11 @@ fn score_call(
     let labels: Vec<String> =
         points.iter().filter(|p| p.process.is_none()).map(|p| label(p)).collect();
     if analysis.points.iter().any(|point| point.process.is_some()) {
-        let is_process =
-            |point: Option<&&Point>| point.is_some_and(|point| point.process.is_some());
-        let is_whole = points.len() > 1 && is_process(points.first()) && is_process(points.last());
+        let name = |point: Option<&&Point>| Some(point?.process.as_ref()?.name.clone());
+        let ends = name(points.first()).zip(name(points.last()));
+        let is_whole = points.len() > 1
+            && ends.is_some()
+            && truth.programs.as_ref().is_none_or(|programs| ends.as_ref() == Some(programs));
         score.ends.count(is_whole);
         if !is_whole {
             let shown: Vec<String> = points.iter().map(|point| point.label()).collect();

@@ -47,6 +47,9 @@ pub struct TrueCall {
     pub pipeline: Option<(u32, u32)>,
     /// Observation points the request crosses, in order.
     pub points: Vec<String>,
+    /// The programs that issued it and that it was for.
+    #[serde(default)]
+    pub programs: Option<(String, String)>,
 }
 
 /// A packet that the testbed held back.

@@ -13,7 +13,8 @@ import capture
 import pcap
 import topology
 
-HTTP_PORTS = (topology.GATEWAY[1], topology.SIDECAR[1], topology.SERVICE_A[1], topology.SERVICE_B[1], topology.BALANCER[1])
+HTTP_PORTS = (topology.GATEWAY[1], topology.SIDECAR[1], topology.SERVICE_A[1], topology.SERVICE_B[1], topology.BALANCER[1],
+              topology.MESH[1], topology.SERVICE_C[1])
 FIELDS = ("http.request", "http.response", "pgsql.type", "resp.array.length", "tcp.dstport")
 ROUND_TRIP = ("Sync", "Simple query")
 

@@ -1,14 +1,16 @@
 """Installs the Debian packages that the testbed needs.
 
-It never starts a system service, never upgrades what is there, and never installs from anywhere but Debian.
+It never starts a system service, never upgrades what is there; what Debian does not have is wheels.py's business.
 """
 
 import os
 import subprocess
 
+import wheels
+
 NEEDED = (
     "tcpdump", "tshark", "tcptrace", "nginx-light", "haproxy", "redis-server", "postgresql", "python3-psycopg",
-    "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux", "wrk", "curl", "nodejs", "systemd",
+    "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux", "wrk", "curl", "nodejs", "systemd", "python3-pip",
     # The recorder's programs are built again and compared.
     "clang-19", "llvm-19",
 )
@@ -51,6 +53,12 @@ def apt(*args: str) -> None:
 
 def install() -> None:
     """Installs what is missing, if anything is."""
+    install_packages()
+    wheels.fetch()
+
+
+def install_packages() -> None:
+    """Debian's packages."""
     names = missing()
     if not names:
         print("testbed: everything is installed")

@@ -13,6 +13,7 @@ import time
 
 import capture
 import cost
+import load
 import network
 import processes
 import scrub
@@ -87,21 +88,19 @@ def start_hold(given: argparse.Namespace, folder: str, request_id: str) -> subpr
 
 def drive(given: argparse.Namespace, folder: str) -> None:
     """Runs the load to its end; the held request in the middle of it, if there is one."""
-    alone = ["--alone", str(given.delay_request)] if given.delay else []
-    load = processes.start_python(
-        "load", "client", "load", "--truth", os.path.join(folder, "truth", "client.jsonl"),
-        "--requests", str(given.requests), "--concurrency", str(given.concurrency), "--seed", str(given.seed), *alone,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    path = load.write(given, os.path.join(folder, "truth", "client.jsonl"), os.path.join(processes.STATE, "load.json"))
+    client = processes.start("load", "client", ["node", os.path.join(processes.HERE, "load.js"), path],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     hold = None
-    for line in load.stdout:
+    for line in client.stdout:
         word, *rest = line.split()
         if word == "alone":
             hold = start_hold(given, folder, rest[0])
         else:
             hold.send_signal(signal.SIGINT)
             hold.wait(10)
-        print(file=load.stdin, flush=True)
-    if load.wait(10):
+        print(file=client.stdin, flush=True)
+    if client.wait(10):
         raise RuntimeError(f"load: {processes.log_tail('load')}")
 
 

@@ -1,4 +1,4 @@
-"""Starts the real servers (redis, postgres, nginx, haproxy) and the two services, each in its namespace.
+"""Starts the real servers (redis, postgres, nginx, haproxy, Envoy) and the three services, each in its namespace.
 
 It never uses a system-wide configuration, port or data folder, and never sends a packet itself.
 """
@@ -12,6 +12,7 @@ import subprocess
 
 import processes
 import topology
+import wheels
 from topology import dotted
 
 CONFIG = os.path.join(processes.HERE, "config")
@@ -117,10 +118,30 @@ def start_service(name: str, netns: str, endpoint: tuple, truth: str, concurrenc
     processes.await_listener(process, name, netns, endpoint[1])
 
 
+def start_mesh(truth: str) -> None:
+    """Envoy, podC's sidecar. With hot restart on it would die with whoever started it."""
+    path = fill("envoy.yaml", MESH_ADDRESS=topology.MESH[0], MESH_PORT=str(topology.MESH[1]),
+                SERVICE_ADDRESS=topology.SERVICE_C[0], SERVICE_PORT=str(topology.SERVICE_C[1]))
+    process = processes.start(
+        "envoy", "podC", [wheels.envoy(), "-c", path, "--disable-hot-restart", "--concurrency", "2", "-l", "warn",
+                          "--file-flush-interval-msec", "100"], output=os.path.join(truth, "envoy.jsonl"))
+    processes.await_listener(process, "envoy", "podC", topology.MESH[1])
+
+
+def start_go_service(truth: str, concurrency: int, seed: int) -> None:
+    """Service C, in Go."""
+    process = processes.start("service_c", "podC", [
+        wheels.build_go(), "-truth", os.path.join(truth, "service_c.jsonl"), "-listen", dotted(topology.SERVICE_C),
+        "-redis", dotted(topology.REDIS), "-concurrency", str(concurrency), "-seed", str(seed)])
+    processes.await_listener(process, "service_c", "podC", topology.SERVICE_C[1])
+
+
 def start_all(truth: str, concurrency: int, seed: int) -> None:
     """Everything, the leaves first; `truth` is the folder for their logs."""
     start_redis()
     start_postgres()
+    start_go_service(truth, concurrency, seed)
+    start_mesh(truth)
     start_service("service_b", "podB", topology.SERVICE_B, truth, concurrency, seed)
     start_service("service_a", "podA", topology.SERVICE_A, truth, concurrency, seed)
     start_sidecar(truth)

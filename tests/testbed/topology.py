@@ -27,6 +27,7 @@ LINKS = (
     Link("l4gw", "eth0", "br0", "p-l4gw0", "10.77.0.1"),
     Link("l4gw", "eth1", "br1", "p-l4gw1", "10.77.1.1"),
     Link("podB", "eth0", "br1", "p-podB", "10.77.1.40"),
+    Link("podC", "eth0", "br1", "p-podC", "10.77.1.60"),
     Link("stores", "eth0", "br1", "p-stores", "10.77.1.50"),
 )
 
@@ -39,6 +40,9 @@ GATEWAY = (ADDRESS["gw7", "eth0"], 80)
 SIDECAR = (ADDRESS["podA", "eth0"], 8080)
 SERVICE_A = ("127.0.0.1", 9001)
 SERVICE_B = (ADDRESS["podB", "eth0"], 9002)
+# podC's sidecar, and the service behind it.
+MESH = (ADDRESS["podC", "eth0"], 8082)
+SERVICE_C = ("127.0.0.1", 9004)
 REDIS = (ADDRESS["stores", "eth0"], 6379)
 POSTGRES = (ADDRESS["stores", "eth0"], 5432)
 # What A dials: the L4 gateway, which rewrites both addresses and both ports.
@@ -55,6 +59,8 @@ POINTS = (
     ("l4gw", "eth0"),
     ("l4gw", "eth1"),
     ("podB", "eth0"),
+    ("podC", "eth0"),
+    ("podC", "lo"),
     ("stores", "eth0"),
 )
 
@@ -64,7 +70,23 @@ CROSSED = {
     "gw7>sidecar": ("gw7/eth0", "hv/p-gw7", "hv/p-podA", "podA/eth0"),
     "sidecar>A": ("podA/lo",),
     "A>B": ("podA/eth0", "hv/p-podA", "hv/p-l4gw0", "l4gw/eth0", "l4gw/eth1", "hv/p-l4gw1", "hv/p-podB", "podB/eth0"),
+    "B>mesh": ("podB/eth0", "hv/p-podB", "hv/p-podC", "podC/eth0"),
+    "mesh>C": ("podC/lo",),
+    "C>store": ("podC/eth0", "hv/p-podC", "hv/p-stores", "stores/eth0"),
     "B>store": ("podB/eth0", "hv/p-podB", "hv/p-stores", "stores/eth0"),
+}
+
+# The programs at both ends of each kind of call, as the kernel names them.
+PROGRAMS = {
+    "client>gw7": ("node", "nginx"),
+    "gw7>sidecar": ("nginx", "haproxy"),
+    "sidecar>A": ("haproxy", "python3"),
+    "A>B": ("python3", "python3"),
+    "B>mesh": ("python3", "envoy"),
+    "mesh>C": ("envoy", "service_c"),
+    "C>redis": ("service_c", "redis-server"),
+    "B>redis": ("python3", "redis-server"),
+    "B>postgres": ("python3", "postgres"),
 }
 
 

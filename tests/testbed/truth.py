@@ -7,7 +7,7 @@ import json
 import os
 
 import topology
-from topology import CROSSED, dotted
+from topology import CROSSED, PROGRAMS, dotted
 
 # nginx's clock has milliseconds, and both relays read theirs once per turn of their event loops.
 RELAY_RESOLUTION_NS = 2_000_000
@@ -39,6 +39,7 @@ def call(edge: str, call_id: str, parent: str | None, link: str, protocol: str,
         "call_id": call_id, "parent_call_id": parent, "link": link, "protocol": protocol, **more,
         "client": client, "server": server, "server_seen": {"local": local, "peer": peer},
         "t_start_ns": times[0], "t_end_ns": times[1], "points": list(CROSSED[edge]),
+        "programs": list(PROGRAMS[edge.replace("store", protocol)]),
     }
 
 
@@ -51,6 +52,8 @@ class Logs:
         self.haproxy = by_request(folder, "haproxy")
         self.service_a = by_request(folder, "service_a")
         self.service_b = {row["parent_call_id"]: row for row in read_lines(folder, "service_b")}
+        self.envoy = {row["parent_call_id"]: row for row in read_lines(folder, "envoy")}
+        self.service_c = {row["parent_call_id"]: row for row in read_lines(folder, "service_c")}
         self.holds = read_lines(folder, "hold")
 
     def root(self, span: dict) -> dict:
@@ -87,12 +90,29 @@ class Logs:
                      (made["local"], made["remote"], served["local"], served["peer"]),
                      (made["t_start_ns"], made["t_end_ns"]),
                      request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
-        return [asked, *(self.to_store(inner, asked) for inner in served["calls"])]
+        calls = [asked]
+        for inner in served["calls"]:
+            calls += self.to_prices(inner, asked) if inner["protocol"] == "http1" else [self.to_store("B>store", inner, asked)]
+        return calls
 
-    def to_store(self, made: dict, parent: dict) -> dict:
-        """One round trip of B to a store; no address changes on the way."""
+    def to_prices(self, made: dict, parent: dict) -> list:
+        """B's call to C: to its sidecar, from there over loopback, and C's calls to redis."""
+        mesh, served = self.envoy[made["call_id"]], self.service_c[made["call_id"]]
+        asked = call("B>mesh", made["call_id"], parent["call_id"], "work", "http1",
+                     (made["local"], made["remote"], mesh["local"], mesh["peer"]), (made["t_start_ns"], made["t_end_ns"]),
+                     request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
+        start = round(float(mesh["start_s"]) * 1e6) * 1000
+        passed_on = call("mesh>C", made["call_id"] + "-envoy", made["call_id"], "relay", "http1",
+                         (mesh["upstream_local"], mesh["upstream"], served["local"], served["peer"]),
+                         (start, start + int(mesh["duration_ms"]) * 1_000_000),
+                         request_type=mesh["method"], resource=mesh["path"], status=mesh["status"],
+                         t_resolution_ns=RELAY_RESOLUTION_NS)
+        return [asked, passed_on, *(self.to_store("C>store", inner, passed_on) for inner in served["calls"])]
+
+    def to_store(self, edge: str, made: dict, parent: dict) -> dict:
+        """One round trip of a service to a store; no address changes on the way."""
         more = {name: made[name] for name in ("pipeline", "step") if name in made}
-        return call("B>store", made["call_id"], parent["call_id"], "work", made["protocol"],
+        return call(edge, made["call_id"], parent["call_id"], "work", made["protocol"],
                     (made["local"], made["remote"], made["remote"], made["local"]),
                     (made["t_start_ns"], made["t_end_ns"]),
                     request_type=made["operation"], resource=made["resource"], order=made["order"], **more)
@@ -123,7 +143,7 @@ def build(folder: str, facts: dict) -> dict:
     made = {
         "recording": facts,
         "servers": {"gw7": dotted(topology.GATEWAY), "sidecar": dotted(topology.SIDECAR), "A": dotted(topology.SERVICE_A),
-                    "balancer": dotted(topology.BALANCER), "B": dotted(topology.SERVICE_B),
+                    "balancer": dotted(topology.BALANCER), "B": dotted(topology.SERVICE_B), "mesh": dotted(topology.MESH), "C": dotted(topology.SERVICE_C),
                     "redis": dotted(topology.REDIS), "postgres": dotted(topology.POSTGRES)},
         "requests": requests,
         "delays": logs.delays(),

@@ -59,6 +59,8 @@ fn a_recorder_shows_every_call_from_process_to_process() {
         assert!(score.ends.percent() >= 99.0 && score.ends.all >= 1_000, "{score}");
         assert!(score.store_links.percent() >= 99.0, "{score}");
         assert!(score.silently_wrong as f64 <= 0.01 * score.paths.all as f64, "{score}");
+        // From the Node client to the stores behind the Go service, every call and every link.
+        assert!(concurrency != "1" || score.whole_traces.percent() >= 99.0, "{score}");
     }
 }
 

@@ -1,4 +1,4 @@
-"""Service B, the shop's back: redis and postgres, in a number and order that routes and cache hits decide.
+"""Service B, the shop's back: redis and postgres, and service C for prices, in a number and order that routes and cache hits decide.
 
 It never puts an id into a store: keys and values come from 200 items and a few quantities.
 """
@@ -8,11 +8,12 @@ import os
 
 import processes
 import topology
+from services.http_client import HttpConnection
 from services.http_service import Service, arguments, spin
 from services.pool import Pool
 from services.postgres_client import PostgresConnection
 from services.redis_client import RedisConnection
-from services.spans import Span
+from services.spans import PARENT_HEADER, REQUEST_HEADER, Span, new_id
 
 CACHE_MILLISECONDS = 600
 SLOWNESS = (0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # what a query may take more, in seconds
@@ -40,6 +41,7 @@ class Back(Service):
         self.stretch = max(1, options.concurrency / EASY_CONCURRENCY)
         password, half = read_password(), (options.concurrency + 1) // 2
         self.redis = Pool(lambda: RedisConnection(topology.REDIS), half, prefill=True)
+        self.prices = Pool(lambda: HttpConnection(topology.MESH), options.concurrency, prefill=False)
         self.postgres = Pool(lambda: PostgresConnection(topology.POSTGRES, password), half, prefill=True)
 
     def answer(self, span: Span, method: str, words: list, body: bytes) -> tuple:
@@ -67,6 +69,15 @@ class Back(Service):
         with self.postgres.lend() as connection:
             return connection.run(span, statement, *values)
 
+    def ask_prices(self, span: Span, item: int) -> dict:
+        """One call to C, through its sidecar."""
+        call_id, path = new_id(), f"/price/{item}"
+        headers = {REQUEST_HEADER: span.facts["request_id"], PARENT_HEADER: call_id}
+        with self.prices.lend() as connection:
+            status, content, times = connection.exchange("GET", path, headers)
+        span.add_call("http1", "GET", connection.sockets, times, call_id, resource=path, status=status)
+        return json.loads(content)
+
     def slowness(self) -> float:
         """How slow the next query is. More workers get slower queries, not more processor time: the same share is busy."""
         return self.chance.choices(SLOWNESS, OFTEN)[0] * self.stretch
@@ -82,12 +93,12 @@ class Back(Service):
         return found
 
     def stock(self, span: Span, item: int) -> dict:
-        """A pipeline of two, and a query in two of five."""
+        """A pipeline of two, a query in two of five, and the price."""
         kept, _ = self.ask_redis(span, ("GET", f"stock:{item}"), ("INCR", f"views:{item}"))
         if kept is None or self.chance.random() < 0.4:
             kept = self.ask_postgres(span, FIND_STOCK, self.slowness(), item)[0][0]
             self.ask_redis(span, ("SET", f"stock:{item}", kept))
-        return {"stock": int(kept)}
+        return {"stock": int(kept), **self.ask_prices(span, item)}
 
     def popular(self, span: Span) -> dict:
         """A long list, slowly."""

@@ -6,10 +6,10 @@ use afterpath_tests::recording::Recording;
 use afterpath_tests::tool;
 use std::path::PathBuf;
 
-/// Where the testbed's HTTP servers listen: nginx, the sidecar, A, the gateway's address for B, B.
-const HTTP: &[u16] = &[80, 8080, 9001, 7002, 9002];
+/// Where the testbed's HTTP servers listen: nginx, the sidecar, A, the gateway's address for B, B, Envoy, C.
+const HTTP: &[u16] = &[80, 8080, 9001, 7002, 9002, 8082, 9004];
 /// And its stores.
-const ALL: &[u16] = &[80, 8080, 9001, 7002, 9002, 6379, 5432];
+const ALL: &[u16] = &[80, 8080, 9001, 7002, 9002, 8082, 9004, 6379, 5432];
 
 #[test]
 fn every_capture_of_the_testbed_agrees() {
@@ -40,6 +40,6 @@ fn captures(recording: &Recording) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "pcap"))
         .collect();
     captures.sort();
-    assert!(captures.len() >= 15, "only {} captures", captures.len());
+    assert!(captures.len() >= 18, "only {} captures", captures.len());
     captures
 }
