@@ -1,6 +1,7 @@
-//! Kernel → formats: the recorder. So far it only knows which probes a machine could run; recording is not built yet.
-//! It never interprets what it records: no protocol, no latency, no association.
+//! Kernel → formats: the recorder. It writes down what the kernel did, and
+//! never interprets what it records: no protocol, no latency, no association.
 
+pub mod broker;
 pub mod error;
 pub mod filter;
 mod kernel;

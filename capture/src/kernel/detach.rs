@@ -1,6 +1,5 @@
 //! Detaching: the kernel takes some 70 ms per program, a thread waits for it. Never outlives what it detaches.
 
-use aya::Ebpf;
 use std::thread::JoinHandle;
 
 /// Programs being detached; dropping it waits for the end.
@@ -8,9 +7,9 @@ pub(crate) struct Detaching(Option<JoinHandle<()>>);
 
 impl Detaching {
     /// Begins. Where no thread can be had, it is done at once.
-    pub(crate) fn begin(ebpf: Ebpf) -> Detaching {
+    pub(crate) fn begin(attached: impl Send + 'static) -> Detaching {
         let thread = std::thread::Builder::new().name("detach".to_string());
-        Detaching(thread.spawn(move || drop(ebpf)).ok())
+        Detaching(thread.spawn(move || drop(attached)).ok())
     }
 }
 

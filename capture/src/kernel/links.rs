@@ -3,6 +3,7 @@
 
 use super::netlink::{attributes, dump, u16_at, u32_at};
 use nix::sys::socket::SockProtocol;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,7 +23,7 @@ const IFA_LOCAL: u16 = 2;
 const ANY: [u8; 16] = [0; 16];
 
 /// An interface.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub(crate) ifindex: u32,
     pub(crate) name: String,

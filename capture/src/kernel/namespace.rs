@@ -1,6 +1,7 @@
 //! Network namespaces: which there are, and work done inside one. Never changes the namespace of a thread that lives on.
 
 use nix::sched::{CloneFlags, setns};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 const NAMED: &str = "/run/netns";
 
 /// A network namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Namespace {
-    /// A file that stands for it.
+    /// A file that stands for it; whoever is told of it by the broker has no use for it.
+    #[serde(skip)]
     pub(crate) path: PathBuf,
     /// As `ip netns` calls it, else its oldest process.
     pub(crate) name: String,
@@ -46,15 +48,20 @@ pub(crate) fn all() -> BTreeMap<u32, Namespace> {
     found
 }
 
-/// Runs `work` in the namespace at `path`, on a thread of its own unless that is this process's.
+/// Runs `work` in the namespace `number`, whose file is at `path`, on a thread of its own unless that is this process's.
 pub(crate) fn within<T: Send>(
+    number: u32,
     path: &Path,
     work: impl FnOnce() -> io::Result<T> + Send,
 ) -> io::Result<T> {
-    if inode(path).is_some_and(|wanted| inode(Path::new("/proc/self/ns/net")) == Some(wanted)) {
+    if inode(Path::new("/proc/self/ns/net")) == Some(number) {
         return work();
     }
     let file = File::open(path)?;
+    // The process whose file it was may have gone, and its number be another's.
+    if file.metadata()?.ino() as u32 != number {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             setns(file, CloneFlags::CLONE_NEWNET)?;

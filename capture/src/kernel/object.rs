@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::run::Sample;
 use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
 use aya::programs::Program;
-use aya::programs::uprobe::UProbeScope;
 use aya::{Btf, Ebpf, EbpfLoader};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -61,7 +60,7 @@ impl Object {
                     program.load(name, &btf).map_err(failed)?;
                     program.attach().map_err(failed)?;
                 }
-                // Where their functions lie is found later.
+                // Where their functions lie is the broker's knowledge.
                 Program::UProbe(program) => program.load().map_err(failed)?,
                 _ => {}
             }
@@ -114,32 +113,6 @@ impl Object {
         let map = self.ebpf.map("counts").expect("every object counts");
         let Map::Array(data) = map else { unreachable!("kernel.bpf.h makes it an array") };
         Counts::new(self.probe, data.fd().as_fd(), counts, programs).map_err(|error| failed(&error))
-    }
-}
-
-/// Attaches every user probe to the function of its name (`enter_x`, `exit_x`: the function `x`) in the library at `path`, for all
-/// processes. A function that the library doesn't have is left out; a library that has none of them is an error.
-pub(crate) fn attach_functions(
-    probe: &'static str,
-    ebpf: &mut Ebpf,
-    path: &std::path::Path,
-) -> Result<()> {
-    let mut refused = None;
-    let mut n_attached = 0;
-    for (name, program) in ebpf.programs_mut() {
-        let Program::UProbe(program) = program else { continue };
-        let failed = |error: aya::programs::ProgramError| {
-            Error::probe(probe, &format!("attach {name} to {}", path.display()), &error)
-        };
-        let function = name.split_once('_').map_or(name, |(_, function)| function);
-        match program.attach(function, path, UProbeScope::AllProcesses) {
-            Ok(_) => n_attached += 1,
-            Err(error) => refused = Some(failed(error)),
-        }
-    }
-    match refused {
-        Some(error) if n_attached == 0 => Err(error),
-        _ => Ok(()),
     }
 }
 

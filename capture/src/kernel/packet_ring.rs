@@ -81,13 +81,21 @@ pub(crate) struct PacketRing {
 unsafe impl Send for PacketRing {}
 
 impl PacketRing {
-    /// Opens one in the calling thread's network namespace. `filter` decides, before the copy, what is kept of a frame.
-    pub(crate) fn open(n_bytes: usize, filter: &[Instruction]) -> Result<PacketRing, Errno> {
+    /// A socket of the calling thread's network namespace, where it stays. This alone takes CAP_NET_RAW.
+    pub(crate) fn socket() -> Result<OwnedFd, Errno> {
         // SAFETY: no pointers; the descriptor is owned at once.
-        let socket = unsafe {
+        unsafe {
             let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            OwnedFd::from_raw_fd(Errno::result(fd)?)
-        };
+            Ok(OwnedFd::from_raw_fd(Errno::result(fd)?))
+        }
+    }
+
+    /// Makes one of such a socket. `filter` decides, before the copy, what is kept of a frame.
+    pub(crate) fn open(
+        socket: OwnedFd,
+        n_bytes: usize,
+        filter: &[Instruction],
+    ) -> Result<PacketRing, Errno> {
         let fd = socket.as_raw_fd();
         let n_blocks = (n_bytes / BLOCK_BYTES).max(2);
         set(fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as i32))?;

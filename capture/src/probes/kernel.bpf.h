@@ -40,6 +40,12 @@ static struct task_struct *(*current_task)(void) = (void *)158;
 /* The collector drains by a timer: a wake-up per event makes system calls several times slower. */
 #define NO_WAKEUP 1
 
+/* The recorder and its broker are never recorded. */
+#define OWN_PROCESSES                                                                              \
+    const volatile u32 own_pid = 0;                                                                \
+    const volatile u32 own_broker = 0;                                                             \
+    INLINE int is_own(u32 pid) { return pid == own_pid || (own_broker && pid == own_broker); }
+
 /* Counters of each processor, mapped into the recorder's memory: a map that is read by bpf(2) keeps every program off that processor
  * meanwhile, and what they miss then is lost. */
 #define MAX_PROCESSORS 1024

@@ -14,6 +14,7 @@ pub mod sockets;
 mod tls;
 mod wakeups;
 
+use crate::broker::Broker;
 use crate::error::Result;
 use crate::machine::{Kernel, Machine};
 use crate::missing::Missing;
@@ -35,8 +36,8 @@ pub struct Probe {
     pub start: Option<Start>,
 }
 
-/// Makes a probe run as asked.
-pub type Start = fn(&Settings) -> Result<Box<dyn Source>>;
+/// Makes a probe run as asked; what takes privileges after the start is the broker's work.
+pub type Start = fn(&Settings, &Broker) -> Result<Box<dyn Source>>;
 
 /// Every probe, in the order they are listed.
 pub const PROBES: &[&Probe] = &[

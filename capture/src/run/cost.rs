@@ -1,13 +1,19 @@
-//! What recording costs the machine: the recorder's own processor time and memory, once a second, as counters. Never the cost
+//! What recording costs the machine: the recorder's and its broker's processor time and memory, once a second, as counters. Never the cost
 //! inside the recorded processes: the kernel's eBPF statistics tell that.
 
+use crate::broker::{Broker, Cost};
 use afterpath_formats::table::counters::CounterRow;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use std::io;
 
-/// What the recorder used so far: processor time in user and kernel mode (ns), its largest resident memory (bytes), and how
+/// What the recorder and its broker used so far: processor time in user and kernel mode (ns), its largest resident memory (bytes), and how
 /// many records each probe's kernel side made, lost ones too.
-pub(super) fn rows<'a>(now_ns: i64, made: impl Iterator<Item = (&'a str, u64)>) -> Vec<CounterRow> {
+pub(super) fn rows<'a>(
+    now_ns: i64,
+    made: impl Iterator<Item = (&'a str, u64)>,
+    broker: &Broker,
+) -> Vec<CounterRow> {
     let row = |name: &str, subject: Option<&str>, value: i64| CounterRow {
         time_ns: now_ns,
         name: name.to_string(),
@@ -16,12 +22,22 @@ pub(super) fn rows<'a>(now_ns: i64, made: impl Iterator<Item = (&'a str, u64)>) 
     };
     let mut rows: Vec<CounterRow> =
         made.map(|(probe, n)| row("recorder.records", Some(probe), n as i64)).collect();
-    if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
-        rows.push(row("recorder.user_ns", None, usage.user_time().num_nanoseconds()));
-        rows.push(row("recorder.system_ns", None, usage.system_time().num_nanoseconds()));
+    if let (Ok(own), Ok(brokers)) = (used(), broker.cost()) {
+        rows.push(row("recorder.user_ns", None, own.user_ns + brokers.user_ns));
+        rows.push(row("recorder.system_ns", None, own.system_ns + brokers.system_ns));
+        rows.push(row("recorder.peak_memory_bytes", None, own.peak_bytes + brokers.peak_bytes));
     }
-    rows.extend(peak_bytes().map(|n| row("recorder.peak_memory_bytes", None, n)));
     rows
+}
+
+/// What this process used so far.
+pub(crate) fn used() -> io::Result<Cost> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    Ok(Cost {
+        user_ns: usage.user_time().num_nanoseconds(),
+        system_ns: usage.system_time().num_nanoseconds(),
+        peak_bytes: peak_bytes().unwrap_or(0),
+    })
 }
 
 /// The largest resident memory since exec. (getrusage's begins with that of whoever started this program.)

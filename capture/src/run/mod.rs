@@ -10,6 +10,7 @@ mod source;
 mod stop;
 mod writer;
 
+pub(crate) use cost::used;
 pub use recorder::{Finished, record};
 pub use settings::{Ring, Sample, Settings, Wanted};
 pub use source::{Rows, Source};

@@ -8,9 +8,10 @@ use super::source::{Rows, Source};
 use super::stop::{Reason, Running, Signals};
 use super::writer::{Ended, Writer};
 use super::{cost, host};
+use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::kernel::{clock, keep_privileges};
-use crate::machine::{Capability, Machine};
+use crate::machine::{Capability, Kernel, Machine};
 use crate::payload;
 use afterpath_formats::error::{At, Kind};
 use afterpath_formats::recording::{Recording, RecordingOptions, Retention, Sealed, SegmentLimits};
@@ -31,9 +32,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Time between two syncs: a kill costs less than a second.
 const SYNC: Duration = Duration::from_millis(500);
 
-/// What it takes to enter namespaces that appear later, and to open packet sockets there.
-const TO_FOLLOW: [Capability; 3] =
-    [Capability::NetRaw, Capability::SysAdmin, Capability::SysPtrace];
+/// The first kernel on which whoever holds a map may use it without CAP_BPF (commit c8644cd0efe7).
+const MAPS_NEED_NOTHING: Kernel = Kernel::new(5, 19);
 
 /// A recording that ended.
 #[derive(Debug)]
@@ -66,14 +66,16 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
         return Err(afterpath_formats::Error::new(&settings.output, At::File, kind).into());
     }
     let (chosen, mut unable) = choice::choose(&settings.probes, machine)?;
-    let mut sources = start(chosen, settings, &mut unable)?;
+    let broker = if settings.follow { Broker::start()? } else { Broker::own() };
+    let mut sources = start(chosen, settings, &broker, &mut unable)?;
     let started = Instant::now();
     let (host, domains) = host::entry();
     let mut recording = Recording::create(&settings.output, &options(settings), host, domains)?;
     if let Some(sample) = settings.sample {
         recording.reduction("window", &sample.text());
     }
-    keep_privileges(if settings.follow { &TO_FOLLOW } else { &[] })
+    let is_older = machine.kernel.is_some_and(|kernel| kernel < MAPS_NEED_NOTHING);
+    keep_privileges(if is_older { &[Capability::Bpf] } else { &[] })
         .map_err(|error| Error::system("giving up privileges", &error))?;
     let queue = Queue::new((settings.memory_bytes / 4) as usize);
     let writer = Writer::start(recording, queue.clone())
@@ -94,6 +96,7 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
         started,
         losses_from_ns: clock::boottime_ns(),
         clock: None,
+        broker: broker.clone(),
     };
     let (reason, command_code) = match recorder.follow(&mut sources, &writer) {
         Ok(ended) => ended,
@@ -116,11 +119,12 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
 fn start(
     chosen: Vec<Chosen>,
     settings: &Settings,
+    broker: &Broker,
     unable: &mut Vec<(&'static crate::probes::Probe, String)>,
 ) -> Result<Vec<Active>> {
     let mut sources = Vec::new();
     for Chosen { probe, start, by_name } in chosen {
-        match start(settings) {
+        match start(settings, broker) {
             Ok(source) => sources.push(Active { name: probe.name, source }),
             Err(error) if by_name => return Err(error),
             Err(error) => unable.push((probe, error.to_string())),
@@ -174,6 +178,7 @@ fn say_start(
 }
 
 struct Recorder<'a> {
+    broker: Broker,
     clock: Option<ClockRow>,
     settings: &'a Settings,
     signals: Signals,
@@ -231,14 +236,22 @@ impl Recorder<'_> {
         }
         let made =
             sources.iter_mut().filter_map(|active| Some((active.name, active.source.n_made()?)));
-        self.queue.append(&counters::TABLE, counters::batch(&cost::rows(now_ns, made)));
+        self.queue
+            .append(&counters::TABLE, counters::batch(&cost::rows(now_ns, made, &self.broker)));
         self.losses(sources, now_ns);
     }
 
     fn losses(&mut self, sources: &mut [Active], now_ns: i64) {
+        let went = self.broker.went().then(|| LossRow {
+            source: "recorder".to_string(),
+            cause: "broker-ended".to_string(),
+            count: 1,
+            ..LossRow::default()
+        });
         let rows: Vec<LossRow> = sources
             .iter_mut()
             .flat_map(|active| active.source.losses())
+            .chain(went)
             .map(|row| LossRow {
                 from_ns: row.from_ns.or(Some(self.losses_from_ns)),
                 to_ns: row.to_ns.or(Some(now_ns)),
@@ -277,6 +290,7 @@ impl Recorder<'_> {
         std::thread::sleep(TICK);
         sources.iter_mut().for_each(|active| active.source.drain(&mut self.queue));
         self.each_second(sources);
+        self.broker.end();
         self.queue.close();
     }
 }

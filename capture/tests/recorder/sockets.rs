@@ -99,11 +99,12 @@ fn a_descriptor_used_again_is_another_socket() {
     let mut found = BTreeMap::new();
     recorded.each_event(|event| {
         let text = event.bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        // Others on this machine send text, too, over sockets without a port.
+        let text = text.filter(|text| text.starts_with("round "));
         if let (Some(text), Some(id), Some(2)) = (text, event.socket_id, event.direction) {
             found.insert(text.to_string(), local[&id]);
         }
     });
-    found.retain(|text, _| text.starts_with("round "));
     assert_eq!(found, expected);
 }
 

@@ -7,6 +7,7 @@ mod run;
 mod status;
 mod units;
 
+use afterpath_capture::broker;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ enum Command {
     ///
     /// Exits 0 whatever it finds; with probes named, 1 when one of them can't run.
     Check(check::Arguments),
+    /// Keeps privileges for a recorder that has given them up. Recorders start it, nobody else.
+    #[command(hide = true)]
+    Broker,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::status(&arguments),
         Command::Snapshot(arguments) => status::snapshot(&arguments),
         Command::Check(arguments) => check::check(arguments),
+        Command::Broker => broker::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");

@@ -5,8 +5,9 @@ mod read;
 
 use super::Probe;
 use super::needs::Needs;
+use crate::broker::Broker;
 use crate::error::Result;
-use crate::kernel::{Namespace, Translation, clock, namespaces, translations, within};
+use crate::kernel::{Namespace, Translation, clock};
 use crate::machine::Kernel;
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::counters::{self as counters_table, CounterRow};
@@ -36,10 +37,13 @@ pub(super) const PROBE: Probe = Probe {
 };
 
 struct Running {
+    broker: Broker,
     wanted: Vec<u32>,
     /// Values as last written.
     known: HashMap<(String, String), i64>,
     connections: BTreeMap<u32, Connections>,
+    /// Looks at a namespace's connections that failed.
+    n_unread: i64,
 }
 
 /// Translated connections of a namespace.
@@ -51,20 +55,13 @@ struct Connections {
     next_ns: i64,
 }
 
-/// What one namespace says.
-struct Told {
-    nstat: String,
-    snmp: String,
-    interfaces: String,
-    n_tracked: Option<i64>,
-    translations: Option<Vec<Translation>>,
-}
-
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     Ok(Box::new(Running {
+        broker: broker.clone(),
         wanted: settings.filter.namespaces.clone(),
         known: HashMap::new(),
         connections: BTreeMap::new(),
+        n_unread: 0,
     }))
 }
 
@@ -99,36 +96,26 @@ impl Running {
         rows: &mut Vec<CounterRow>,
     ) {
         let reads_connections = self.connections.entry(inode).or_default().next_ns <= now_ns;
-        let Ok(told) = within(&namespace.path, || Ok(look(reads_connections))) else { return };
+        let Ok(counted) = self.broker.counted(inode, reads_connections) else { return };
         let name = if namespace.is_initial { "" } else { &namespace.name };
-        self.changed(now_ns, |take| read::nstat(&told.nstat, name, take), rows);
-        self.changed(now_ns, |take| read::nstat(&told.snmp, name, take), rows);
-        self.changed(now_ns, |take| read::interfaces(&told.interfaces, name, take), rows);
-        if let Some(n_tracked) = told.n_tracked {
+        self.changed(now_ns, |take| read::nstat(&counted.netstat, name, take), rows);
+        self.changed(now_ns, |take| read::nstat(&counted.snmp, name, take), rows);
+        self.changed(now_ns, |take| read::interfaces(&counted.interfaces, name, take), rows);
+        if let Some(n_tracked) = counted.n_tracked {
             self.changed(now_ns, |take| take("conntrack.entries", name, n_tracked), rows);
         }
-        if let Some(translations) = told.translations {
+        // Of connections that are there, none could be read.
+        self.n_unread += i64::from(
+            reads_connections
+                && counted.n_tracked.is_some_and(|n| n > 0)
+                && counted.translations.is_none(),
+        );
+        if let Some(translations) = counted.translations {
             let took_ns = clock::boottime_ns() - now_ns;
             let connections = self.connections.entry(inode).or_default();
             connections.next_ns = now_ns + took_ns.saturating_mul(SHARE);
             connections.learn(inode, translations, now_ns);
         }
-    }
-}
-
-/// In the namespace of the calling thread.
-fn look(reads_connections: bool) -> Told {
-    let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let n_tracked = text("/proc/sys/net/netfilter/nf_conntrack_count").trim().parse().ok();
-    Told {
-        nstat: text("/proc/thread-self/net/netstat"),
-        snmp: text("/proc/thread-self/net/snmp"),
-        interfaces: text("/proc/thread-self/net/dev"),
-        n_tracked,
-        // Where nothing is tracked, asking would load the module.
-        translations: n_tracked
-            .filter(|n: &i64| *n > 0 && reads_connections)
-            .and_then(|_| translations().ok()),
     }
 }
 
@@ -161,7 +148,7 @@ impl Source for Running {
         let root = Path::new("/");
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mut changed = Vec::new();
-        let mut all = namespaces();
+        let mut all = self.broker.namespaces().unwrap_or_default();
         all.retain(|inode, _| self.wanted.is_empty() || self.wanted.contains(inode));
         for (inode, namespace) in &all {
             self.namespace(*inode, namespace, now_ns, &mut changed);
@@ -183,7 +170,14 @@ impl Source for Running {
     }
 
     fn losses(&mut self) -> Vec<LossRow> {
-        Vec::new()
+        let row = |count| LossRow {
+            source: PROBE.name.to_string(),
+            cause: "connections-unread".to_string(),
+            count,
+            ..LossRow::default()
+        };
+        let n_unread = std::mem::take(&mut self.n_unread);
+        (n_unread > 0).then(|| row(n_unread)).into_iter().collect()
     }
 
     fn stop(&mut self) {}

@@ -32,5 +32,5 @@ pub(super) const PROBE: Probe = Probe {
             )
             .done()
     },
-    start: Some(|settings| passage::start("drops", OBJECT, Dropped::of_this_kernel(), settings)),
+    start: Some(|settings, _| passage::start("drops", OBJECT, Dropped::of_this_kernel(), settings)),
 };

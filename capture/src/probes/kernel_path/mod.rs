@@ -23,7 +23,7 @@ pub(super) const PROBE: Probe = Probe {
             .events(&["net/netif_receive_skb", "net/net_dev_queue", "net/net_dev_start_xmit"])
             .done()
     },
-    start: Some(|settings| passage::start("kernel_path", OBJECT, Points, settings)),
+    start: Some(|settings, _| passage::start("kernel_path", OBJECT, Points, settings)),
 };
 
 struct Points;

@@ -7,8 +7,9 @@ mod tap;
 
 use super::Probe;
 use super::needs::Needs;
+use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::kernel::{Instruction, Namespace, clock, namespaces};
+use crate::kernel::{Instruction, Namespace, clock};
 use crate::machine::{Capability, Kernel};
 use crate::payload::Payload;
 use crate::run::{Rows, Settings, Source};
@@ -49,6 +50,7 @@ pub(super) const PROBE: Probe = Probe {
 };
 
 struct Running {
+    broker: Broker,
     taps: BTreeMap<u32, Tap>,
     /// Namespaces that could not be opened: told once.
     refused: BTreeMap<u32, bool>,
@@ -63,11 +65,13 @@ struct Running {
     stopped: bool,
 }
 
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let filter = program::program(&settings.filter, settings.snap_length)?;
-    let all = namespaces();
+    let all =
+        broker.namespaces().map_err(|error| Error::probe(PROBE.name, "list namespaces", &error))?;
     let whole = settings.memory_bytes as usize / 4;
     let mut running = Running {
+        broker: broker.clone(),
         taps: BTreeMap::new(),
         refused: BTreeMap::new(),
         decoder: Decoder::new(
@@ -117,9 +121,9 @@ impl Running {
                 tap.namespace = namespace;
                 continue;
             }
-            match Tap::open(inode, namespace, self.ring_bytes, &self.filter) {
+            match Tap::open(inode, namespace, &self.broker, self.ring_bytes, &self.filter) {
                 Ok(mut tap) => {
-                    tap.each_second(&mut self.decoder.points, now_ns);
+                    tap.each_second(&mut self.decoder.points, &self.broker, now_ns);
                     self.taps.insert(inode, tap);
                 }
                 // It went meanwhile, or it may not be entered.
@@ -168,10 +172,13 @@ impl Source for Running {
 
     fn each_second(&mut self, _now_ns: i64, rows: &mut dyn Rows) {
         if self.follow && !self.stopped {
-            self.follow(namespaces());
+            // Without an answer nothing is known to have gone.
+            if let Ok(all) = self.broker.namespaces() {
+                self.follow(all);
+            }
             let now_ns = clock::realtime_ns();
             for tap in self.taps.values_mut() {
-                tap.each_second(&mut self.decoder.points, now_ns);
+                tap.each_second(&mut self.decoder.points, &self.broker, now_ns);
             }
         }
         self.hand_on(rows);

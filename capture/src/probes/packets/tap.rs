@@ -1,7 +1,8 @@
 //! One namespace's packet socket, and what becomes of its frames. Never keeps a frame.
 
 use super::points::{LOOPBACK, Points};
-use crate::kernel::{Instruction, Namespace, PacketRing, RingFrame, RingLosses, links, within};
+use crate::broker::Broker;
+use crate::kernel::{Instruction, Namespace, PacketRing, RingFrame, RingLosses};
 use crate::payload::Payload;
 use crate::run::Sample;
 use afterpath_formats::frame::{self, Direction};
@@ -49,14 +50,15 @@ pub(super) struct Decoder {
 }
 
 impl Tap {
-    /// Opens the namespace's socket, from within.
+    /// Makes a ring of a socket that the broker opened there.
     pub(super) fn open(
         inode: u32,
         namespace: Namespace,
+        broker: &Broker,
         n_bytes: usize,
         filter: &[Instruction],
     ) -> io::Result<Tap> {
-        let ring = within(&namespace.path, || Ok(PacketRing::open(n_bytes, filter)?))?;
+        let ring = PacketRing::open(broker.packet_socket(inode)?, n_bytes, filter)?;
         let counted = Counted::default();
         Ok(Tap { inode, namespace, ring, seconds: LOOK_AGAIN_SECONDS, counted })
     }
@@ -73,14 +75,14 @@ impl Tap {
     }
 
     /// Looks at the interfaces when it is time.
-    pub(super) fn each_second(&mut self, points: &mut Points, now_ns: i64) {
+    pub(super) fn each_second(&mut self, points: &mut Points, broker: &Broker, now_ns: i64) {
         self.seconds += 1;
         if self.seconds < LOOK_AGAIN_SECONDS {
             return;
         }
         self.seconds = 0;
         // A namespace that just went is seen as gone by the next look at all of them.
-        if let Ok(links) = within(&self.namespace.path, links) {
+        if let Ok(links) = broker.links(self.inode) {
             points.learn(self.inode, &self.namespace, &links, now_ns);
         }
     }

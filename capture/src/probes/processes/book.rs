@@ -4,6 +4,7 @@
 use super::container::Containers;
 use super::node::{self, Seen};
 use super::record::{Kind, Record};
+use crate::broker::Broker;
 use afterpath_formats::mask::mask_command_line;
 use afterpath_formats::table::processes::ProcessRow;
 use afterpath_formats::table::threads::ThreadRow;
@@ -18,21 +19,23 @@ pub(super) struct Book {
     /// Paths of cgroups by their ids, learnt from processes that could be read.
     cgroups: HashMap<u64, String>,
     raw: bool,
-    own: u32,
+    own: [u32; 2],
+    broker: Broker,
     told: Vec<ProcessRow>,
     told_threads: Vec<ThreadRow>,
 }
 
 impl Book {
     /// Empty; `raw` leaves command lines as they are.
-    pub(super) fn new(raw: bool) -> Book {
+    pub(super) fn new(raw: bool, broker: Broker) -> Book {
         Book {
             processes: HashMap::new(),
             threads: HashMap::new(),
             containers: Containers::new(Path::new("/")),
             cgroups: HashMap::new(),
             raw,
-            own: std::process::id(),
+            own: [std::process::id(), broker.id().unwrap_or(0)],
+            broker,
             told: Vec::new(),
             told_threads: Vec::new(),
         }
@@ -41,7 +44,7 @@ impl Book {
     /// Takes what is there at the recording's start. Those that events told of meanwhile stay as told.
     pub(super) fn scan(&mut self, now_ns: i64) {
         for id in node::ids() {
-            if id == self.own || self.processes.contains_key(&id) {
+            if self.own.contains(&id) || self.processes.contains_key(&id) {
                 continue;
             }
             if let Some(seen) = node::look(id) {
@@ -56,7 +59,7 @@ impl Book {
             valid_from_ns: now_ns,
             parent_pid: seen.parent,
             name: seen.name,
-            exe: node::executable(pid),
+            exe: self.broker.executable(pid),
             command_line: self.command_line(&seen.arguments),
             netns: seen.netns,
             ..ProcessRow::default()
@@ -89,7 +92,7 @@ impl Book {
                     self.cgroups.insert(record.cgroup, cgroup.clone());
                 }
                 self.end(record.pid, record.time_ns);
-                let exe = node::executable(record.pid);
+                let exe = self.broker.executable(record.pid);
                 let path = || String::from_utf8_lossy(path).into_owned();
                 let row = ProcessRow {
                     exe: if exe.is_empty() { path() } else { exe },
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn a_short_life_is_told_whole() {
         const PID: u32 = 4_000_000_000;
-        let mut book = Book::new(false);
+        let mut book = Book::new(false, Broker::own());
         let exec = Kind::Exec { path: b"/bin/x", arguments: b"x\0--password\0hunter2\0" };
         book.take(&record(Kind::Fork, PID, 10, "sh"));
         book.take(&record(exec, PID, 20, "x"));
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn threads_have_names_of_their_own() {
-        let mut book = Book::new(true);
+        let mut book = Book::new(true, Broker::own());
         book.take(&record(Kind::Fork, 7, 10, "main"));
         book.take(&record(Kind::Rename, 7, 11, "worker"));
         book.take(&record(Kind::Rename, 7, 12, "worker"));

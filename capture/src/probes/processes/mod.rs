@@ -9,6 +9,7 @@ mod record;
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use super::ringed::{Decoder, Ringed};
+use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object, clock};
 use crate::payload::Mode;
@@ -32,13 +33,14 @@ pub(super) const PROBE: Probe = Probe {
     start: Some(start),
 };
 
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
-    let globals: &[(&'static str, &u32)] = &[("own_pid", &std::process::id())];
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
+    let globals: &[(&'static str, &u32)] =
+        &[("own_pid", &std::process::id()), ("own_broker", &broker.id().unwrap_or(0))];
     let ring_bytes = (settings.memory_bytes / 64).clamp(1 << 12, 1 << 24) as u32;
     let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
     // Events first: who comes during the scan is in one of them at least.
     object.attach()?;
-    let book = Book::new(settings.payload == Mode::Raw);
+    let book = Book::new(settings.payload == Mode::Raw, broker.clone());
     // Who is there is asked of a sample's gaps too.
     let mut ringed = Ringed::begin(PROBE.name, object, COUNTS, None, book)?;
     ringed.decoder.scan(clock::boottime_ns());

@@ -43,12 +43,6 @@ pub(super) fn look(id: u32) -> Option<Seen> {
     })
 }
 
-/// The executable; empty where it can't be read.
-pub(super) fn executable(id: u32) -> String {
-    let path = fs::read_link(format!("/proc/{id}/exe")).unwrap_or_default();
-    path.to_string_lossy().into_owned()
-}
-
 /// The cgroup's path: of the v2 hierarchy unless that says nothing, else of the first v1 controller that does.
 pub(super) fn cgroup(id: u32) -> Option<String> {
     path_of(&fs::read_to_string(format!("/proc/{id}/cgroup")).ok()?)

@@ -7,7 +7,7 @@
 #define MAX_ARGUMENTS 4096
 #define MAX_PATH 256
 
-const volatile u32 own_pid = 0;
+OWN_PROCESSES
 
 volatile u64 window[2] = {~0ULL, ~0ULL};
 
@@ -61,7 +61,7 @@ INLINE struct record *head(u8 kind, struct task_struct *task)
     u32 zero = 0;
     struct record *record = map_lookup(&scratch, &zero);
     u64 now_ns = boottime_ns();
-    if (!record || task->tgid == own_pid || now_ns < window[0] || now_ns >= window[1])
+    if (!record || is_own(task->tgid) || now_ns < window[0] || now_ns >= window[1])
         return NULL;
     record->kind = kind;
     record->group_dead = 0;

@@ -8,6 +8,7 @@ mod record;
 use super::Probe;
 use super::needs::{CURRENT_TASK, Needs};
 use super::ringed::{Decoder, Ringed};
+use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object, clock, fill};
 use crate::payload::{Moved, Payload};
@@ -63,13 +64,14 @@ struct Records {
 }
 
 /// Loads and attaches the program, and lists the sockets that are open.
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let payload = Payload::new(settings.payload);
     let kept = if payload.keeps_any() { settings.payload_bytes.min(4096) } else { 0 };
     let filter = &settings.filter;
     let is_on = |list: bool| u32::from(list);
     let globals: &[(&'static str, &u32)] = &[
         ("own_pid", &std::process::id()),
+        ("own_broker", &broker.id().unwrap_or(0)),
         ("n_bytes_kept", &kept),
         ("filter_processes", &is_on(!filter.processes.is_empty())),
         ("filter_cgroups", &is_on(!filter.cgroups.is_empty())),

@@ -11,7 +11,7 @@
 #define MAX_MESSAGES 8
 
 /* Set by the loader. */
-const volatile u32 own_pid = 0;
+OWN_PROCESSES
 const volatile u32 n_bytes_kept = 1024;
 const volatile u32 filter_processes = 0;
 const volatile u32 filter_cgroups = 0;
@@ -474,7 +474,7 @@ CALLED int begin(struct begun *begun)
     u32 fd = begun->fd;
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, tid = ids;
-    if (pid == own_pid || !in_window(boottime_ns()))
+    if (is_own(pid) || !in_window(boottime_ns()))
         return 0;
     u8 is_new = 0;
     struct descriptor *known = descriptor_of(pid, fd, &is_new);
@@ -835,7 +835,7 @@ SEC("tracepoint/syscalls/sys_enter_close") int enter_close(struct enter *context
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, fd = A(0), tid = ids, zero = 0;
     u64 key = (u64)pid << 32 | fd;
-    if (pid == own_pid)
+    if (is_own(pid))
         return 0;
     struct descriptor *known = map_lookup(&descriptors, &key);
     if (!known)
@@ -869,7 +869,7 @@ CALLED int turn(u32 call)
 {
     u64 ids = get_current_pid_tgid();
     u32 tid = ids;
-    if ((u32)(ids >> 32) == own_pid)
+    if (is_own(ids >> 32))
         return 0;
     struct thread *thread = map_lookup(&threads, &tid);
     if (!thread || !thread->touched_socket || !in_window(boottime_ns()))
@@ -912,7 +912,7 @@ SEC("iter/task_file") int open_before(struct iterate *context)
         return 0;
     u32 pid = task->tgid;
     struct descriptor known = {};
-    if (pid == own_pid)
+    if (is_own(pid))
         return 0;
     learn(file, &known, pid);
     if (known.wanted && known.socket)

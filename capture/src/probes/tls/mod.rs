@@ -1,22 +1,23 @@
 //! Plaintext of TLS, where programs hand it to OpenSSL's libssl or get it from there. The program (`tls.bpf.c`) writes one record per
 //! call; here they become rows. Never joins one to a socket: the calls beneath are those of the same thread meanwhile.
 
-mod libraries;
 mod record;
 
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use super::ringed::{Decoder, Ringed};
+use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::kernel::{Count, Object, attach_functions, fill};
+use crate::kernel::{Count, Detaching, Object, fill, uprobe};
 use crate::payload::{Moved, Payload};
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::plaintext::{self, PlaintextRow, PlaintextRows};
-use libraries::Libraries;
+use aya::programs::Program;
 use record::{Record, parse};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// The program, built from `tls.bpf.c`; CI builds it again and compares.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("tls.bpf.o");
@@ -50,10 +51,13 @@ pub(super) const PROBE: Probe = Probe {
     start: Some(start),
 };
 
-/// The kernel's side, and the libraries it is attached to.
+/// The kernel's side, and what it is attached to.
 struct Running {
     ringed: Ringed<Records>,
-    libraries: Libraries,
+    broker: Broker,
+    /// Events that are joined to programs.
+    events: Vec<OwnedFd>,
+    detaching: Option<Detaching>,
     /// Whether libraries that appear later are attached, too.
     follow: bool,
     n_unattached: i64,
@@ -67,7 +71,7 @@ struct Records {
     spoken: HashSet<i64>,
 }
 
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let filter = &settings.filter;
     if !filter.ports.is_empty() {
         let why = "plaintext can't be filtered by port; filter by process, cgroup or namespace";
@@ -91,24 +95,37 @@ fn start(settings: &Settings) -> Result<Box<dyn Source>> {
     let records = Records { payload, rows: PlaintextRows::default(), spoken: HashSet::new() };
     let mut running = Running {
         ringed: Ringed::begin(PROBE.name, object, COUNTS, settings.sample, records)?,
-        libraries: Libraries::default(),
+        broker: broker.clone(),
+        events: Vec::new(),
+        detaching: None,
         follow: settings.follow,
         n_unattached: 0,
     };
-    let mut libraries = running.libraries.in_folders();
-    libraries.extend(running.libraries.in_processes());
-    running.attach(&libraries);
+    // What is there already comes in several parts.
+    while running.attach() > 0 {}
     Ok(Box::new(running))
 }
 
 impl Running {
-    /// Attaches to libraries; one that can't be is a loss, not an end.
-    fn attach(&mut self, libraries: &[PathBuf]) {
-        let Some(ebpf) = &mut self.ringed.ebpf else { return };
-        for path in libraries {
-            let attached = attach_functions(PROBE.name, ebpf, path);
-            self.n_unattached += i64::from(attached.is_err());
+    /// Attaches to the functions that the broker found since; a library that refuses is a loss, not an end. How many functions.
+    fn attach(&mut self) -> usize {
+        let Some(ebpf) = &mut self.ringed.ebpf else { return 0 };
+        let Ok((functions, n_refused)) = self.broker.functions() else { return 0 };
+        let n_functions = functions.len();
+        self.n_unattached += n_refused as i64;
+        for (function, event) in functions {
+            let when = if function.is_return { "exit" } else { "enter" };
+            let Some(Program::UProbe(program)) = ebpf.program(&format!("{when}_{}", function.name))
+            else {
+                continue;
+            };
+            let joined = program.fd().map_err(io::Error::other);
+            match joined.and_then(|program| uprobe::join(&event, program.as_fd())) {
+                Ok(()) => self.events.push(event),
+                Err(_) => self.n_unattached += 1,
+            }
         }
+        n_functions
     }
 }
 
@@ -192,8 +209,7 @@ impl Source for Running {
     fn each_second(&mut self, now_ns: i64, rows: &mut dyn Rows) {
         self.ringed.each_second(now_ns, rows);
         if self.follow {
-            let libraries = self.libraries.in_processes();
-            self.attach(&libraries);
+            self.attach();
         }
     }
 
@@ -217,5 +233,6 @@ impl Source for Running {
 
     fn stop(&mut self) {
         self.ringed.stop();
+        self.detaching = Some(Detaching::begin(std::mem::take(&mut self.events)));
     }
 }

@@ -4,6 +4,7 @@
 use super::Probe;
 use super::needs::Needs;
 use super::ringed::{Decoder, Ringed};
+use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object, fill};
 use crate::machine::Kernel;
@@ -37,10 +38,11 @@ pub(super) const PROBE: Probe = Probe {
     start: Some(start),
 };
 
-fn start(settings: &Settings) -> Result<Box<dyn Source>> {
+fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let filter = &settings.filter;
     let globals: &[(&'static str, &u32)] = &[
         ("own_pid", &std::process::id()),
+        ("own_broker", &broker.id().unwrap_or(0)),
         ("filter_processes", &u32::from(!filter.processes.is_empty())),
     ];
     let ring_bytes = (settings.memory_bytes / 64).clamp(1 << 12, 1 << 28) as u32;

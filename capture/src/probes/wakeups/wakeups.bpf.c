@@ -3,7 +3,7 @@
  * it interrupted has no part in it. Never changes anything, never waits. */
 #include "../kernel.bpf.h"
 
-const volatile u32 own_pid = 0;
+OWN_PROCESSES
 const volatile u32 filter_processes = 0;
 
 volatile u64 window[2] = {~0ULL, ~0ULL};
@@ -60,7 +60,7 @@ INLINE int touch(void)
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, tid = ids;
     u8 one = 1;
-    if (pid == own_pid || (filter_processes && !map_lookup(&wanted_processes, &pid)))
+    if (is_own(pid) || (filter_processes && !map_lookup(&wanted_processes, &pid)))
         return 0;
     if (!map_lookup(&touched, &tid))
         map_update(&touched, &tid, &one, 0);

@@ -1,0 +1,60 @@
+//! What may be asked of the broker, and how it answers. Names nothing but numbers: no path, no bytes to write.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io;
+
+/// One piece of privileged work.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Errand {
+    /// → namespaces by inode number.
+    Namespaces,
+    /// → a packet socket, opened in a namespace.
+    PacketSocket { namespace: u32 },
+    /// → a namespace's interfaces.
+    Links { namespace: u32 },
+    /// → what a namespace counts, and its translated connections if they are wanted.
+    Counted { namespace: u32, connections: bool },
+    /// → TLS functions not told before, their events, and how many were refused.
+    Functions,
+    /// → the path of a process's executable.
+    Executable { pid: u32 },
+    /// → [`Cost`].
+    Cost,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Done(Value),
+    /// The system's error number, where there is one, and words.
+    Failed(Option<i32>, String),
+}
+
+/// What a process used so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cost {
+    /// Processor time in user mode, nanoseconds.
+    pub(crate) user_ns: i64,
+    /// Processor time in kernel mode, nanoseconds.
+    pub(crate) system_ns: i64,
+    /// The largest resident memory since its program began, bytes.
+    pub(crate) peak_bytes: i64,
+}
+
+impl Answer {
+    pub(super) fn of(result: io::Result<Value>) -> Answer {
+        match result {
+            Ok(value) => Answer::Done(value),
+            Err(error) => Answer::Failed(error.raw_os_error(), error.to_string()),
+        }
+    }
+
+    pub(super) fn into_result(self) -> io::Result<Value> {
+        match self {
+            Answer::Done(value) => Ok(value),
+            Answer::Failed(Some(number), _) => Err(io::Error::from_raw_os_error(number)),
+            Answer::Failed(None, words) => Err(io::Error::other(words)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Functions of TLS libraries as events of user probes: where they lie in a file, and the event opened there. Never joins one to a
+//! program.
+
+use super::libraries::Libraries;
+use crate::kernel::{messages::MAX_DESCRIPTORS, uprobe};
+use object::{Object, ObjectSegment, ObjectSymbol};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What is looked at of libssl, and whether its return, too.
+const LIBSSL: [(&str, bool); 6] = [
+    ("SSL_read", true),
+    ("SSL_read_ex", true),
+    ("SSL_write", true),
+    ("SSL_write_ex", true),
+    ("SSL_do_handshake", true),
+    ("SSL_free", false),
+];
+
+/// A place where a program may be attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Function {
+    /// `SSL_read` …
+    pub(crate) name: String,
+    /// Where it returns, not where it begins.
+    pub(crate) is_return: bool,
+}
+
+/// The libraries found so far, and those not looked into yet.
+#[derive(Default)]
+pub(super) struct Functions {
+    libraries: Libraries,
+    waiting: VecDeque<PathBuf>,
+    looked: bool,
+}
+
+impl Functions {
+    /// Functions that were not told before with their events, as many as a message holds; and how many libraries refused.
+    pub(super) fn found(&mut self) -> (Vec<(Function, OwnedFd)>, u64) {
+        if !std::mem::replace(&mut self.looked, true) {
+            self.waiting.extend(self.libraries.in_folders());
+        }
+        self.waiting.extend(self.libraries.in_processes());
+        let (mut found, mut n_refused) = (Vec::new(), 0);
+        while found.len() + 2 * LIBSSL.len() <= MAX_DESCRIPTORS
+            && let Some(path) = self.waiting.pop_front()
+        {
+            match functions_of(&path) {
+                Ok(more) => found.extend(more),
+                Err(_) => n_refused += 1,
+            }
+        }
+        (found, n_refused)
+    }
+}
+
+/// The functions of a library, as far as it has them; none at all is an error.
+fn functions_of(path: &Path) -> io::Result<Vec<(Function, OwnedFd)>> {
+    let mut found = Vec::new();
+    for ((name, has_return), offset) in LIBSSL.iter().zip(offsets(path)?) {
+        let Some(offset) = offset else { continue };
+        for is_return in [false, true] {
+            if *has_return || !is_return {
+                let function = Function { name: (*name).to_string(), is_return };
+                found.push((function, uprobe::open(path, offset, is_return)?));
+            }
+        }
+    }
+    if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+}
+
+/// Where the functions lie in the file.
+fn offsets(path: &Path) -> io::Result<[Option<u64>; LIBSSL.len()]> {
+    let cache = object::ReadCache::new(File::open(path)?);
+    let file = object::File::parse(&cache).map_err(io::Error::other)?;
+    let mut offsets = [None; LIBSSL.len()];
+    for symbol in file.dynamic_symbols().chain(file.symbols()) {
+        let name = symbol.name().unwrap_or_default();
+        let Some(place) = LIBSSL.iter().position(|(wanted, _)| *wanted == name) else { continue };
+        if symbol.is_definition() {
+            offsets[place] = offsets[place].or_else(|| file_offset(&file, symbol.address()));
+        }
+    }
+    Ok(offsets)
+}
+
+/// Where an address of a loaded segment lies in the file.
+fn file_offset<'data>(file: &impl Object<'data>, address: u64) -> Option<u64> {
+    file.segments().find_map(|segment| {
+        let (begin, size) = segment.file_range();
+        let inside = address.checked_sub(segment.address()).filter(|inside| *inside < size)?;
+        Some(begin + inside)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_library_has_no_functions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("libssl.so.3");
+        for content in [&b""[..], b"\x7fELF", &[0x7f; 4096]] {
+            std::fs::write(&path, content).expect("written");
+            assert!(functions_of(&path).is_err());
+        }
+    }
+
+    #[test]
+    fn a_program_without_them_has_none() {
+        let own = Path::new("/proc/self/exe");
+        assert_eq!(offsets(own).expect("a program"), [None; LIBSSL.len()]);
+    }
+}
