@@ -2,7 +2,7 @@
 //! failure when everything is required; it is never passed over in silence.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Set to `1` where nothing may be missing.
@@ -25,6 +25,21 @@ pub fn own(name: &str) -> PathBuf {
         .into_iter()
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("{name} is not built: cargo build --release --workspace"))
+}
+
+/// A program that `tests/testbed/testbed install` unpacked (`envoy/_bin/envoy`), or says that `what` was skipped.
+///
+/// # Panics
+/// When it is missing and [`REQUIRE_ALL`] is `1`.
+pub fn unpacked(path: &str, what: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/testbed").join(path);
+    if file.is_file() {
+        return Some(file);
+    }
+    let required = std::env::var(REQUIRE_ALL).is_ok_and(|value| value == "1");
+    assert!(!required, "{path} is not unpacked and {REQUIRE_ALL}=1: {what} can't be skipped");
+    skip(&format!("{path} is not unpacked (tests/testbed/testbed install)"), what);
+    None
 }
 
 /// Whether `name` can be used. When not, says that `what` was skipped.

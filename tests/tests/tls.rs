@@ -5,7 +5,7 @@ use afterpath::call::{Analysis, Call};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::plaintext;
-use afterpath_tests::tool::{own, skip, usable};
+use afterpath_tests::tool::{own, skip, unpacked, usable};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -267,4 +267,95 @@ fn a_library_of_its_own_stays_opaque() {
         .collect();
     assert!(of_node.contains(&"tls") && of_node.contains(&"opaque"), "{of_node:?}");
     assert!(!of_node.contains(&"http1"), "{of_node:?}");
+}
+
+/// A listener in clear that asks one over TLS, both of one Envoy.
+const ENVOY: &str = r#"
+static_resources:
+  listeners:
+  - name: clear
+    address: {socket_address: {address: 127.0.0.1, port_value: $CLEAR}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: clear
+          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: "/"}, route: {cluster: tls}}]}]}
+          http_filters:
+          - name: router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  - name: tls
+    address: {socket_address: {address: 127.0.0.1, port_value: $TLS}}
+    filter_chains:
+    - transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            tls_certificates: [{certificate_chain: {filename: "$AT/cert"}, private_key: {filename: "$AT/key"}}]
+      filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: tls
+          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: "/"}, direct_response: {status: 200}}]}]}
+          http_filters:
+          - name: router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+  - name: tls
+    type: STATIC
+    transport_socket:
+      name: tls
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}
+    load_assignment: {cluster_name: tls, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $TLS}}}}]}]}
+"#;
+
+#[test]
+fn envoy_is_clear_where_it_speaks_clear_and_opaque_behind() {
+    let what = "TLS of Envoy";
+    let Some(envoy) = unpacked("envoy/_bin/envoy", what).filter(|_| can_test()) else { return };
+    let certificate = Site::nginx("TLSv1.3");
+    let at = certificate.folder.path().display().to_string();
+    let port =
+        || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+    let (clear, tls) = (port(), port());
+    let config = ENVOY
+        .replace("$AT", &at)
+        .replace("$CLEAR", &clear.to_string())
+        .replace("$TLS", &tls.to_string());
+    let path = certificate.folder.path().join("envoy.yaml");
+    std::fs::write(&path, config).expect("written");
+    let log = std::fs::File::create(certificate.folder.path().join("envoy.log")).expect("a file");
+    let server = Command::new(envoy)
+        .arg("-c")
+        .arg(&path)
+        .args(["--disable-hot-restart", "--concurrency", "1", "-l", "warn"])
+        .stderr(log)
+        .spawn()
+        .expect("Envoy starts");
+    // Ended like the other site.
+    let site = Site { folder: tempfile::tempdir().expect("a folder"), server, port: clear };
+    site.wait_until_open();
+    let bundle = site.record(&[], || {
+        for n in 0..4 {
+            let url = format!("http://127.0.0.1:{clear}/envoy-{n}");
+            let curl = Command::new("curl").args(["-sf", &url, "-o", "/dev/null"]).status();
+            assert!(curl.expect("curl starts").success());
+        }
+    });
+    let analysis = analyzed(&bundle);
+    assert_eq!(said(&analysis, &site).len(), 4, "{:?}", analysis.losses);
+    for call in calls(&analysis, &site, "http1") {
+        assert_eq!(self::path(&analysis, call), ["curl", "lo", "envoy"]);
+    }
+    let behind: Vec<&Call> = analysis.calls.iter().filter(|call| call.server.port == tls).collect();
+    let protocols: Vec<&str> = behind.iter().map(|call| call.protocol.as_str()).collect();
+    assert!(protocols.contains(&"tls") && protocols.contains(&"opaque"), "{protocols:?}");
+    assert!(!protocols.contains(&"http1"), "{protocols:?}");
+    // Session tickets are a message of their own, which the client's library reads with the handshake.
+    for call in behind.into_iter().filter(|call| call.status == "ok" || call.response_bytes > 0) {
+        assert_eq!(self::path(&analysis, call), ["envoy", "lo", "envoy"]);
+    }
 }
