@@ -17,6 +17,10 @@ pub(super) enum Errand {
     Counted { namespace: u32, connections: bool },
     /// → TLS functions not told before, their events, and how many were refused.
     Functions,
+    /// → processes that are Go programs with their layouts, and how many programs of unknown layout were met.
+    GoPrograms,
+    /// → the same of one process.
+    GoProgram { pid: u32 },
     /// → the path of a process's executable.
     Executable { pid: u32 },
     /// → [`Cost`].

@@ -1,7 +1,8 @@
 //! Where TLS libraries lie: in the machine's library folders, and mapped into processes of any container. A file is one by its device
 //! and inode, however many see it. Never reads a library.
 
-use std::collections::{HashMap, HashSet};
+use super::watch::Watch;
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,18 +11,11 @@ use std::path::{Path, PathBuf};
 const FOLDERS: [&str; 6] =
     ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"];
 
-/// Looks at a process after which its libraries are not asked for again for a while: most load all of them at once.
-const YOUNG_LOOKS: u32 = 10;
-/// An older process is looked at once in so many rounds.
-const OLD_ROUNDS: u32 = 15;
-
 /// The libraries found so far.
 #[derive(Default)]
 pub(super) struct Libraries {
     found: HashSet<(u64, u64)>,
-    /// Looks at each process, by its number.
-    looks: HashMap<u32, u32>,
-    round: u32,
+    watch: Watch,
 }
 
 impl Libraries {
@@ -42,19 +36,7 @@ impl Libraries {
     /// Libraries mapped into processes that were not found before. To be asked once a second.
     pub(super) fn in_processes(&mut self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
-        let ids: Vec<u32> = entries(Path::new("/proc"))
-            .iter()
-            .filter_map(|path| path.file_name()?.to_str()?.parse().ok())
-            .collect();
-        self.round = self.round.wrapping_add(1);
-        let alive: HashSet<u32> = ids.iter().copied().collect();
-        self.looks.retain(|id, _| alive.contains(id));
-        for id in ids {
-            let looks = self.looks.entry(id).or_default();
-            *looks = looks.saturating_add(1);
-            if *looks > YOUNG_LOOKS && (id.wrapping_add(self.round)) % OLD_ROUNDS != 0 {
-                continue;
-            }
+        for id in self.watch.due() {
             let maps = fs::read_to_string(format!("/proc/{id}/maps")).unwrap_or_default();
             for path in mapped(&maps) {
                 let path = PathBuf::from(format!("/proc/{id}/root{path}"));

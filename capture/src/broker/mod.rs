@@ -3,14 +3,17 @@
 
 mod errand;
 mod functions;
+mod go;
 mod libraries;
 mod serve;
+mod watch;
 mod work;
 
 pub use serve::serve;
 
 pub(crate) use errand::Cost;
 pub(crate) use functions::Function;
+pub(crate) use go::GoLayout;
 pub(crate) use work::Counted;
 
 use crate::error::{Error, Result};
@@ -40,7 +43,7 @@ pub struct Broker(Rc<RefCell<Hands>>);
 
 enum Hands {
     /// This process, with what privileges it has.
-    Own(Work),
+    Own(Box<Work>),
     /// The broker.
     Others(Apart),
     /// The broker went: what it did is not done any more.
@@ -55,7 +58,7 @@ struct Apart {
 impl Broker {
     /// None: this process works itself, as long as it may.
     pub(crate) fn own() -> Broker {
-        Broker(Rc::new(RefCell::new(Hands::Own(Work::default()))))
+        Broker(Rc::new(RefCell::new(Hands::Own(Box::default()))))
     }
 
     /// Starts one, with this process's privileges.
@@ -118,6 +121,16 @@ impl Broker {
         let ((functions, n_refused), descriptors): ((Vec<Function>, u64), _) =
             self.ask(Errand::Functions)?;
         Ok((functions.into_iter().zip(descriptors).collect(), n_refused))
+    }
+
+    /// Processes that are Go programs; and how many programs were met whose version or linking is not known.
+    pub(crate) fn go_programs(&self) -> io::Result<(BTreeMap<u32, GoLayout>, u64)> {
+        Ok(self.ask(Errand::GoPrograms)?.0)
+    }
+
+    /// The same of one process.
+    pub(crate) fn go_program(&self, pid: u32) -> io::Result<(Option<GoLayout>, u64)> {
+        Ok(self.ask(Errand::GoProgram { pid })?.0)
     }
 
     /// The path of a process's executable; empty where it can't be read.

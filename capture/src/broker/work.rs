@@ -3,6 +3,7 @@
 
 use super::errand::Errand;
 use super::functions::Functions;
+use super::go::GoPrograms;
 use crate::kernel::{Namespace, PacketRing, Translation, links, namespaces, translations, within};
 use crate::run::used;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub(super) struct Work {
     namespaces: BTreeMap<u32, Namespace>,
     listed: Option<Instant>,
     functions: Functions,
+    go: GoPrograms,
 }
 
 /// What one namespace counts.
@@ -63,6 +65,8 @@ impl Work {
                 descriptors = events;
                 json!((functions, n_refused))
             }
+            Errand::GoPrograms => serde_json::to_value(self.go.found())?,
+            Errand::GoProgram { pid } => serde_json::to_value(self.go.look(pid))?,
             Errand::Executable { pid } => {
                 let path = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
                 json!(path.to_string_lossy())

@@ -145,6 +145,10 @@ struct linux_binprm {
     const char *filename;
 } CORE;
 
+struct thread_struct {
+    unsigned long fsbase; /* x86-64 */
+} CORE;
+
 struct task_struct {
     int pid;
     int tgid;
@@ -154,6 +158,7 @@ struct task_struct {
     struct nsproxy *nsproxy;
     struct mm_struct *mm;
     struct signal_struct *signal;
+    struct thread_struct thread;
 } CORE;
 
 typedef struct {

@@ -1,6 +1,7 @@
 //! The probes: one value each, one line in [`PROBES`]. A probe says why it can't run on a machine.
 //! One that can be recorded has a `start`.
 
+mod coroutines;
 mod counters;
 mod drops;
 mod kernel_path;
@@ -9,7 +10,6 @@ mod packets;
 mod passage;
 mod processes;
 mod ringed;
-mod runtimes;
 pub mod sockets;
 mod tls;
 mod wakeups;
@@ -46,7 +46,7 @@ pub const PROBES: &[&Probe] = &[
     &packets::PROBE,
     &counters::PROBE,
     &tls::PROBE,
-    &runtimes::COROUTINES,
+    &coroutines::PROBE,
     &drops::PROBE,
     &kernel_path::PROBE,
     &wakeups::PROBE,

@@ -1,7 +1,6 @@
 //! Tables the recorder will write: specified here so that readers and writers agree before they exist.
 //! Never built or read yet; columns stand as data only.
 
-use super::interval::{FROM, TO};
 use super::{Column, Layout, Table, Type};
 
 const fn time(name: &'static str, about: &'static str) -> Column {
@@ -12,32 +11,9 @@ const fn int(name: &'static str, about: &'static str) -> Column {
     Column::new(name, Type::Int64, about)
 }
 
-const fn u32(name: &'static str, about: &'static str) -> Column {
-    Column::new(name, Type::UInt32, about)
-}
-
 const fn text(name: &'static str, about: &'static str) -> Column {
     Column::new(name, Type::Text, about)
 }
-
-const PID: Column = u32("pid", "process, in the initial namespace");
-const TID: Column = u32("tid", "thread, in the initial namespace");
-
-/// Goroutines, tasks.
-pub const TASKS: Table = Table {
-    name: "tasks",
-    about: "one goroutine or task on one thread, between two hand-offs",
-    order: &["pid", "task_id", "valid_from_ns"],
-    columns: &[
-        PID,
-        TID,
-        int("task_id", "the runtime's number for it"),
-        int("creator_task_id", "the task that made it").nullable(),
-        text("runtime", "`go`, `tokio` …"),
-        FROM,
-        TO,
-    ],
-};
 
 /// Imported tracer spans.
 pub const SPANS: Table = Table {

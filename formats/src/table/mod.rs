@@ -21,6 +21,7 @@ pub mod processes;
 pub mod recorded_packets;
 pub mod socket_events;
 pub mod sockets;
+pub mod tasks;
 pub mod threads;
 pub mod wakeups;
 
@@ -52,7 +53,7 @@ pub const TABLES: &[&Table] = &[
     &kernel_path::TABLE,
     &plaintext::TABLE,
     &wakeups::TABLE,
-    &later::TASKS,
+    &tasks::TABLE,
     &later::SPANS,
 ];
 

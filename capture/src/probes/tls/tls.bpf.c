@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Plaintext at the functions of OpenSSL's libssl: what was read and written, on which connection object, by which thread, from
  * when to when. Which socket calls lie beneath is told by thread and time, offline. Never changes anything, never waits. */
-#include "../kernel.bpf.h"
+#include "../wanted.bpf.h"
 
 /* Plaintext bytes of one record at most. */
 #define MAX_BYTES 4096
 
 const volatile u32 n_bytes_kept = 1024;
-const volatile u32 filter_processes = 0;
-const volatile u32 filter_cgroups = 0;
-const volatile u32 filter_namespaces = 0;
 
 volatile u64 window[2] = {~0ULL, ~0ULL};
 
@@ -50,46 +47,10 @@ struct {
     MAP_TYPE(value, struct record);
 } scratch SEC(".maps");
 
-#define FILTER(name, key_type)                                                                     \
-    struct {                                                                                       \
-        MAP_UINT(type, HASH);                                                                      \
-        MAP_UINT(max_entries, 4096);                                                               \
-        MAP_TYPE(key, key_type);                                                                   \
-        MAP_TYPE(value, u8);                                                                       \
-    } name SEC(".maps")
-
-FILTER(wanted_processes, u32);
-FILTER(wanted_cgroups, u64);
-FILTER(wanted_namespaces, u32);
-
 /* The order of COUNTS in mod.rs. */
 enum count { COUNT_RECORDS, COUNT_RING_FULL, COUNT_TABLE_FULL, N_COUNTS };
 
 COUNTS(counts, N_COUNTS);
-
-INLINE int wanted(u32 pid)
-{
-    if (filter_processes && !map_lookup(&wanted_processes, &pid))
-        return 0;
-    if (filter_cgroups) {
-        u64 cgroup = get_current_cgroup_id();
-        if (!map_lookup(&wanted_cgroups, &cgroup))
-            return 0;
-    }
-    if (filter_namespaces) {
-        struct nsproxy *spaces = NULL;
-        struct net *net = NULL;
-        u32 number = 0;
-        READ(spaces, current_task()->nsproxy);
-        if (spaces)
-            READ(net, spaces->net_ns);
-        if (net)
-            READ(number, net->ns.inum);
-        if (!map_lookup(&wanted_namespaces, &number))
-            return 0;
-    }
-    return 1;
-}
 
 INLINE int enter(u32 call, u64 handle, u64 buffer, u64 asked, u64 moved)
 {
