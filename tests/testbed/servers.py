@@ -132,7 +132,7 @@ def start_go_service(truth: str, concurrency: int, seed: int) -> None:
     """Service C, in Go."""
     process = processes.start("service_c", "podC", [
         wheels.build_go(), "-truth", os.path.join(truth, "service_c.jsonl"), "-listen", dotted(topology.SERVICE_C),
-        "-redis", dotted(topology.REDIS), "-concurrency", str(concurrency), "-seed", str(seed)])
+        "-redis", dotted(topology.REDIS), "-rates", dotted(topology.SERVICE_B), "-concurrency", str(concurrency), "-seed", str(seed)])
     processes.await_listener(process, "service_c", "podC", topology.SERVICE_C[1])
 
 

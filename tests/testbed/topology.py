@@ -72,6 +72,7 @@ CROSSED = {
     "A>B": ("podA/eth0", "hv/p-podA", "hv/p-l4gw0", "l4gw/eth0", "l4gw/eth1", "hv/p-l4gw1", "hv/p-podB", "podB/eth0"),
     "B>mesh": ("podB/eth0", "hv/p-podB", "hv/p-podC", "podC/eth0"),
     "mesh>C": ("podC/lo",),
+    "C>B": ("podC/eth0", "hv/p-podC", "hv/p-podB", "podB/eth0"),
     "C>store": ("podC/eth0", "hv/p-podC", "hv/p-stores", "stores/eth0"),
     "B>store": ("podB/eth0", "hv/p-podB", "hv/p-stores", "stores/eth0"),
 }
@@ -84,6 +85,7 @@ PROGRAMS = {
     "A>B": ("python3", "python3"),
     "B>mesh": ("python3", "envoy"),
     "mesh>C": ("envoy", "service_c"),
+    "C>B": ("service_c", "python3"),
     "C>redis": ("service_c", "redis-server"),
     "B>redis": ("python3", "redis-server"),
     "B>postgres": ("python3", "postgres"),

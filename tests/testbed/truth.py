@@ -107,7 +107,18 @@ class Logs:
                          (start, start + int(mesh["duration_ms"]) * 1_000_000),
                          request_type=mesh["method"], resource=mesh["path"], status=mesh["status"],
                          t_resolution_ns=RELAY_RESOLUTION_NS)
-        return [asked, passed_on, *(self.to_store("C>store", inner, passed_on) for inner in served["calls"])]
+        calls = [asked, passed_on]
+        for inner in served["calls"]:
+            calls += self.to_rates(inner, passed_on) if inner["protocol"] == "http1" else [self.to_store("C>store", inner, passed_on)]
+        return calls
+
+    def to_rates(self, made: dict, parent: dict) -> list:
+        """C's call back to B, and B's calls to the stores."""
+        served = self.service_b[made["call_id"]]
+        asked = call("C>B", made["call_id"], parent["call_id"], "work", "http1",
+                     (made["local"], made["remote"], served["local"], served["peer"]), (made["t_start_ns"], made["t_end_ns"]),
+                     request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
+        return [asked, *(self.to_store("B>store", inner, asked) for inner in served["calls"])]
 
     def to_store(self, edge: str, made: dict, parent: dict) -> dict:
         """One round trip of a service to a store; no address changes on the way."""

@@ -1,15 +1,23 @@
-//! What threads tell of causes: a request that a thread read, and the calls it wrote before it answered. Two rules, both about one
-//! thread: it has one request open at a time, or it read nothing else between the cause and the call. Never looks at content,
-//! never at two hosts together.
+//! What threads and tasks tell of causes: a request that one read, and the calls it wrote before it answered. Two rules, both about one
+//! of them: it has one request open at a time, or it read nothing else between the cause and the call. Where a runtime shows its tasks
+//! (goroutines), they stand for threads; one that only writes for others is linked by its maker, or by the thread that it was handed
+//! over on. Never looks at content, never at two hosts together.
 
 use crate::call::{Call, CallIndex, Point, SpanAt};
-use crate::dissect::sockets::log::{Moved, SocketLog, Sockets};
+use crate::dissect::sockets::log::{Moved, SocketLog, Sockets, Task};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// One request open at a time.
 const ALONE: f64 = 0.99;
 /// Nothing else read in between.
 const ADJACENT: f64 = 0.95;
+/// A task that reads nothing was made by one that has one request open.
+const MADE: f64 = 0.9;
+/// A task that reads nothing ran next on a thread that read nothing else.
+const HANDED: f64 = 0.8;
+/// So many makers up the request is looked for: Go's HTTP client dials in one task, which makes another that writes.
+const MAX_MAKERS: usize = 3;
 /// A wait that ends with nothing ready after this long was ended by a timer, which is a cause of its own.
 const TIMER_NS: i64 = 500_000;
 
@@ -39,10 +47,40 @@ enum Act {
     Answers(CallIndex),
 }
 
-/// Host, instant, thread, act.
-type Entry = (u32, i64, u32, Act);
+/// Who acts: a thread, or the task that it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Actor {
+    Thread(u32),
+    Task(Task),
+}
 
-/// The causes of all calls whose client is a process whose threads tell them.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Thread(tid) => write!(f, "thread {tid}"),
+            Actor::Task(task) => write!(f, "goroutine {}", task.id),
+        }
+    }
+}
+
+/// Something that a thread did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    host: u32,
+    at_ns: i64,
+    tid: u32,
+    /// The task that the thread ran, where its runtime shows them.
+    task: Option<Task>,
+    act: Act,
+}
+
+impl Entry {
+    fn actor(&self) -> Actor {
+        self.task.map_or(Actor::Thread(self.tid), Actor::Task)
+    }
+}
+
+/// The causes of all calls whose client is a process whose threads or tasks tell them.
 pub(super) fn causes(
     calls: &[Call],
     points: &[Point],
@@ -54,44 +92,117 @@ pub(super) fn causes(
     let mut entries = messages(calls, points, sockets);
     entries.extend(other_reads(calls, sockets));
     entries.sort_unstable();
-    let mut threads: BTreeMap<(u32, u32), Thread> = BTreeMap::new();
+    let answered_by = answering(&entries);
+    let mut minds =
+        Minds { by_actor: BTreeMap::new(), makers: makers(sockets), pumps: pumps(&entries) };
     let mut found: BTreeMap<CallIndex, Cause> = BTreeMap::new();
-    let answered_by = answering_threads(&entries);
     let flow_of = |call: CallIndex| calls[call as usize].spans.last().map(|span| span.flow);
-    for (host, at_ns, tid, act) in entries {
-        let thread = threads.entry((host, tid)).or_default();
-        match act {
-            Act::Other => thread.read(None, at_ns),
-            Act::Request(call) => {
-                thread.read(Some(vec![call]), at_ns);
-                // One connection, one request at a time: the one before it is over, even if its answer was lost.
-                let connection = flow_of(call);
-                thread.open.retain(|(open, _)| flow_of(*open) != connection);
-                if answered_by.get(&call).is_none_or(|answering| *answering == tid) {
-                    thread.open.push((call, at_ns));
+    for entry in entries {
+        let Entry { host, at_ns, tid, act, .. } = entry;
+        // A task's reads are its thread's too: what the thread runs next may come of them.
+        for actor in minds.of(&entry) {
+            let mind = minds.by_actor.entry((host, actor)).or_default();
+            match act {
+                Act::Other => mind.read(None, at_ns),
+                Act::Request(call) => {
+                    mind.read(Some(vec![call]), at_ns);
+                    // One connection, one request at a time: the one before it is over, even if its answer was lost.
+                    let connection = flow_of(call);
+                    mind.open.retain(|(open, _)| flow_of(*open) != connection);
+                    let answering = answered_by.get(&(host, call));
+                    if actor == entry.actor() && answering.is_none_or(|by| *by == actor) {
+                        mind.open.push((call, at_ns));
+                    }
                 }
+                Act::Reply(call) => mind.read(found.get(&call).map(|c| c.parents.clone()), at_ns),
+                Act::Answers(call) => {
+                    mind.open.retain(|(open, _)| *open != call);
+                    mind.wrote = true;
+                }
+                Act::Asks(_) => {}
             }
-            Act::Reply(call) => thread.read(found.get(&call).map(|c| c.parents.clone()), at_ns),
-            Act::Answers(call) => {
-                thread.open.retain(|(open, _)| *open != call);
-                thread.wrote = true;
-            }
-            Act::Asks(call) => {
-                let timer = sockets.wait_before(host, tid, at_ns).is_some_and(|wait| {
-                    let by_timer = wait.n_ready == 0 && wait.exit_ns - wait.entry_ns > TIMER_NS;
-                    by_timer && wait.exit_ns > thread.read_ns
-                });
-                found.extend(thread.cause(tid, at_ns, timer).map(|cause| (call, cause)));
-                thread.wrote = true;
+        }
+        if let Act::Asks(call) = act {
+            let timer = sockets.wait_before(host, tid, at_ns).is_some_and(|wait| {
+                let by_timer = wait.n_ready == 0 && wait.exit_ns - wait.entry_ns > TIMER_NS;
+                let read_ns = minds.of_actor(host, entry.actor()).map_or(0, |mind| mind.read_ns);
+                by_timer && wait.exit_ns > read_ns
+            });
+            found.extend(minds.cause(&entry, timer).map(|cause| (call, cause)));
+            for actor in minds.of(&entry) {
+                minds.by_actor.entry((host, actor)).or_default().wrote = true;
             }
         }
     }
     found
 }
 
-/// What a thread has on its mind.
+/// What all threads and tasks have on their minds.
+struct Minds {
+    by_actor: BTreeMap<(u32, Actor), Mind>,
+    makers: BTreeMap<(u32, Task), Task>,
+    /// Tasks that write calls for others.
+    pumps: BTreeMap<(u32, Task), bool>,
+}
+
+impl Minds {
+    /// A thread, and the task that it runs.
+    fn of(&self, entry: &Entry) -> impl Iterator<Item = Actor> + use<> {
+        [Some(Actor::Thread(entry.tid)), entry.task.map(Actor::Task)].into_iter().flatten()
+    }
+
+    fn of_actor(&self, host: u32, actor: Actor) -> Option<&Mind> {
+        self.by_actor.get(&(host, actor))
+    }
+
+    /// Why a call is asked now.
+    fn cause(&self, entry: &Entry, timer: bool) -> Option<Cause> {
+        let Entry { host, at_ns, tid, task, .. } = *entry;
+        let own = self.of_actor(host, entry.actor());
+        let Some(task) = task else { return own?.cause(entry.actor(), at_ns, timer) };
+        if let Some(own) = own.filter(|own| !own.open.is_empty() || !own.reads.is_empty()) {
+            return own.cause(entry.actor(), at_ns, timer);
+        }
+        // It reads nothing: it asks for somebody else.
+        let is_pump = self.pumps.get(&(host, task)).copied().unwrap_or(false);
+        let made = if is_pump { None } else { self.made(host, task, at_ns) };
+        made.or_else(|| {
+            let thread = self.of_actor(host, Actor::Thread(tid))?;
+            let (parents, ago) = thread.adjacent(at_ns)?;
+            let reason = format!(
+                "goroutine {} ran on thread {tid}, which read nothing else in the {ago} before",
+                task.id
+            );
+            Some(Cause { parents, certainty: HANDED, reason })
+        })
+    }
+
+    /// The only request that the task's maker has open, or that one's.
+    fn made(&self, host: u32, task: Task, at_ns: i64) -> Option<Cause> {
+        let mut maker = task;
+        for _ in 0..MAX_MAKERS {
+            maker = *self.makers.get(&(host, maker))?;
+            let open = self.of_actor(host, Actor::Task(maker)).map_or(&[][..], |mind| &mind.open);
+            match open {
+                [] => {}
+                [(call, read_ns)] => {
+                    let ago = micro(at_ns - read_ns);
+                    let reason = format!(
+                        "goroutine {} was made by goroutine {}, which read it {ago} before, and had no other",
+                        task.id, maker.id
+                    );
+                    return Some(Cause { parents: vec![*call], certainty: MADE, reason });
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// What a thread or task has on its mind.
 #[derive(Default)]
-struct Thread {
+struct Mind {
     /// Requests that it read, when, and has not answered.
     open: Vec<(CallIndex, i64)>,
     /// What it read since it wrote last; `None`: something nobody knows.
@@ -100,7 +211,7 @@ struct Thread {
     wrote: bool,
 }
 
-impl Thread {
+impl Mind {
     fn read(&mut self, causes: Option<Vec<CallIndex>>, at_ns: i64) {
         if std::mem::take(&mut self.wrote) {
             self.reads.clear();
@@ -110,23 +221,29 @@ impl Thread {
     }
 
     /// Why it writes a request now.
-    fn cause(&self, tid: u32, at_ns: i64, timer: bool) -> Option<Cause> {
-        let ago = |from: i64| micro(at_ns - from);
+    fn cause(&self, actor: Actor, at_ns: i64, timer: bool) -> Option<Cause> {
         if let [(call, read_ns)] = self.open[..] {
-            let reason = format!("thread {tid} read it {} before, and had no other", ago(read_ns));
+            let ago = micro(at_ns - read_ns);
+            let reason = format!("{actor} read it {ago} before, and had no other");
             return Some(Cause { parents: vec![call], certainty: ALONE, reason });
         }
-        if timer || self.reads.is_empty() {
+        if timer {
             return None;
         }
+        let (parents, ago) = self.adjacent(at_ns)?;
+        let reason = format!("{actor} read nothing else in the {ago} before");
+        Some(Cause { parents, certainty: ADJACENT, reason })
+    }
+
+    /// What everything that it read since it wrote last was caused by, and how long ago it read.
+    fn adjacent(&self, at_ns: i64) -> Option<(Vec<CallIndex>, String)> {
         let mut parents: Vec<CallIndex> = Vec::new();
         for causes in &self.reads {
             parents.extend(causes.as_ref()?);
         }
         parents.sort_unstable();
         parents.dedup();
-        let reason = format!("thread {tid} read nothing else in the {} before", ago(self.read_ns));
-        (!parents.is_empty()).then_some(Cause { parents, certainty: ADJACENT, reason })
+        (!parents.is_empty()).then(|| (parents, micro(at_ns - self.read_ns)))
     }
 }
 
@@ -134,13 +251,42 @@ fn micro(ns: i64) -> String {
     format!("{}.{:03} ms", ns / 1_000_000, ns / 1_000 % 1_000)
 }
 
-/// The thread that answered each call, where known.
-fn answering_threads(entries: &[Entry]) -> BTreeMap<CallIndex, u32> {
-    let answers = entries.iter().filter_map(|(_, _, tid, act)| match act {
-        Act::Answers(call) => Some((*call, *tid)),
+/// Who answered each call, where known.
+fn answering(entries: &[Entry]) -> BTreeMap<(u32, CallIndex), Actor> {
+    let answers = entries.iter().filter_map(|entry| match entry.act {
+        Act::Answers(call) => Some(((entry.host, call), entry.actor())),
         _ => None,
     });
     answers.collect()
+}
+
+/// The task that made each one.
+fn makers(sockets: &Sockets) -> BTreeMap<(u32, Task), Task> {
+    let mut makers = BTreeMap::new();
+    for ((host, _), switches) in &sockets.tasks {
+        for switch in switches {
+            if let Some(creator) = switch.creator {
+                makers.insert((*host, switch.task), creator);
+            }
+        }
+    }
+    makers
+}
+
+/// Tasks that ask, and whether each asks several times without ever reading a message: then it does so for others, whoever made it
+/// (the writer of an HTTP client's connection).
+fn pumps(entries: &[Entry]) -> BTreeMap<(u32, Task), bool> {
+    let mut counts: BTreeMap<(u32, Task), (u32, u32)> = BTreeMap::new();
+    for entry in entries {
+        let Some(task) = entry.task else { continue };
+        let (n_asked, n_read) = counts.entry((entry.host, task)).or_default();
+        match entry.act {
+            Act::Asks(_) => *n_asked += 1,
+            Act::Reply(_) | Act::Request(_) => *n_read += 1,
+            Act::Other | Act::Answers(_) => {}
+        }
+    }
+    counts.into_iter().map(|(task, (n_asked, n_read))| (task, n_asked > 1 && n_read == 0)).collect()
 }
 
 /// The ends of calls at processes: the log of the client's socket with its span, and of the server's.
@@ -158,12 +304,17 @@ fn ends<'a>(
     [client, server]
 }
 
+fn entry(log: &SocketLog, moved: &Moved, act: Act, sockets: &Sockets) -> Entry {
+    let task = sockets.task_of(log.host, moved);
+    Entry { host: log.host, at_ns: moved.at_ns, tid: moved.tid, task, act }
+}
+
 fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (i, call) in (0..).zip(calls) {
         let [client, server] = ends(call, points, sockets);
         let mut add = |log: &SocketLog, moved: Option<&Moved>, act: Act| {
-            entries.extend(moved.map(|moved| (log.host, moved.at_ns, moved.tid, act)));
+            entries.extend(moved.map(|moved| entry(log, moved, act, sockets)));
         };
         if let Some((log, span)) = client {
             let read = |at: Option<i64>| at.and_then(|at| log.read_at(at));
@@ -201,12 +352,19 @@ fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
         for read in &log.moved[0] {
             let at = ranges.partition_point(|range| range.0 <= read.at_ns);
             if at.checked_sub(1).is_none_or(|at| ranges[at].1 < read.at_ns) {
-                entries.push((log.host, read.at_ns, read.tid, Act::Other));
+                entries.push(entry(log, read, Act::Other, sockets));
             }
         }
     }
     for ((host, tid), woken) in &sockets.wakeups {
-        entries.extend(woken.iter().map(|at_ns| (*host, *at_ns, *tid, Act::Other)));
+        let entry = |at_ns: &i64| Entry {
+            host: *host,
+            at_ns: *at_ns,
+            tid: *tid,
+            task: None,
+            act: Act::Other,
+        };
+        entries.extend(woken.iter().map(entry));
     }
     entries
 }
@@ -215,14 +373,14 @@ fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
 mod tests {
     use super::*;
 
-    /// What a thread that did this says of the call it writes at the end, at 9 µs.
+    /// What one that did this says of the call it writes at the end, at 9 µs.
     fn check(done: &[(i64, Option<u32>)], open: &[u32], expected: Option<(&[u32], f64)>) {
-        let mut thread = Thread::default();
-        thread.open.extend(open.iter().map(|call| (*call, 0)));
+        let mut mind = Mind::default();
+        mind.open.extend(open.iter().map(|call| (*call, 0)));
         for (at_ns, read) in done {
-            thread.read(read.map(|call| vec![call]), *at_ns);
+            mind.read(read.map(|call| vec![call]), *at_ns);
         }
-        let cause = thread.cause(7, 9_000, false);
+        let cause = mind.cause(Actor::Thread(7), 9_000, false);
         let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty));
         assert_eq!(found, expected);
     }

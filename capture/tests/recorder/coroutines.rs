@@ -3,6 +3,7 @@
 use super::made::{Recorder, batches, can_record};
 use afterpath_formats::table::tasks;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +13,8 @@ fn program() -> Option<PathBuf> {
     if !root.join("target/testbed/go/bin/go").is_file() {
         let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
         assert!(!required, "no Go, and AFTERPATH_REQUIRE_ALL=1");
-        eprintln!("SKIPPED goroutines: Go is not unpacked (tests/testbed/testbed install)");
+        let why = "SKIPPED goroutines: Go is not unpacked (tests/testbed/testbed install)";
+        let _ = writeln!(std::io::stderr(), "{why}");
         return None;
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/goroutines.go");

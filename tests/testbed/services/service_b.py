@@ -51,6 +51,8 @@ class Back(Service):
                 return 200, self.item(span, int(item))
             case ["GET", "stock", item]:
                 return 200, self.stock(span, int(item))
+            case ["GET", "rate", item]:
+                return 200, self.rate(span, item)
             case ["GET", "popular"]:
                 return 200, self.popular(span)
             case ["POST", "reserve"]:
@@ -99,6 +101,11 @@ class Back(Service):
             kept = self.ask_postgres(span, FIND_STOCK, self.slowness(), item)[0][0]
             self.ask_redis(span, ("SET", f"stock:{item}", kept))
         return {"stock": int(kept), **self.ask_prices(span, item)}
+
+    def rate(self, span: Span, item: str) -> dict:
+        """What an item's price is to be multiplied by."""
+        kept = self.ask_redis(span, ("GET", f"rate:{item}"))[0]
+        return {"rate": int(kept or 1)}
 
     def popular(self, span: Span) -> dict:
         """A long list, slowly."""

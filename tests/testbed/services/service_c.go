@@ -1,4 +1,4 @@
-// Service C, the shop's prices: a Go HTTP server that asks redis, and logs each request as services/spans.py does.
+// Service C, the shop's prices: a Go HTTP server that asks redis and, by Go's HTTP client, service B; it logs each request as services/spans.py does.
 // It never answers in more than one write, and never uses anything but the standard library.
 package main
 
@@ -13,6 +13,7 @@ import (
 	mathrand "math/rand"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ const priceMilliseconds = "700"
 var (
 	truthPath   = flag.String("truth", "", "where to log spans")
 	listen      = flag.String("listen", "", "IP:PORT")
+	rates       = flag.String("rates", "", "IP:PORT of service B")
 	redis       = flag.String("redis", "", "IP:PORT")
 	concurrency = flag.Int("concurrency", 1, "how many requests at once the load sends")
 	seed        = flag.Int64("seed", 1, "of chance")
@@ -114,11 +116,43 @@ func (s *span) ask(c *connection, words ...string) (string, error) {
 }
 
 type span struct {
-	calls []object
+	requestID string
+	calls     []object
+}
+
+// Asks service B over whichever connection Go's client takes, and notes the times.
+func (s *span) askRate(client *http.Client, item string) (int, error) {
+	id, path, local, sent := newID(), "/rate/"+item, "", int64(0)
+	trace := &httptrace.ClientTrace{
+		GotConn:      func(info httptrace.GotConnInfo) { local = info.Conn.LocalAddr().String() },
+		WroteRequest: func(httptrace.WroteRequestInfo) { sent = now() },
+	}
+	request, err := http.NewRequest("GET", "http://"+*rates+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
+	request.Header.Set("X-Testbed-Request", s.requestID)
+	request.Header.Set("X-Testbed-Span", id)
+	started := now()
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	var answer struct{ Rate int }
+	err = json.NewDecoder(response.Body).Decode(&answer)
+	s.calls = append(s.calls, object{
+		"call_id": id, "order": len(s.calls), "protocol": "http1", "operation": "GET", "resource": path,
+		"status": response.StatusCode, "local": local, "remote": *rates,
+		"t_start_ns": started, "t_sent_ns": sent, "t_end_ns": now(),
+	})
+	return answer.Rate, err
 }
 
 type service struct {
 	idle   chan *connection
+	client *http.Client
 	mutex  sync.Mutex
 	chance *mathrand.Rand
 	truth  *os.File
@@ -137,7 +171,7 @@ func spin(duration time.Duration) {
 	}
 }
 
-// The price of an item: from redis, or worked out and then kept there.
+// The price of an item: from redis, or worked out from B's rate and then kept there.
 func (s *service) price(made *span, item string) (string, error) {
 	connection := <-s.idle
 	defer func() { s.idle <- connection }()
@@ -145,15 +179,19 @@ func (s *service) price(made *span, item string) (string, error) {
 	if err != nil || price != "" {
 		return price, err
 	}
+	rate, err := made.askRate(s.client, item)
+	if err != nil {
+		return "", err
+	}
 	spin(time.Duration(s.draw(3000)) * time.Microsecond)
-	price = strconv.Itoa(100 + s.draw(20)*5)
+	price = strconv.Itoa((100 + s.draw(20)*5) * rate)
 	_, err = made.ask(connection, "SET", "price:"+item, price, "PX", priceMilliseconds)
 	return price, err
 }
 
 func (s *service) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	read := now()
-	made := span{calls: []object{}}
+	made := span{requestID: request.Header.Get("X-Testbed-Request"), calls: []object{}}
 	status, answer := http.StatusOK, object{}
 	spin(time.Duration(s.draw(600)) * time.Microsecond)
 	price, err := s.price(&made, strings.TrimPrefix(request.URL.Path, "/price/"))
@@ -187,7 +225,8 @@ func main() {
 	}
 	// Half as many connections as workers: some wait.
 	size := (*concurrency + 1) / 2
-	served := &service{idle: make(chan *connection, size), chance: mathrand.New(mathrand.NewSource(*seed)), truth: truth}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: *concurrency}}
+	served := &service{client: client, idle: make(chan *connection, size), chance: mathrand.New(mathrand.NewSource(*seed)), truth: truth}
 	for i := 0; i < size; i++ {
 		connection, err := dial()
 		if err != nil {

@@ -12,6 +12,8 @@ pub struct Moved {
     pub entry_ns: i64,
     /// Return from it.
     pub exit_ns: i64,
+    /// The process.
+    pub pid: u32,
     /// The thread.
     pub tid: u32,
 }
@@ -55,6 +57,26 @@ pub struct Wait {
     pub n_ready: i64,
 }
 
+/// A goroutine or task, by its process and the runtime's number for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Task {
+    /// The process.
+    pub pid: u32,
+    /// The number.
+    pub id: i64,
+}
+
+/// A thread began to run a task, as seen at a socket call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Switch {
+    /// Within the call.
+    pub from_ns: i64,
+    /// The task.
+    pub task: Task,
+    /// The task that made it.
+    pub creator: Option<Task>,
+}
+
 /// What was recorded at sockets, beside flows and spans.
 #[derive(Debug, Clone, Default)]
 pub struct Sockets {
@@ -64,11 +86,22 @@ pub struct Sockets {
     pub waits: BTreeMap<(u32, u32), Vec<Wait>>,
     /// By host and thread, when it read an eventfd, a pipe or a timerfd.
     pub wakeups: BTreeMap<(u32, u32), Vec<i64>>,
+    /// By host and thread, the tasks that it ran, in order.
+    pub tasks: BTreeMap<(u32, u32), Vec<Switch>>,
     /// Per host, how far a socket's time may lie from the packets' clock.
     pub bounds_ns: BTreeMap<u32, i64>,
 }
 
 impl Sockets {
+    /// The task that did this, where its runtime showed one. Its switch was seen within the call itself, or before.
+    pub fn task_of(&self, host: u32, moved: &Moved) -> Option<Task> {
+        let switches = self.tasks.get(&(host, moved.tid))?;
+        let until = switches.partition_point(|switch| switch.from_ns <= moved.exit_ns);
+        let task = switches[..until].last()?.task;
+        // The thread's number may have been another process's.
+        (task.pid == moved.pid).then_some(task)
+    }
+
     /// The last wait of a thread that returned before `at_ns`.
     pub fn wait_before(&self, host: u32, tid: u32, at_ns: i64) -> Option<&Wait> {
         let waits = self.waits.get(&(host, tid))?;

@@ -178,5 +178,5 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
 
 fn moved(event: &Event<'_>) -> Moved {
     let Event { at_ns, entry_ns, exit_ns, row } = event;
-    Moved { at_ns: *at_ns, entry_ns: *entry_ns, exit_ns: *exit_ns, tid: row.tid }
+    Moved { at_ns: *at_ns, entry_ns: *entry_ns, exit_ns: *exit_ns, pid: row.pid, tid: row.tid }
 }

@@ -2,7 +2,7 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::log::Wait;
+use super::log::{Switch, Task, Wait};
 use super::{Event, UNNAMED};
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
@@ -14,6 +14,7 @@ use afterpath_formats::table::plaintext::{self, PlaintextRow};
 use afterpath_formats::table::processes::{self, ProcessRow};
 use afterpath_formats::table::socket_events::{self, SocketEventColumns, SocketEventRow};
 use afterpath_formats::table::sockets::{self, SocketRow};
+use afterpath_formats::table::tasks;
 use afterpath_formats::table::{Table, clock, interfaces};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::UInt32Type;
@@ -52,6 +53,7 @@ pub struct Recorded {
     unix_peers: BTreeMap<i64, i64>,
     batches: Vec<RecordBatch>,
     plaintext: Vec<RecordBatch>,
+    tasks: Vec<RecordBatch>,
     order: Vec<Place>,
 }
 
@@ -70,6 +72,7 @@ impl Recorded {
             batches_of(&processes::TABLE).iter().flat_map(processes::rows).collect();
         let sockets: Vec<_> = batches_of(&sockets::TABLE).iter().flat_map(sockets::rows).collect();
         let plaintext = batches_of(&plaintext::TABLE);
+        let tasks = batches_of(&tasks::TABLE);
         let namespaces = namespaces(&batches_of(&interfaces::TABLE), &sockets, &processes);
         let clock = Boottime::of(&clock);
         let domain = bundles.interfaces.iter().find(|interface| interface.host == host);
@@ -88,6 +91,7 @@ impl Recorded {
             lives: lives(sockets),
             order: order(&batches),
             plaintext,
+            tasks,
             batches,
         };
         let name = &bundles.hosts[host as usize].name;
@@ -219,6 +223,21 @@ impl Recorded {
             }
         }
         wakeups
+    }
+
+    /// Which tasks threads ran, by thread, in order.
+    pub fn tasks(&self) -> BTreeMap<(u32, u32), Vec<Switch>> {
+        let mut switches: BTreeMap<(u32, u32), Vec<Switch>> = BTreeMap::new();
+        for row in self.tasks.iter().flat_map(tasks::rows) {
+            let task = |id: i64| Task { pid: row.pid, id };
+            switches.entry((self.host, row.tid)).or_default().push(Switch {
+                from_ns: self.realtime_ns(row.time_ns),
+                task: task(row.task_id),
+                creator: row.creator_task_id.map(task),
+            });
+        }
+        switches.values_mut().for_each(|switches| switches.sort_unstable());
+        switches
     }
 
     fn realtime_ns(&self, boottime_ns: i64) -> i64 {
