@@ -113,7 +113,7 @@ impl Linker<'_> {
         self.drop_ancestors(&mut parents);
         let rank = |p: CallIndex| {
             let slack = self.windows[p as usize].slack_around(&self.windows[child as usize]);
-            (self.busy[p as usize].is_empty(), std::cmp::Reverse((slack, p)))
+            (self.hinted(p, child), self.busy[p as usize].is_empty(), std::cmp::Reverse((slack, p)))
         };
         let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
         self.settle(child, chosen, parents.len(), LinkKind::Relay, reasons);
@@ -150,10 +150,15 @@ impl Linker<'_> {
             let after = busy.get(at).map_or(i64::MAX, |&(from, _)| from);
             let waits = before > asked.from || after < asked.to;
             let active = served.request_last.max(before.min(asked.from));
-            (Some(p) == same_write, !waits, active, std::cmp::Reverse(p))
+            (Some(p) == same_write, self.hinted(p, child), !waits, active, std::cmp::Reverse(p))
         };
         let chosen = parents.iter().copied().max_by_key(|&p| rank(p));
         self.settle(child, chosen, parents.len(), LinkKind::Work, reasons);
+    }
+
+    /// Whether the child's thread names this parent.
+    fn hinted(&self, parent: CallIndex, child: CallIndex) -> bool {
+        self.told.get(&child).is_some_and(|cause| cause.parents.contains(&parent))
     }
 
     /// Keeps the parents that the child's thread names, if some are possible; planted ids come first.
@@ -162,7 +167,9 @@ impl Linker<'_> {
         self.narrow_by_ids(candidates.child, &mut parents, &mut Vec::new(), evidence);
         parents.retain(|parent| cause.parents.contains(parent));
         if !parents.is_empty() {
-            candidates.parents = parents;
+            if cause.certainty.is_some() {
+                candidates.parents = parents;
+            }
             self.told.insert(candidates.child, cause);
         }
     }
@@ -220,8 +227,10 @@ impl Linker<'_> {
         if let Some(cause) = self.told.remove(&child) {
             // An id that names the parent needs no thread.
             let by_id = reasons.len() > 1 + usize::from(kind == LinkKind::Relay);
-            confidence *= if by_id { 1.0 } else { cause.certainty };
-            reasons.insert(0, cause.reason);
+            confidence *= if by_id { 1.0 } else { cause.certainty.unwrap_or(1.0) };
+            if cause.parents.contains(&parent) {
+                reasons.insert(0, cause.reason);
+            }
         }
         let candidates = k as u32;
         self.calls[child as usize].link =

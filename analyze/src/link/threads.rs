@@ -5,17 +5,15 @@
 
 use crate::call::{Call, CallIndex, Point, SpanAt};
 use crate::dissect::sockets::log::{Moved, SocketLog, Sockets, Task};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One request open at a time.
 const ALONE: f64 = 0.99;
 /// Nothing else read in between.
 const ADJACENT: f64 = 0.95;
-/// A task that reads nothing was made by one that has one request open.
+/// A task that has read nothing yet was made by one that has one request open.
 const MADE: f64 = 0.9;
-/// A task that reads nothing ran next on a thread that read nothing else.
-const HANDED: f64 = 0.8;
 /// So many makers up the request is looked for: Go's HTTP client dials in one task, which makes another that writes.
 const MAX_MAKERS: usize = 3;
 /// A wait that ends with nothing ready after this long was ended by a timer, which is a cause of its own.
@@ -26,8 +24,8 @@ const TIMER_NS: i64 = 500_000;
 pub(super) struct Cause {
     /// Which calls; mostly one.
     pub(super) parents: Vec<CallIndex>,
-    /// How sure that it is one of them.
-    pub(super) certainty: f64,
+    /// How sure that it is one of them; `None`: it is a hint, which excludes nobody.
+    pub(super) certainty: Option<f64>,
     /// Printable.
     pub(super) reason: String,
 }
@@ -142,7 +140,7 @@ struct Minds {
     by_actor: BTreeMap<(u32, Actor), Mind>,
     makers: BTreeMap<(u32, Task), Task>,
     /// Tasks that write calls for others.
-    pumps: BTreeMap<(u32, Task), bool>,
+    pumps: BTreeSet<(u32, Task)>,
 }
 
 impl Minds {
@@ -163,18 +161,17 @@ impl Minds {
         if let Some(own) = own.filter(|own| !own.open.is_empty() || !own.reads.is_empty()) {
             return own.cause(entry.actor(), at_ns, timer);
         }
-        // It reads nothing: it asks for somebody else.
-        let is_pump = self.pumps.get(&(host, task)).copied().unwrap_or(false);
-        let made = if is_pump { None } else { self.made(host, task, at_ns) };
-        made.or_else(|| {
-            let thread = self.of_actor(host, Actor::Thread(tid))?;
-            let (parents, ago) = thread.adjacent(at_ns)?;
-            let reason = format!(
-                "goroutine {} ran on thread {tid}, which read nothing else in the {ago} before",
-                task.id
-            );
-            Some(Cause { parents, certainty: HANDED, reason })
-        })
+        if !self.pumps.contains(&(host, task)) {
+            return self.made(host, task, at_ns);
+        }
+        // It asks for somebody else, who ran on this thread just before, unless that one waited for a connection.
+        let thread = self.of_actor(host, Actor::Thread(tid))?;
+        let (parents, ago) = thread.adjacent(at_ns)?;
+        let reason = format!(
+            "goroutine {} ran on thread {tid}, which read nothing else in the {ago} before",
+            task.id
+        );
+        Some(Cause { parents, certainty: None, reason })
     }
 
     /// The only request that the task's maker has open, or that one's.
@@ -191,7 +188,7 @@ impl Minds {
                         "goroutine {} was made by goroutine {}, which read it {ago} before, and had no other",
                         task.id, maker.id
                     );
-                    return Some(Cause { parents: vec![*call], certainty: MADE, reason });
+                    return Some(Cause { parents: vec![*call], certainty: Some(MADE), reason });
                 }
                 _ => return None,
             }
@@ -225,14 +222,14 @@ impl Mind {
         if let [(call, read_ns)] = self.open[..] {
             let ago = micro(at_ns - read_ns);
             let reason = format!("{actor} read it {ago} before, and had no other");
-            return Some(Cause { parents: vec![call], certainty: ALONE, reason });
+            return Some(Cause { parents: vec![call], certainty: Some(ALONE), reason });
         }
         if timer {
             return None;
         }
         let (parents, ago) = self.adjacent(at_ns)?;
         let reason = format!("{actor} read nothing else in the {ago} before");
-        Some(Cause { parents, certainty: ADJACENT, reason })
+        Some(Cause { parents, certainty: Some(ADJACENT), reason })
     }
 
     /// What everything that it read since it wrote last was caused by, and how long ago it read.
@@ -273,20 +270,15 @@ fn makers(sockets: &Sockets) -> BTreeMap<(u32, Task), Task> {
     makers
 }
 
-/// Tasks that ask, and whether each asks several times without ever reading a message: then it does so for others, whoever made it
-/// (the writer of an HTTP client's connection).
-fn pumps(entries: &[Entry]) -> BTreeMap<(u32, Task), bool> {
-    let mut counts: BTreeMap<(u32, Task), (u32, u32)> = BTreeMap::new();
-    for entry in entries {
-        let Some(task) = entry.task else { continue };
-        let (n_asked, n_read) = counts.entry((entry.host, task)).or_default();
-        match entry.act {
-            Act::Asks(_) => *n_asked += 1,
-            Act::Reply(_) | Act::Request(_) => *n_read += 1,
-            Act::Other | Act::Answers(_) => {}
-        }
-    }
-    counts.into_iter().map(|(task, (n_asked, n_read))| (task, n_asked > 1 && n_read == 0)).collect()
+/// Tasks that ask and never read a message: they do so for others, whoever made them (the writer of an HTTP client's connection).
+fn pumps(entries: &[Entry]) -> BTreeSet<(u32, Task)> {
+    let tasks = |acts: fn(&Act) -> bool| -> BTreeSet<(u32, Task)> {
+        let of = entries.iter().filter(|entry| acts(&entry.act));
+        of.filter_map(|entry| Some((entry.host, entry.task?))).collect()
+    };
+    let asking = tasks(|act| matches!(act, Act::Asks(_)));
+    let reading = tasks(|act| matches!(act, Act::Request(_) | Act::Reply(_)));
+    asking.difference(&reading).copied().collect()
 }
 
 /// The ends of calls at processes: the log of the client's socket with its span, and of the server's.
@@ -381,7 +373,8 @@ mod tests {
             mind.read(read.map(|call| vec![call]), *at_ns);
         }
         let cause = mind.cause(Actor::Thread(7), 9_000, false);
-        let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty));
+        let found =
+            cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty.unwrap_or(0.0)));
         assert_eq!(found, expected);
     }
 
@@ -392,5 +385,37 @@ mod tests {
         check(&[(2, Some(4))], &[3, 4], Some((&[4], ADJACENT)));
         check(&[(2, Some(4)), (3, None)], &[3, 4], None);
         check(&[], &[], None);
+    }
+
+    /// What goroutine 2 of a program asks for; goroutine 1, which made it, and thread 7 read something before.
+    fn check_goroutine(
+        pumps: bool,
+        made_by: &[u32],
+        thread: &[u32],
+        expected: Option<(&[u32], Option<f64>)>,
+    ) {
+        let task = |id: i64| Task { pid: 5, id };
+        let mut maker = Mind::default();
+        maker.open.extend(made_by.iter().map(|call| (*call, 0)));
+        let mut ran = Mind::default();
+        thread.iter().for_each(|call| ran.read(Some(vec![*call]), 1));
+        let minds = Minds {
+            by_actor: [((0, Actor::Task(task(1))), maker), ((0, Actor::Thread(7)), ran)].into(),
+            makers: [((0, task(2)), task(1))].into(),
+            pumps: pumps.then_some((0, task(2))).into_iter().collect(),
+        };
+        let entry = Entry { host: 0, at_ns: 9_000, tid: 7, task: Some(task(2)), act: Act::Asks(9) };
+        let cause = minds.cause(&entry, false);
+        let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn one_that_was_made_for_a_request_and_one_that_writes_for_others() {
+        check_goroutine(false, &[3], &[4], Some((&[3], Some(MADE))));
+        check_goroutine(false, &[3, 4], &[4], None);
+        check_goroutine(false, &[], &[4], None);
+        check_goroutine(true, &[3], &[4], Some((&[4], None)));
+        check_goroutine(true, &[3], &[], None);
     }
 }
