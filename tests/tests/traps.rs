@@ -1,0 +1,150 @@
+//! Ways of the kernel that look like something else on the wire or at the socket, made by real programs on loopback: MPTCP and its
+//! fallback, data with the SYN, a redirected port. Each request must be one call from process to process.
+
+use afterpath::call::{Analysis, Call};
+use afterpath::pipeline::{Config, analyze};
+use afterpath_formats::bundle::Bundles;
+use afterpath_tests::tool::{own, skip, usable};
+use std::process::{Command, Stdio};
+
+/// A namespace of this test's own; gone when dropped.
+struct Namespace(&'static str);
+
+impl Namespace {
+    fn new(name: &'static str) -> Namespace {
+        ip(&["netns", "add", name]);
+        let made = Namespace(name);
+        ip(&["-n", name, "link", "set", "lo", "up"]);
+        made
+    }
+
+    fn run(&self, command: &[&str]) {
+        ip(&[&["netns", "exec", self.0], command].concat());
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", self.0]).status();
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().expect("ip starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments:?}: {said}");
+}
+
+/// A server that answers each connection once, and clients of all kinds, one request each. Clients wait a moment before they close.
+const PROGRAM: &str = r#"
+import os, socket, threading, time
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+MPTCP = 262
+def serve(listener):
+    while True:
+        connection, _ = listener.accept()
+        connection.recv(1000)
+        connection.send(ANSWER)
+        connection.recv(1000)
+        connection.close()
+def listen(port, protocol=0, fast=False):
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    if fast:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
+    listener.listen()
+    threading.Thread(target=serve, args=(listener,), daemon=True).start()
+def ask(name, port, protocol=0, fast=False):
+    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    request = b"GET /" + name.encode() + b" HTTP/1.1\r\nHost: h\r\n\r\n"
+    if fast:
+        client.sendto(request, socket.MSG_FASTOPEN, ("127.0.0.1", port))
+    else:
+        client.connect(("127.0.0.1", port))
+        client.send(request)
+    assert client.recv(1000) == ANSWER
+    client.close()
+listen(9001, MPTCP)
+listen(9002, fast=True)
+listen(9998)
+if not os.fork():
+    ask("mptcp", 9001, MPTCP)
+    ask("fallback-of-the-server", 9001)
+    ask("fallback-of-the-client", 9998, MPTCP)
+    # The first asks for a cookie, the second sends its data with the SYN.
+    ask("fast-open-1", 9002, fast=True)
+    ask("fast-open-2", 9002, fast=True)
+    ask("redirected", 9999)
+    os._exit(0)
+_, status = os.wait()
+time.sleep(0.2)
+os._exit(os.waitstatus_to_exitcode(status))
+"#;
+
+fn can_test() -> bool {
+    let checked =
+        Command::new(own("afterpath-record")).args(["check", "sockets", "packets"]).output();
+    if !checked.expect("the recorder starts").status.success() {
+        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
+        assert!(!required, "the recorder can't run here, and AFTERPATH_REQUIRE_ALL=1");
+        skip("the recorder can't run here", "traps of the kernel");
+        return false;
+    }
+    ["ip", "iptables", "python3"].iter().all(|name| usable(name, "traps of the kernel"))
+}
+
+/// Process or interface of each point that a call passed.
+fn path(analysis: &Analysis, call: &Call) -> Vec<String> {
+    let points = call.spans.iter().map(|span| &analysis.points[span.point as usize]);
+    let name = |point: &afterpath::call::Point| match &point.process {
+        Some(process) => process.name.clone(),
+        None => point.interface.clone(),
+    };
+    points.map(name).collect()
+}
+
+#[test]
+fn each_request_is_one_call_from_process_to_process() {
+    if !can_test() {
+        return;
+    }
+    let namespace = Namespace::new("apt-traps");
+    namespace.run(&["sysctl", "-q", "net.ipv4.tcp_fastopen=3"]);
+    let redirect = "iptables -w -t nat -A OUTPUT -p tcp --dport 9999 -j REDIRECT --to-ports 9998";
+    namespace.run(&redirect.split(' ').collect::<Vec<_>>());
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = folder.path().join("x.afterpath");
+    let output = Command::new(own("afterpath-record"))
+        .args(["run", "--netns", namespace.0, "--output"])
+        .arg(&bundle)
+        .args(["--", "ip", "netns", "exec", namespace.0, "python3", "-c", PROGRAM])
+        .stdout(Stdio::null())
+        .output()
+        .expect("the recorder starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    let analysis = analyze(&bundles, &Config::default());
+    for (name, expected) in [
+        ("mptcp", &["python3", "lo", "python3"][..]),
+        ("fallback-of-the-server", &["python3", "lo", "python3"]),
+        ("fallback-of-the-client", &["python3", "lo", "python3"]),
+        ("fast-open-1", &["python3", "lo", "python3"]),
+        ("fast-open-2", &["python3", "lo", "python3"]),
+        // On loopback each direction shows another port: its halves stay apart.
+        ("redirected", &["python3", "python3"]),
+    ] {
+        let resource = format!("/{name}");
+        let of_processes = |call: &&Call| {
+            let ends = [call.spans.first(), call.spans.last()];
+            let process = |span: &afterpath::call::SpanAt| {
+                analysis.points[span.point as usize].process.is_some()
+            };
+            call.resource == resource && ends.iter().flatten().any(|span| process(span))
+        };
+        let calls: Vec<&Call> = analysis.calls.iter().filter(of_processes).collect();
+        let paths: Vec<_> = calls.iter().map(|call| path(&analysis, call)).collect();
+        assert_eq!(paths, [expected.to_vec()], "{name}: {:?}", analysis.losses);
+        assert_eq!(calls[0].status, "200", "{name}");
+    }
+}
