@@ -359,3 +359,44 @@ fn envoy_is_clear_where_it_speaks_clear_and_opaque_behind() {
         assert_eq!(self::path(&analysis, call), ["envoy", "lo", "envoy"]);
     }
 }
+
+#[test]
+fn go_programs_are_clear() {
+    let what = "TLS of Go";
+    let Some(_) = unpacked("go/bin/go", what).filter(|_| can_test()) else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new("python3")
+        .arg("-B")
+        .arg(folder.join("testbed/wheels.py"))
+        .arg(folder.join("tests/programs/secure.go"))
+        .output()
+        .expect("python3 starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let program = String::from_utf8(built.stdout).expect("a path");
+    let site = Site::nginx("TLSv1.3");
+    let bundle = site.record(&[], || {
+        let at = site.folder.path();
+        let done = Command::new(program.trim()).arg(at).arg(SECRET).status();
+        assert!(done.expect("it starts").success());
+    });
+    let analysis = analyzed(&bundle);
+    let of_go = |call: &&Call| path(&analysis, call).contains(&"secure".to_string());
+    let calls: Vec<&Call> = analysis.calls.iter().filter(of_go).collect();
+    let asked: Vec<&Call> = calls.into_iter().filter(|call| call.protocol == "http1").collect();
+    let said: Vec<_> =
+        asked.iter().map(|call| (call.resource.as_str(), call.status.as_str())).collect();
+    let expected = ["/go-0", "/go-1", "/go-2", "/go-3"].map(|resource| (resource, "200"));
+    assert_eq!(said, expected, "{:?}", analysis.losses);
+    for call in asked {
+        assert_eq!(path(&analysis, call), ["secure", "lo", "secure"], "{}", call.resource);
+        let hops: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
+        assert_eq!(Some(hops), call.spans[0].times.duration_ns(), "{}", call.resource);
+    }
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    for batch in bundles.batches(0, &plaintext::TABLE) {
+        for row in plaintext::rows(&batch.expect("readable")) {
+            let text = String::from_utf8_lossy(row.bytes.unwrap_or_default()).into_owned();
+            assert!(!text.contains(SECRET), "{row:?}");
+        }
+    }
+}

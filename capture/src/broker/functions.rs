@@ -1,6 +1,7 @@
 //! Functions of TLS libraries as events of user probes: where they lie in a file, and the event opened there. Never joins one to a
 //! program.
 
+use super::go_functions;
 use super::libraries::Libraries;
 use crate::kernel::{messages::MAX_DESCRIPTORS, uprobe};
 use object::{Object, ObjectSegment, ObjectSymbol};
@@ -20,6 +21,9 @@ const LIBSSL: [(&str, bool); 6] = [
     ("SSL_do_handshake", true),
     ("SSL_free", false),
 ];
+
+/// Places of one file, at most.
+pub(super) const MAX_OF_ONE: usize = 64;
 
 /// A place where a program may be attached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +50,7 @@ impl Functions {
         }
         self.waiting.extend(self.libraries.in_processes());
         let (mut found, mut n_refused) = (Vec::new(), 0);
-        while found.len() + 2 * LIBSSL.len() <= MAX_DESCRIPTORS
+        while found.len() + MAX_OF_ONE <= MAX_DESCRIPTORS
             && let Some(path) = self.waiting.pop_front()
         {
             match functions_of(&path) {
@@ -58,9 +62,19 @@ impl Functions {
     }
 }
 
-/// The functions of a library, as far as it has them; none at all is an error.
+/// The functions of a library or a Go program, as far as it has them; a library without any is an error.
 fn functions_of(path: &Path) -> io::Result<Vec<(Function, OwnedFd)>> {
     let mut found = Vec::new();
+    if path.ends_with("exe") {
+        for (name, is_return, offset) in go_functions::offsets(path)? {
+            // A return is an instruction like others here: Go's stacks move.
+            found.push((
+                Function { name: name.to_string(), is_return },
+                uprobe::open(path, offset, false)?,
+            ));
+        }
+        return Ok(found);
+    }
     for ((name, has_return), offset) in LIBSSL.iter().zip(offsets(path)?) {
         let Some(offset) = offset else { continue };
         for is_return in [false, true] {

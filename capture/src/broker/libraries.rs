@@ -33,10 +33,15 @@ impl Libraries {
         paths
     }
 
-    /// Libraries mapped into processes that were not found before. To be asked once a second.
+    /// Libraries mapped into processes, and programs, that were not found before. To be asked once a second.
     pub(super) fn in_processes(&mut self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for id in self.watch.due() {
+            // Go programs bring their own.
+            let program = PathBuf::from(format!("/proc/{id}/exe"));
+            if self.is_new(&program) {
+                paths.push(program);
+            }
             let maps = fs::read_to_string(format!("/proc/{id}/maps")).unwrap_or_default();
             for path in mapped(&maps) {
                 let path = PathBuf::from(format!("/proc/{id}/root{path}"));

@@ -4,6 +4,7 @@
 mod errand;
 mod functions;
 mod go;
+mod go_functions;
 mod libraries;
 mod serve;
 mod watch;

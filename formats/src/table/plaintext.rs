@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The table.
 pub const TABLE: Table = Table {
     name: "plaintext",
-    about: "one call of a TLS library's read, write or handshake, or the end of a connection object; the socket calls beneath are those of the same thread between entry and return",
+    about: "one call of a TLS library's read, write or handshake, or the end of a connection object; the socket calls beneath are those on its descriptor between entry and return, or of the same thread where no descriptor is told",
     order: &["time_ns"],
     columns: &[
         Column::new("time_ns", Type::Int64, "entry into the function; BOOTTIME")

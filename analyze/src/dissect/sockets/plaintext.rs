@@ -1,7 +1,8 @@
 //! Plaintext at a TLS library → messages placed in the ciphertext of their connection. The socket calls beneath a library's call are
-//! those of its thread meanwhile. What a program wrote lies exactly where its socket writes did; what it read, where the writer's end
+//! those of its thread meanwhile, or those on its descriptor. What a program wrote lies exactly where its socket writes did; what it read, where the writer's end
 //! says, else where the records say. Long: one connection from its calls to its messages.
 
+use super::recorded::Beneath;
 use super::records::{HEADER, Records};
 use super::stream::first_numbers;
 use super::{Recorded, Socket, by_life};
@@ -29,9 +30,9 @@ pub fn clear(hosts: &[Recorded]) -> (Option<Arc<Clear>>, Unused) {
     let mut connections: BTreeMap<Identity, Vec<End>> = BTreeMap::new();
     for host in hosts {
         let calls = host.plaintext();
-        let threads = host.events_by_thread(&calls);
+        let events = host.events_beneath(&calls);
         for of_handle in calls.chunk_by(|a, b| (a.pid, a.handle) == (b.pid, b.handle)) {
-            for end in ends(host, of_handle, &threads, &mut unused) {
+            for end in ends(host, of_handle, &events, &mut unused) {
                 connections.entry(end.identity()).or_default().push(end);
             }
         }
@@ -155,7 +156,7 @@ struct Calls {
 fn ends(
     host: &Recorded,
     calls: &[PlaintextRow<'_>],
-    threads: &BTreeMap<u32, Vec<SocketEventRow<'_>>>,
+    events: &BTreeMap<Beneath, Vec<SocketEventRow<'_>>>,
     unused: &mut Unused,
 ) -> Vec<End> {
     let mut found = Vec::new();
@@ -183,7 +184,7 @@ fn ends(
             finish(&mut open, call.pid);
             continue;
         }
-        let beneath = beneath(threads.get(&call.tid).map_or(&[], Vec::as_slice), call);
+        let beneath = beneath(events.get(&Beneath::of(call)).map_or(&[], Vec::as_slice), call);
         let other = beneath.iter().find_map(|event| event.socket_id);
         if other.is_some() && open.socket_id.is_some() && other != open.socket_id {
             finish(&mut open, call.pid);
@@ -196,7 +197,7 @@ fn ends(
     found
 }
 
-/// The stream-socket events of a thread, in order of time, that lie inside a call.
+/// Those of some stream-socket events, in order of time, that lie inside a call.
 fn beneath<'a, 'b>(
     events: &'a [SocketEventRow<'b>],
     call: &PlaintextRow<'_>,

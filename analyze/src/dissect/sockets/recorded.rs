@@ -34,6 +34,20 @@ struct Place {
     row: u32,
 }
 
+/// Where the socket calls beneath a library's call are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Beneath {
+    Thread(u32),
+    /// Process and descriptor: a goroutine goes on on any thread.
+    Descriptor(u32, u32),
+}
+
+impl Beneath {
+    pub(super) fn of(call: &PlaintextRow<'_>) -> Beneath {
+        call.fd.map_or(Beneath::Thread(call.tid), |fd| Beneath::Descriptor(call.pid, fd))
+    }
+}
+
 /// One recorded host.
 pub struct Recorded {
     /// Index of the host.
@@ -145,23 +159,29 @@ impl Recorded {
         rows
     }
 
-    /// The events on stream sockets of the threads of `calls`, by time.
-    pub(super) fn events_by_thread(
+    /// The events on stream sockets that may lie beneath `calls`, by time: of the descriptor, where the library tells it, else of the thread.
+    pub(super) fn events_beneath(
         &self,
         calls: &[PlaintextRow<'_>],
-    ) -> BTreeMap<u32, Vec<SocketEventRow<'_>>> {
-        let mut threads: BTreeMap<u32, Vec<SocketEventRow<'_>>> =
-            calls.iter().map(|call| (call.tid, Vec::new())).collect();
-        if threads.is_empty() {
-            return threads;
+    ) -> BTreeMap<Beneath, Vec<SocketEventRow<'_>>> {
+        let mut found: BTreeMap<Beneath, Vec<SocketEventRow<'_>>> =
+            calls.iter().map(|call| (Beneath::of(call), Vec::new())).collect();
+        if found.is_empty() {
+            return found;
         }
         for row in self.batches.iter().flat_map(socket_events::rows) {
-            if let (Some(thread), "tcp") = (threads.get_mut(&row.tid), row.kind) {
-                thread.push(row);
+            if row.kind != "tcp" {
+                continue;
+            }
+            let by_descriptor = row.fd.map(|fd| Beneath::Descriptor(row.pid, fd));
+            for key in [Some(Beneath::Thread(row.tid)), by_descriptor].into_iter().flatten() {
+                if let Some(events) = found.get_mut(&key) {
+                    events.push(row);
+                }
             }
         }
-        threads.values_mut().for_each(|rows| rows.sort_by_key(|row| row.time_ns));
-        threads
+        found.values_mut().for_each(|rows| rows.sort_by_key(|row| row.time_ns));
+        found
     }
 
     /// What is known of a socket number: its lives, by their beginning.

@@ -1,4 +1,4 @@
-//! Plaintext of TLS, where programs hand it to OpenSSL's libssl or get it from there. The program (`tls.bpf.c`) writes one record per
+//! Plaintext of TLS, where programs hand it to OpenSSL's libssl or Go's crypto/tls, or get it from there. The program (`tls.bpf.c`) writes one record per
 //! call; here they become rows. Never joins one to a socket: the calls beneath are those of the same thread meanwhile.
 
 mod record;
@@ -37,7 +37,7 @@ const MAX_CONNECTIONS: usize = 65_536;
 /// Plaintext of TLS.
 pub(super) const PROBE: Probe = Probe {
     name: "tls",
-    about: "plaintext at libssl's reads and writes, by connection and thread",
+    about: "plaintext at the reads and writes of libssl and Go's crypto/tls, by connection and thread",
     on_by_default: false,
     kernel_floor: RING_BUFFER,
     check: |machine| {
@@ -169,10 +169,10 @@ impl Records {
             exit_ns: record.exit_ns,
             pid: record.pid,
             tid: record.tid,
-            library: "openssl",
+            library: record.library,
             handle: record.handle,
             call: record.call,
-            fd: None,
+            fd: record.fd,
             asked: direction.map(|_| record.asked),
             result: record.result,
             bytes: (!bytes.is_empty()).then_some(bytes),

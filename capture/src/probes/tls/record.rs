@@ -1,10 +1,13 @@
 //! The records that the program writes into its ring, read by offset. Never trusts a length.
 
 /// Bytes of a record before its plaintext (`HEAD`).
-const HEAD: usize = 56;
+const HEAD: usize = 72;
 
 /// Names of `enum call`.
 const CALLS: [&str; 4] = ["read", "write", "handshake", "close"];
+
+/// Names of `enum library`.
+const LIBRARIES: [&str; 2] = ["openssl", "go"];
 
 /// One call of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub(super) struct Record<'a> {
     pub(super) pid: u32,
     pub(super) tid: u32,
     pub(super) call: &'static str,
+    pub(super) library: &'static str,
+    /// `None`: the object does not tell.
+    pub(super) fd: Option<u32>,
     pub(super) bytes: &'a [u8],
 }
 
@@ -34,6 +40,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Record<'_>> {
         pid: u32_at(40),
         tid: u32_at(44),
         call: CALLS.get(u32_at(48) as usize)?,
+        library: LIBRARIES.get(u32_at(64) as usize)?,
+        fd: u32::try_from(i64_at(56)).ok(),
         bytes: bytes.get(HEAD..)?.get(..u32_at(52) as usize)?,
     })
 }

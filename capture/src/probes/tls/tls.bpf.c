@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Plaintext at the functions of OpenSSL's libssl: what was read and written, on which connection object, by which thread, from
+/* Plaintext at the functions of OpenSSL's libssl and of Go's crypto/tls: what was read and written, on which connection object, by which thread, from
  * when to when. Which socket calls lie beneath is told by thread and time, offline. Never changes anything, never waits. */
 #include "../wanted.bpf.h"
 
@@ -18,14 +18,26 @@ struct record {
     u64 time_ns, exit_ns, handle, asked;
     s64 result;
     u32 pid, tid, call, n_bytes;
+    s64 fd; /* -1: not known */
+    u32 library, padding;
     u8 bytes[MAX_BYTES];
 };
-#define HEAD 56
+#define HEAD 72
+
+/* `library` of a record; names stand in the same order in record.rs. */
+enum library { OPENSSL, GO };
 
 /* A thread inside a function. */
 struct inside {
     u64 time_ns, handle, buffer, asked, moved;
+    s64 fd;
     u32 call, active;
+};
+
+/* A goroutine inside a function, which may go on on another thread: its address, its process, and the function. */
+struct goroutine {
+    u64 address;
+    u32 pid, call;
 };
 
 struct {
@@ -39,6 +51,13 @@ struct {
     MAP_TYPE(key, u32);
     MAP_TYPE(value, struct inside);
 } threads SEC(".maps");
+
+struct {
+    MAP_UINT(type, LRU_HASH);
+    MAP_UINT(max_entries, 65536);
+    MAP_TYPE(key, struct goroutine);
+    MAP_TYPE(value, struct inside);
+} goroutines SEC(".maps");
 
 struct {
     MAP_UINT(type, PERCPU_ARRAY);
@@ -59,7 +78,7 @@ INLINE int enter(u32 call, u64 handle, u64 buffer, u64 asked, u64 moved)
     if (now_ns < window[0] || now_ns >= window[1] || !wanted(ids >> 32))
         return 0;
     struct inside inside = {.time_ns = now_ns, .handle = handle, .buffer = buffer, .asked = asked,
-                            .moved = moved, .call = call, .active = 1};
+                            .moved = moved, .fd = -1, .call = call, .active = 1};
     if (map_update(&threads, &tid, &inside, 0))
         count_in(&counts, N_COUNTS, COUNT_TABLE_FULL, 1);
     return 0;
@@ -73,15 +92,16 @@ INLINE void deliver(struct record *record, u32 n_bytes)
         count_in(&counts, N_COUNTS, COUNT_RING_FULL, 1);
 }
 
-/* `result`: what the function returned, a plain int. */
-INLINE int leave(s64 result)
+INLINE int left(struct inside *inside, s64 result, u32 library)
 {
     u64 ids = get_current_pid_tgid();
     u32 tid = ids, zero = 0;
-    struct inside *inside = map_lookup(&threads, &tid);
     struct record *record = map_lookup(&scratch, &zero);
     if (!inside || !inside->active || !record)
         return 0;
+    record->fd = inside->fd;
+    record->library = library;
+    record->padding = 0;
     inside->active = 0;
     if (inside->moved && result > 0) {
         /* The _ex functions return 1 and tell the length elsewhere. */
@@ -110,6 +130,13 @@ INLINE int leave(s64 result)
     record->n_bytes = n;
     deliver(record, n);
     return 0;
+}
+
+/* `result`: what the function returned, a plain int. */
+INLINE int leave(s64 result)
+{
+    u32 tid = get_current_pid_tgid();
+    return left(map_lookup(&threads, &tid), result, OPENSSL);
 }
 
 SEC("uprobe") int enter_SSL_read(struct registers *context)
@@ -171,6 +198,9 @@ SEC("uprobe") int enter_SSL_free(struct registers *context)
     if (!record || !context->di || now_ns < window[0] || now_ns >= window[1] || !wanted(ids >> 32))
         return 0;
     record->time_ns = record->exit_ns = now_ns;
+    record->fd = -1;
+    record->library = OPENSSL;
+    record->padding = 0;
     record->handle = context->di;
     record->asked = 0;
     record->result = 0;
@@ -180,6 +210,93 @@ SEC("uprobe") int enter_SSL_free(struct registers *context)
     record->n_bytes = 0;
     deliver(record, 0);
     return 0;
+}
+
+/* Go, since 1.17: arguments in ax, bx, cx, di …, results in ax, bx, cx …, the goroutine in r14. A function returns at several places, and
+ * its stack moves: no return address may be changed, so each place has a probe. */
+
+/* tls.Conn begins with the net.Conn beneath, an interface: type and value. Of a *net.TCPConn the value points to a *net.netFD, which
+ * begins with a poll.FD: a lock of 16 bytes, then the descriptor. */
+INLINE s64 descriptor_of(u64 connection)
+{
+    u64 beneath = 0, net_fd = 0;
+    s64 fd = -1;
+    if (read_user(&beneath, sizeof(beneath), (void *)(connection + 8)) || !beneath ||
+        read_user(&net_fd, sizeof(net_fd), (void *)beneath) || !net_fd ||
+        read_user(&fd, sizeof(fd), (void *)(net_fd + 16)))
+        return -1;
+    return fd >= 0 && fd < 1 << 20 ? fd : -1;
+}
+
+/* Reads and writes ask for the handshake, done or not: what lies beneath is theirs. */
+INLINE int is_inside(struct goroutine goroutine, u32 call)
+{
+    goroutine.call = call;
+    struct inside *inside = map_lookup(&goroutines, &goroutine);
+    return inside && inside->active;
+}
+
+INLINE int enter_go(struct registers *context, u32 call, u64 buffer, u64 asked)
+{
+    u64 ids = get_current_pid_tgid(), now_ns = boottime_ns();
+    struct goroutine goroutine = {.address = context->r14, .pid = ids >> 32, .call = call};
+    if (now_ns < window[0] || now_ns >= window[1] || !wanted(ids >> 32))
+        return 0;
+    if (call == CALL_HANDSHAKE && (is_inside(goroutine, CALL_READ) || is_inside(goroutine, CALL_WRITE)))
+        return 0;
+    struct inside inside = {.time_ns = now_ns, .handle = context->ax, .buffer = buffer, .asked = asked,
+                            .fd = descriptor_of(context->ax), .call = call, .active = 1};
+    if (map_update(&goroutines, &goroutine, &inside, 0))
+        count_in(&counts, N_COUNTS, COUNT_TABLE_FULL, 1);
+    return 0;
+}
+
+INLINE int leave_go(struct registers *context, u32 call, s64 result)
+{
+    u32 pid = get_current_pid_tgid() >> 32;
+    struct goroutine goroutine = {.address = context->r14, .pid = pid, .call = call};
+    return left(map_lookup(&goroutines, &goroutine), result, GO);
+}
+
+SEC("uprobe") int enter_go_read(struct registers *context)
+{
+    return enter_go(context, CALL_READ, context->bx, context->cx);
+}
+
+SEC("uprobe") int enter_go_write(struct registers *context)
+{
+    return enter_go(context, CALL_WRITE, context->bx, context->cx);
+}
+
+SEC("uprobe") int enter_go_handshake(struct registers *context)
+{
+    return enter_go(context, CALL_HANDSHAKE, 0, 0);
+}
+
+SEC("uprobe") int enter_go_close(struct registers *context)
+{
+    return enter_go(context, CALL_CLOSE, 0, 0);
+}
+
+SEC("uprobe") int exit_go_read(struct registers *context)
+{
+    return leave_go(context, CALL_READ, context->ax);
+}
+
+SEC("uprobe") int exit_go_write(struct registers *context)
+{
+    return leave_go(context, CALL_WRITE, context->ax);
+}
+
+/* An error is an interface, nil when all went well. */
+SEC("uprobe") int exit_go_handshake(struct registers *context)
+{
+    return leave_go(context, CALL_HANDSHAKE, context->ax ? -1 : 1);
+}
+
+SEC("uprobe") int exit_go_close(struct registers *context)
+{
+    return leave_go(context, CALL_CLOSE, 0);
 }
 
 char license_text[] SEC("license") = "Dual MIT/GPL";
