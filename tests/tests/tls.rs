@@ -270,47 +270,7 @@ fn a_library_of_its_own_stays_opaque() {
 }
 
 /// A listener in clear that asks one over TLS, both of one Envoy.
-const ENVOY: &str = r#"
-static_resources:
-  listeners:
-  - name: clear
-    address: {socket_address: {address: 127.0.0.1, port_value: $CLEAR}}
-    filter_chains:
-    - filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: clear
-          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: "/"}, route: {cluster: tls}}]}]}
-          http_filters:
-          - name: router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-  - name: tls
-    address: {socket_address: {address: 127.0.0.1, port_value: $TLS}}
-    filter_chains:
-    - transport_socket:
-        name: tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
-          common_tls_context:
-            tls_certificates: [{certificate_chain: {filename: "$AT/cert"}, private_key: {filename: "$AT/key"}}]
-      filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: tls
-          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: "/"}, direct_response: {status: 200}}]}]}
-          http_filters:
-          - name: router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-  clusters:
-  - name: tls
-    type: STATIC
-    transport_socket:
-      name: tls
-      typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}
-    load_assignment: {cluster_name: tls, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $TLS}}}}]}]}
-"#;
+const ENVOY: &str = include_str!("programs/envoy.yaml");
 
 #[test]
 fn envoy_is_clear_where_it_speaks_clear_and_opaque_behind() {
