@@ -176,6 +176,16 @@ fn score_call(
     score_link(score, truth, call, matching, analysis) && path_right
 }
 
+/// Of each point that a call passed the process's name, or the interface's.
+pub fn place_names(analysis: &Analysis, call: &Call) -> Vec<String> {
+    let points = call.spans.iter().map(|span| &analysis.points[span.point as usize]);
+    let name = |point: &Point| match &point.process {
+        Some(process) => process.name.clone(),
+        None => point.interface.clone(),
+    };
+    points.map(name).collect()
+}
+
 /// A point as the truth names it. A recorder sees the names that namespaces really have.
 fn label(point: &Point) -> String {
     let label = point.label();

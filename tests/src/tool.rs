@@ -42,6 +42,35 @@ pub fn unpacked(path: &str, what: &str) -> Option<PathBuf> {
     None
 }
 
+/// Whether the recorder can run these probes here. When not, says that `what` was skipped.
+///
+/// # Panics
+/// When it can't and [`REQUIRE_ALL`] is `1`.
+pub fn can_record(probes: &[&str], what: &str) -> bool {
+    let checked = Command::new(own("afterpath-record")).arg("check").args(probes).output();
+    if checked.is_ok_and(|checked| checked.status.success()) {
+        return true;
+    }
+    let required = std::env::var(REQUIRE_ALL).is_ok_and(|value| value == "1");
+    assert!(!required, "the recorder can't run here and {REQUIRE_ALL}=1: {what} can't be skipped");
+    skip("the recorder can't run here", what);
+    false
+}
+
+/// A Go program of `tests/tests/programs`, built by the Go that the testbed unpacked; or says that `what` was skipped.
+///
+/// # Panics
+/// When it does not build, or there is no Go and [`REQUIRE_ALL`] is `1`.
+pub fn go_program(source: &str, what: &str) -> Option<PathBuf> {
+    unpacked("go/bin/go", what)?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = folder.join("tests/programs").join(source);
+    let mut build = Command::new("python3");
+    build.arg("-B").arg(folder.join("testbed/wheels.py")).arg(source);
+    let built = output(&mut build).unwrap_or_else(|error| panic!("{error}"));
+    Some(PathBuf::from(built.trim()))
+}
+
 /// Whether `name` can be used. When not, says that `what` was skipped.
 ///
 /// # Panics

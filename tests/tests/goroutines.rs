@@ -7,9 +7,9 @@ use afterpath::call::{Analysis, Call};
 use afterpath::link::Evidence;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
-use afterpath_tests::tool::{own, skip, unpacked};
+use afterpath_tests::tool::{can_record, go_program, own};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const REQUESTS: usize = 300;
@@ -39,28 +39,6 @@ impl Server {
         BufReader::new(out).read_line(&mut address).expect("a line");
         Server { process, address: address.trim().to_string() }
     }
-}
-
-/// The program of all three roles; `None`, said so, where it can't be built or recorded.
-fn program() -> Option<PathBuf> {
-    let what = "links by goroutine";
-    unpacked("go/bin/go", what)?;
-    let checked = Command::new(own("afterpath-record")).args(["check", "coroutines"]).output();
-    if !checked.expect("the recorder starts").status.success() {
-        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "the recorder can't run here, and AFTERPATH_REQUIRE_ALL=1");
-        skip("the recorder can't run here", what);
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = Command::new("python3")
-        .arg("-B")
-        .arg(folder.join("testbed/wheels.py"))
-        .arg(folder.join("tests/programs/shop.go"))
-        .output()
-        .expect("python3 starts");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    Some(PathBuf::from(String::from_utf8(built.stdout).expect("a path").trim()))
 }
 
 /// Records the client's requests, so many at once; the front has so many connections to the back at most, 0: as many as it takes.
@@ -100,7 +78,11 @@ fn score(analysis: &Analysis) -> (usize, usize, usize) {
 }
 
 fn check(at_once: usize, connections: usize, floor: f64) {
-    let Some(program) = program() else { return };
+    let what = "links by goroutine";
+    let Some(program) = go_program("shop.go", what) else { return };
+    if !can_record(&["coroutines"], what) {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let bundle = folder.path().join("x.afterpath");
     record(&program, at_once, connections, &bundle);

@@ -5,7 +5,8 @@ use afterpath::call::{Analysis, Call};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::plaintext;
-use afterpath_tests::tool::{own, skip, unpacked, usable};
+use afterpath_tests::score::place_names;
+use afterpath_tests::tool::{can_record, go_program, own, unpacked, usable};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -31,14 +32,9 @@ impl Drop for Site {
 }
 
 fn can_test() -> bool {
-    let checked = Command::new(own("afterpath-record")).args(["check", "tls", "sockets"]).output();
-    if !checked.expect("the recorder starts").status.success() {
-        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "the recorder can't run here, and AFTERPATH_REQUIRE_ALL=1");
-        skip("the recorder can't run here", "plaintext of TLS");
-        return false;
-    }
-    ["nginx", "curl", "openssl", "python3"].iter().all(|name| usable(name, "plaintext of TLS"))
+    let what = "plaintext of TLS";
+    can_record(&["tls", "sockets"], what)
+        && ["nginx", "curl", "openssl", "python3"].iter().all(|name| usable(name, what))
 }
 
 impl Site {
@@ -170,16 +166,6 @@ const ASKED: [(&str, &str); 8] = [
     ("/python-2", "200"),
 ];
 
-/// The process, or else the interface, of each point that a call passed.
-fn path(analysis: &Analysis, call: &Call) -> Vec<String> {
-    let points = call.spans.iter().map(|span| &analysis.points[span.point as usize]);
-    let name = |point: &afterpath::call::Point| match &point.process {
-        Some(process) => process.name.clone(),
-        None => point.interface.clone(),
-    };
-    points.map(name).collect()
-}
-
 fn check(versions: &str) {
     let site = Site::nginx(versions);
     let bundle = site.record(&[], || site.ask());
@@ -188,7 +174,7 @@ fn check(versions: &str) {
     for call in calls(&analysis, &site, "http1") {
         let client = if call.resource.contains("python") { "python3" } else { "curl" };
         let client = if call.resource == "/big" { "curl" } else { client };
-        assert_eq!(path(&analysis, call), [client, "lo", "nginx"], "{}", call.resource);
+        assert_eq!(place_names(&analysis, call), [client, "lo", "nginx"], "{}", call.resource);
         assert!(call.attributes.contains(&("encrypted".to_string(), "tls".to_string())));
         let times: Vec<_> = call.spans.iter().map(|span| span.times).collect();
         assert!(times.is_sorted_by_key(|times| times.request_first), "{times:?}");
@@ -233,7 +219,7 @@ fn one_end_is_enough() {
         let analysis = analyzed(&bundle);
         assert_eq!(said(&analysis, &site), ASKED, "{:?}", analysis.losses);
         for call in calls(&analysis, &site, "http1") {
-            assert_eq!(path(&analysis, call), ["lo", "nginx"], "{}", call.resource);
+            assert_eq!(place_names(&analysis, call), ["lo", "nginx"], "{}", call.resource);
         }
     }
 }
@@ -262,7 +248,7 @@ fn a_library_of_its_own_stays_opaque() {
     let of_node: Vec<&str> = analysis
         .calls
         .iter()
-        .filter(|call| path(&analysis, call).contains(&"node".to_string()))
+        .filter(|call| place_names(&analysis, call).contains(&"node".to_string()))
         .map(|call| call.protocol.as_str())
         .collect();
     assert!(of_node.contains(&"tls") && of_node.contains(&"opaque"), "{of_node:?}");
@@ -308,7 +294,7 @@ fn envoy_is_clear_where_it_speaks_clear_and_opaque_behind() {
     let analysis = analyzed(&bundle);
     assert_eq!(said(&analysis, &site).len(), 4, "{:?}", analysis.losses);
     for call in calls(&analysis, &site, "http1") {
-        assert_eq!(self::path(&analysis, call), ["curl", "lo", "envoy"]);
+        assert_eq!(place_names(&analysis, call), ["curl", "lo", "envoy"]);
     }
     let behind: Vec<&Call> = analysis.calls.iter().filter(|call| call.server.port == tls).collect();
     let protocols: Vec<&str> = behind.iter().map(|call| call.protocol.as_str()).collect();
@@ -316,31 +302,21 @@ fn envoy_is_clear_where_it_speaks_clear_and_opaque_behind() {
     assert!(!protocols.contains(&"http1"), "{protocols:?}");
     // Session tickets are a message of their own, which the client's library reads with the handshake.
     for call in behind.into_iter().filter(|call| call.status == "ok" || call.response_bytes > 0) {
-        assert_eq!(self::path(&analysis, call), ["envoy", "lo", "envoy"]);
+        assert_eq!(place_names(&analysis, call), ["envoy", "lo", "envoy"]);
     }
 }
 
 #[test]
 fn go_programs_are_clear() {
-    let what = "TLS of Go";
-    let Some(_) = unpacked("go/bin/go", what).filter(|_| can_test()) else { return };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = Command::new("python3")
-        .arg("-B")
-        .arg(folder.join("testbed/wheels.py"))
-        .arg(folder.join("tests/programs/secure.go"))
-        .output()
-        .expect("python3 starts");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let program = String::from_utf8(built.stdout).expect("a path");
+    let Some(program) = go_program("secure.go", "TLS of Go").filter(|_| can_test()) else { return };
     let site = Site::nginx("TLSv1.3");
     let bundle = site.record(&[], || {
         let at = site.folder.path();
-        let done = Command::new(program.trim()).arg(at).arg(SECRET).status();
+        let done = Command::new(program).arg(at).arg(SECRET).status();
         assert!(done.expect("it starts").success());
     });
     let analysis = analyzed(&bundle);
-    let of_go = |call: &&Call| path(&analysis, call).contains(&"secure".to_string());
+    let of_go = |call: &&Call| place_names(&analysis, call).contains(&"secure".to_string());
     let calls: Vec<&Call> = analysis.calls.iter().filter(of_go).collect();
     let asked: Vec<&Call> = calls.into_iter().filter(|call| call.protocol == "http1").collect();
     let said: Vec<_> =
@@ -348,7 +324,7 @@ fn go_programs_are_clear() {
     let expected = ["/go-0", "/go-1", "/go-2", "/go-3"].map(|resource| (resource, "200"));
     assert_eq!(said, expected, "{:?}", analysis.losses);
     for call in asked {
-        assert_eq!(path(&analysis, call), ["secure", "lo", "secure"], "{}", call.resource);
+        assert_eq!(place_names(&analysis, call), ["secure", "lo", "secure"], "{}", call.resource);
         let hops: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
         assert_eq!(Some(hops), call.spans[0].times.duration_ns(), "{}", call.resource);
     }

@@ -1,10 +1,11 @@
 //! Ways of the kernel that look like something else on the wire or at the socket, made by real programs on loopback: MPTCP and its
 //! fallback, data with the SYN, a redirected port. Each request must be one call from process to process.
 
-use afterpath::call::{Analysis, Call};
+use afterpath::call::Call;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
-use afterpath_tests::tool::{own, skip, usable};
+use afterpath_tests::score::place_names;
+use afterpath_tests::tool::{can_record, own, usable};
 use std::process::{Command, Stdio};
 
 /// A namespace of this test's own; gone when dropped.
@@ -83,25 +84,9 @@ os._exit(os.waitstatus_to_exitcode(status))
 "#;
 
 fn can_test() -> bool {
-    let checked =
-        Command::new(own("afterpath-record")).args(["check", "sockets", "packets"]).output();
-    if !checked.expect("the recorder starts").status.success() {
-        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "the recorder can't run here, and AFTERPATH_REQUIRE_ALL=1");
-        skip("the recorder can't run here", "traps of the kernel");
-        return false;
-    }
-    ["ip", "iptables", "python3"].iter().all(|name| usable(name, "traps of the kernel"))
-}
-
-/// Process or interface of each point that a call passed.
-fn path(analysis: &Analysis, call: &Call) -> Vec<String> {
-    let points = call.spans.iter().map(|span| &analysis.points[span.point as usize]);
-    let name = |point: &afterpath::call::Point| match &point.process {
-        Some(process) => process.name.clone(),
-        None => point.interface.clone(),
-    };
-    points.map(name).collect()
+    let what = "traps of the kernel";
+    can_record(&["sockets", "packets"], what)
+        && ["ip", "iptables", "python3"].iter().all(|name| usable(name, what))
 }
 
 #[test]
@@ -143,7 +128,7 @@ fn each_request_is_one_call_from_process_to_process() {
             call.resource == resource && ends.iter().flatten().any(|span| process(span))
         };
         let calls: Vec<&Call> = analysis.calls.iter().filter(of_processes).collect();
-        let paths: Vec<_> = calls.iter().map(|call| path(&analysis, call)).collect();
+        let paths: Vec<_> = calls.iter().map(|call| place_names(&analysis, call)).collect();
         assert_eq!(paths, [expected.to_vec()], "{name}: {:?}", analysis.losses);
         assert_eq!(calls[0].status, "200", "{name}");
     }

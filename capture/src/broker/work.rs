@@ -1,5 +1,4 @@
-//! The work itself, done by whoever has the privileges. Never does it in a namespace or on a file that only a number of the asker
-//! names: what it opens it found itself.
+//! The work itself, done by whoever has the privileges. Never on a path of the asker: a namespace it listed itself, a process by its number.
 
 use super::errand::Errand;
 use super::functions::Functions;

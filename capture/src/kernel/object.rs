@@ -15,7 +15,7 @@ pub(crate) type Globals<'a> = &'a [(&'static str, &'a u32)];
 
 /// A loaded object.
 pub(crate) struct Object {
-    probe: &'static str,
+    pub(crate) probe: &'static str,
     /// The programs, and the maps nobody took.
     pub(crate) ebpf: Ebpf,
 }

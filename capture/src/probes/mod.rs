@@ -13,6 +13,7 @@ mod ringed;
 pub mod sockets;
 mod tls;
 mod wakeups;
+mod wanted;
 
 use crate::broker::Broker;
 use crate::error::Result;

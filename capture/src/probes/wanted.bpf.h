@@ -18,7 +18,8 @@ FILTER(wanted_processes, u32);
 FILTER(wanted_cgroups, u64);
 FILTER(wanted_namespaces, u32);
 
-INLINE int wanted(u32 pid)
+/* Of a process, by itself and its cgroup. */
+INLINE int wanted_process(u32 pid)
 {
     if (filter_processes && !map_lookup(&wanted_processes, &pid))
         return 0;
@@ -27,17 +28,23 @@ INLINE int wanted(u32 pid)
         if (!map_lookup(&wanted_cgroups, &cgroup))
             return 0;
     }
-    if (filter_namespaces) {
-        struct nsproxy *spaces = NULL;
-        struct net *net = NULL;
-        u32 number = 0;
-        READ(spaces, current_task()->nsproxy);
-        if (spaces)
-            READ(net, spaces->net_ns);
-        if (net)
-            READ(number, net->ns.inum);
-        if (!map_lookup(&wanted_namespaces, &number))
-            return 0;
-    }
     return 1;
+}
+
+/* The current process, by its namespace, too. */
+INLINE int wanted(u32 pid)
+{
+    struct nsproxy *spaces = NULL;
+    struct net *net = NULL;
+    u32 number = 0;
+    if (!wanted_process(pid))
+        return 0;
+    if (!filter_namespaces)
+        return 1;
+    READ(spaces, current_task()->nsproxy);
+    if (spaces)
+        READ(net, spaces->net_ns);
+    if (net)
+        READ(number, net->ns.inum);
+    return map_lookup(&wanted_namespaces, &number) != NULL;
 }

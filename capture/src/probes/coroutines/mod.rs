@@ -4,9 +4,10 @@
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use super::ringed::{Decoder, Ringed};
+use super::wanted::Wanted;
 use crate::broker::{Broker, GoLayout};
 use crate::error::{Error, Result};
-use crate::kernel::{Count, Object, fill};
+use crate::kernel::{Count, Object};
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::tasks::{self, TaskRow, TaskRows};
@@ -57,18 +58,10 @@ struct Tasks {
 }
 
 fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
-    let filter = &settings.filter;
-    let is_on = |list: bool| u32::from(list);
-    let globals: &[(&'static str, &u32)] = &[
-        ("filter_processes", &is_on(!filter.processes.is_empty())),
-        ("filter_cgroups", &is_on(!filter.cgroups.is_empty())),
-        ("filter_namespaces", &is_on(!filter.namespaces.is_empty())),
-    ];
+    let wanted = Wanted::of(&settings.filter);
     let ring_bytes = (settings.memory_bytes / 64).clamp(1 << 12, 1 << 26) as u32;
-    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
+    let mut object = Object::load(PROBE.name, OBJECT, &wanted.globals(&[]), ring_bytes)?;
+    wanted.fill(&mut object)?;
     object.attach()?;
     let programs = object.ebpf.take_map("programs").expect("the object has this map");
     let programs = HashMap::try_from(programs)
@@ -90,38 +83,40 @@ impl Running {
     /// Tells the program which processes are Go programs by now.
     fn learn(&mut self) {
         let Ok((found, n_unknown)) = self.broker.go_programs() else { return };
-        self.take(found, n_unknown);
+        self.n_unknown += n_unknown as i64;
+        let gone: Vec<u32> =
+            self.known.keys().filter(|pid| !found.contains_key(pid)).copied().collect();
+        gone.into_iter().for_each(|pid| self.tell(pid, None));
+        found.into_iter().for_each(|(pid, layout)| self.tell(pid, Some(layout)));
     }
 
     /// The same of some that just became another program, at once: short lives are recorded, too.
     fn learn_changed(&mut self) {
-        let changed = std::mem::take(&mut self.ringed.decoder.changed);
-        for pid in changed {
+        for pid in std::mem::take(&mut self.ringed.decoder.changed) {
             let Ok((layout, n_unknown)) = self.broker.go_program(pid) else { return };
-            let mut found = self.known.clone();
-            match layout {
-                Some(layout) => found.insert(pid, layout),
-                None => found.remove(&pid),
-            };
-            self.take(found, n_unknown);
+            self.n_unknown += n_unknown as i64;
+            self.tell(pid, layout);
         }
     }
 
-    fn take(&mut self, found: BTreeMap<u32, GoLayout>, n_unknown: u64) {
-        self.n_unknown += n_unknown as i64;
-        for pid in self.known.keys().filter(|pid| !found.contains_key(pid)) {
+    /// Tells the program what a process is, if that is new.
+    fn tell(&mut self, pid: u32, layout: Option<GoLayout>) {
+        if self.known.get(&pid) == layout.as_ref() {
+            return;
+        }
+        let Some(layout) = layout else {
+            self.known.remove(&pid);
             // One that is not there can't be told of.
-            let _ = self.programs.remove(pid);
-        }
-        for (pid, layout) in
-            found.iter().filter(|(pid, layout)| self.known.get(pid) != Some(layout))
-        {
-            let value = [layout.current as u64, layout.task, layout.creator.unwrap_or(0)];
-            if self.programs.insert(pid, value, 0).is_err() {
-                self.n_left_out += 1;
+            let _ = self.programs.remove(&pid);
+            return;
+        };
+        let value = [layout.current as u64, layout.task, layout.creator.unwrap_or(0)];
+        match self.programs.insert(pid, value, 0) {
+            Ok(()) => {
+                self.known.insert(pid, layout);
             }
+            Err(_) => self.n_left_out += 1,
         }
-        self.known = found;
     }
 }
 

@@ -8,6 +8,7 @@ mod record;
 use super::Probe;
 use super::needs::{CURRENT_TASK, Needs};
 use super::ringed::{Decoder, Ringed};
+use super::wanted::Wanted;
 use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object, clock, fill};
@@ -68,22 +69,19 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let payload = Payload::new(settings.payload);
     let kept = if payload.keeps_any() { settings.payload_bytes.min(4096) } else { 0 };
     let filter = &settings.filter;
-    let is_on = |list: bool| u32::from(list);
-    let globals: &[(&'static str, &u32)] = &[
-        ("own_pid", &std::process::id()),
-        ("own_broker", &broker.id().unwrap_or(0)),
+    let wanted = Wanted::of(filter);
+    let (own, own_broker) = (std::process::id(), broker.id().unwrap_or(0));
+    let filter_ports = u32::from(!filter.ports.is_empty());
+    let globals = wanted.globals(&[
+        ("own_pid", &own),
+        ("own_broker", &own_broker),
         ("n_bytes_kept", &kept),
-        ("filter_processes", &is_on(!filter.processes.is_empty())),
-        ("filter_cgroups", &is_on(!filter.cgroups.is_empty())),
-        ("filter_ports", &is_on(!filter.ports.is_empty())),
-        ("filter_namespaces", &is_on(!filter.namespaces.is_empty())),
-    ];
+        ("filter_ports", &filter_ports),
+    ]);
     let ring_bytes = (settings.memory_bytes / 16).clamp(1 << 12, 1 << 30) as u32;
-    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
+    let mut object = Object::load(PROBE.name, OBJECT, &globals, ring_bytes)?;
+    wanted.fill(&mut object)?;
     fill(PROBE.name, &mut object.ebpf, "wanted_ports", &filter.ports)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
     let started_ns = clock::boottime_ns();
     object.attach()?;
     object.iterate_files("open_before")?;

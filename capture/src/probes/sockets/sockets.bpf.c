@@ -2,7 +2,7 @@
 /* What threads do on sockets, seen at the entry and the return of each system call. One record per call, written at its
  * return: times, thread, descriptor, socket, TCP sequence numbers before and after, result, the first payload bytes.
  * Never changes anything, never waits, never wakes the collector. */
-#include "../kernel.bpf.h"
+#include "../wanted.bpf.h"
 
 /* Payload bytes of one record at most. */
 #define MAX_BYTES 4096
@@ -13,10 +13,7 @@
 /* Set by the loader. */
 OWN_PROCESSES
 const volatile u32 n_bytes_kept = 1024;
-const volatile u32 filter_processes = 0;
-const volatile u32 filter_cgroups = 0;
 const volatile u32 filter_ports = 0;
-const volatile u32 filter_namespaces = 0;
 
 /* Calls that begin in [0, 1) are recorded, BOOTTIME in ns. The recorder opens it when all programs are attached, so that recording
  * begins for all calls at once, moves it for samples, and closes it at the end: detaching takes seconds. */
@@ -133,18 +130,7 @@ enum count { COUNT_EVENTS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, CO
 
 COUNTS(counts, N_COUNTS);
 
-#define FILTER(name, key_type)                                                                     \
-    struct {                                                                                       \
-        MAP_UINT(type, HASH);                                                                      \
-        MAP_UINT(max_entries, 4096);                                                               \
-        MAP_TYPE(key, key_type);                                                                   \
-        MAP_TYPE(value, u8);                                                                       \
-    } name SEC(".maps")
-
-FILTER(wanted_processes, u32);
-FILTER(wanted_cgroups, u64);
 FILTER(wanted_ports, u16);
-FILTER(wanted_namespaces, u32);
 
 INLINE void count(u32 what, u64 n)
 {
@@ -227,15 +213,10 @@ INLINE u16 local_port(struct sock *socket)
     return port;
 }
 
-INLINE u8 wanted(struct sock *socket, u32 pid)
+INLINE u8 wanted_socket(struct sock *socket, u32 pid)
 {
-    if (filter_processes && !map_lookup(&wanted_processes, &pid))
+    if (!wanted_process(pid))
         return 0;
-    if (filter_cgroups) {
-        u64 cgroup = get_current_cgroup_id();
-        if (!map_lookup(&wanted_cgroups, &cgroup))
-            return 0;
-    }
     if (!socket)
         return 1;
     if (filter_namespaces) {
@@ -394,7 +375,7 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
         }
     }
     if (known->kind != KIND_OTHER)
-        known->wanted = wanted(known->socket, pid);
+        known->wanted = wanted_socket(known->socket, pid);
     return 0;
 }
 
@@ -483,7 +464,7 @@ CALLED int begin(struct begun *begun)
     if (filter_ports && known->unbound && local_port(known->socket)) {
         /* It had no port when it was looked at first. */
         known->unbound = 0;
-        known->wanted = wanted(known->socket, pid);
+        known->wanted = wanted_socket(known->socket, pid);
         is_new = known->wanted;
     }
     /* What a connect leads to is known at its return. */
@@ -780,7 +761,7 @@ SEC("tracepoint/syscalls/sys_exit_connect") int exit_connect(struct leave *conte
         struct descriptor *known = map_lookup(&descriptors, &key);
         if (known) {
             known->unbound = 0;
-            known->wanted = wanted(known->socket, ids >> 32);
+            known->wanted = wanted_socket(known->socket, ids >> 32);
             if (!known->wanted)
                 thread->active = 0;
             else if (tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))

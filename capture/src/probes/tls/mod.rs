@@ -6,9 +6,10 @@ mod record;
 use super::Probe;
 use super::needs::{Needs, RING_BUFFER};
 use super::ringed::{Decoder, Ringed};
+use super::wanted::Wanted;
 use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::kernel::{Count, Detaching, Object, fill, uprobe};
+use crate::kernel::{Count, Detaching, Object, uprobe};
 use crate::payload::{Moved, Payload};
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
@@ -79,18 +80,11 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     }
     let payload = Payload::new(settings.payload);
     let kept = if payload.keeps_any() { settings.payload_bytes.min(4096) } else { 0 };
-    let is_on = |list: bool| u32::from(list);
-    let globals: &[(&'static str, &u32)] = &[
-        ("n_bytes_kept", &kept),
-        ("filter_processes", &is_on(!filter.processes.is_empty())),
-        ("filter_cgroups", &is_on(!filter.cgroups.is_empty())),
-        ("filter_namespaces", &is_on(!filter.namespaces.is_empty())),
-    ];
+    let wanted = Wanted::of(filter);
+    let globals = wanted.globals(&[("n_bytes_kept", &kept)]);
     let ring_bytes = (settings.memory_bytes / 32).clamp(1 << 12, 1 << 28) as u32;
-    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_cgroups", &filter.cgroups)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_namespaces", &filter.namespaces)?;
+    let mut object = Object::load(PROBE.name, OBJECT, &globals, ring_bytes)?;
+    wanted.fill(&mut object)?;
     object.attach()?;
     let records = Records { payload, rows: PlaintextRows::default(), spoken: HashSet::new() };
     let mut running = Running {

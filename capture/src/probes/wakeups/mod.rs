@@ -4,9 +4,10 @@
 use super::Probe;
 use super::needs::Needs;
 use super::ringed::{Decoder, Ringed};
+use super::wanted::Wanted;
 use crate::broker::Broker;
 use crate::error::Result;
-use crate::kernel::{Count, Object, fill};
+use crate::kernel::{Count, Object};
 use crate::machine::Kernel;
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::wakeups::{self, WakeupRow, WakeupRows};
@@ -39,15 +40,12 @@ pub(super) const PROBE: Probe = Probe {
 };
 
 fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
-    let filter = &settings.filter;
-    let globals: &[(&'static str, &u32)] = &[
-        ("own_pid", &std::process::id()),
-        ("own_broker", &broker.id().unwrap_or(0)),
-        ("filter_processes", &u32::from(!filter.processes.is_empty())),
-    ];
+    let wanted = Wanted::of(&settings.filter);
+    let (own, own_broker) = (std::process::id(), broker.id().unwrap_or(0));
+    let globals = wanted.globals(&[("own_pid", &own), ("own_broker", &own_broker)]);
     let ring_bytes = (settings.memory_bytes / 64).clamp(1 << 12, 1 << 28) as u32;
-    let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
-    fill(PROBE.name, &mut object.ebpf, "wanted_processes", &filter.processes)?;
+    let mut object = Object::load(PROBE.name, OBJECT, &globals, ring_bytes)?;
+    wanted.fill(&mut object)?;
     object.attach()?;
     let rows = WakeupRows::default();
     Ok(Box::new(Ringed::begin(PROBE.name, object, COUNTS, settings.sample, rows)?))

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Who woke whom, of threads that touch sockets, and when the woken one ran. What an interrupt wakes is woken by nobody: the thread that
  * it interrupted has no part in it. Never changes anything, never waits. */
-#include "../kernel.bpf.h"
+#include "../wanted.bpf.h"
 
 OWN_PROCESSES
-const volatile u32 filter_processes = 0;
 
 volatile u64 window[2] = {~0ULL, ~0ULL};
 
@@ -43,13 +42,6 @@ struct {
     MAP_TYPE(value, u32);
 } interrupts SEC(".maps");
 
-struct {
-    MAP_UINT(type, HASH);
-    MAP_UINT(max_entries, 4096);
-    MAP_TYPE(key, u32);
-    MAP_TYPE(value, u8);
-} wanted_processes SEC(".maps");
-
 /* The order of COUNTS in mod.rs. */
 enum count { COUNT_RECORDS, COUNT_RING_FULL, N_COUNTS };
 
@@ -60,7 +52,7 @@ INLINE int touch(void)
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, tid = ids;
     u8 one = 1;
-    if (is_own(pid) || (filter_processes && !map_lookup(&wanted_processes, &pid)))
+    if (is_own(pid) || !wanted(pid))
         return 0;
     if (!map_lookup(&touched, &tid))
         map_update(&touched, &tid, &one, 0);
