@@ -9,6 +9,8 @@ use std::io;
 pub(super) enum Errand {
     /// → namespaces by inode number.
     Namespaces,
+    /// → the inode numbers of the namespaces that these processes, and those of these cgroups and below, are in.
+    NamespacesOf { processes: Vec<u32>, cgroups: Vec<u64> },
     /// → a packet socket, opened in a namespace.
     PacketSocket { namespace: u32 },
     /// → a namespace's interfaces.

@@ -22,7 +22,7 @@ use crate::kernel::{Link, Namespace, messages};
 use errand::{Answer, Errand};
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -99,6 +99,16 @@ impl Broker {
     /// All network namespaces, by inode number.
     pub(crate) fn namespaces(&self) -> io::Result<BTreeMap<u32, Namespace>> {
         Ok(self.ask(Errand::Namespaces)?.0)
+    }
+
+    /// The namespaces of these processes, and of those in these cgroups or below.
+    pub(crate) fn namespaces_of(
+        &self,
+        processes: &[u32],
+        cgroups: &[u64],
+    ) -> io::Result<BTreeSet<u32>> {
+        let (processes, cgroups) = (processes.to_vec(), cgroups.to_vec());
+        Ok(self.ask(Errand::NamespacesOf { processes, cgroups })?.0)
     }
 
     /// A packet socket that was opened in a namespace; nothing comes in before it is bound.

@@ -3,7 +3,9 @@
 use super::errand::Errand;
 use super::functions::Functions;
 use super::go::GoPrograms;
-use crate::kernel::{Namespace, PacketRing, Translation, links, namespaces, translations, within};
+use crate::kernel::{
+    Namespace, PacketRing, Translation, links, namespaces, namespaces_of, translations, within,
+};
 use crate::run::used;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -49,6 +51,9 @@ impl Work {
                     self.listed = Some(Instant::now());
                 }
                 serde_json::to_value(&self.namespaces)?
+            }
+            Errand::NamespacesOf { ref processes, ref cgroups } => {
+                serde_json::to_value(namespaces_of(processes, cgroups))?
             }
             Errand::PacketSocket { namespace } => {
                 descriptors.push(self.inside(namespace, || Ok(PacketRing::socket()?))?);

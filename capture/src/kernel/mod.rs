@@ -18,7 +18,7 @@ pub(crate) use conntrack::{Translation, translations};
 pub(crate) use counts::{Count, Counts};
 pub(crate) use detach::Detaching;
 pub(crate) use links::{Link, links};
-pub(crate) use namespace::{Namespace, all as namespaces, within};
+pub(crate) use namespace::{Namespace, all as namespaces, of as namespaces_of, within};
 pub(crate) use object::{Object, fill};
 pub(crate) use packet_ring::{Instruction, PacketRing, RingFrame, RingLosses};
 pub(crate) use privileges::keep as keep_privileges;

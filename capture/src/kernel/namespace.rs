@@ -2,7 +2,7 @@
 
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -33,10 +33,7 @@ pub(crate) fn all() -> BTreeMap<u32, Namespace> {
             found.insert(inode, Namespace { path, name, is_initial: Some(inode) == initial });
         }
     }
-    let mut ids: Vec<u32> =
-        entries("/proc").filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect();
-    ids.sort_unstable();
-    for id in ids {
+    for id in processes() {
         let path = PathBuf::from(format!("/proc/{id}/ns/net"));
         let Some(inode) = inode(&path) else { continue };
         found.entry(inode).or_insert_with(|| {
@@ -46,6 +43,33 @@ pub(crate) fn all() -> BTreeMap<u32, Namespace> {
         });
     }
     found
+}
+
+/// The namespaces of processes, by their numbers or by the cgroups that they are in (version 2, or a hybrid's): a cgroup's id is its
+/// folder's inode number, and whoever is below it is in it, too.
+pub(crate) fn of(wanted: &[u32], cgroups: &[u64]) -> BTreeSet<u32> {
+    let is_wanted = |id: &u32| {
+        (wanted.is_empty() || wanted.contains(id)) && (cgroups.is_empty() || is_below(*id, cgroups))
+    };
+    let inodes = processes().into_iter().filter(is_wanted);
+    inodes.filter_map(|id| inode(Path::new(&format!("/proc/{id}/ns/net")))).collect()
+}
+
+fn is_below(id: u32, cgroups: &[u64]) -> bool {
+    let text = fs::read_to_string(format!("/proc/{id}/cgroup")).unwrap_or_default();
+    let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else { return false };
+    let is_wanted =
+        |folder: PathBuf| fs::metadata(folder).is_ok_and(|f| cgroups.contains(&f.ino()));
+    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    Path::new(path).ancestors().any(|at| roots.iter().any(|root| is_wanted(root.join(at))))
+}
+
+/// The numbers of all processes, in order.
+fn processes() -> Vec<u32> {
+    let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+    let mut ids: Vec<u32> = entries("/proc").filter_map(number).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// Runs `work` in the namespace `number`, whose file is at `path`, on a thread of its own unless that is this process's.

@@ -99,11 +99,7 @@ impl PacketRing {
         let fd = socket.as_raw_fd();
         let n_blocks = (n_bytes / BLOCK_BYTES).max(2);
         set(fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as i32))?;
-        let program = libc::sock_fprog {
-            len: filter.len() as u16,
-            filter: filter.as_ptr().cast_mut().cast(),
-        };
-        set_at(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        attach(fd, filter)?;
         let request = libc::tpacket_req3 {
             tp_block_size: BLOCK_BYTES as u32,
             tp_block_nr: n_blocks as u32,
@@ -137,11 +133,13 @@ impl PacketRing {
 
     /// Lets nothing more in; what is there can still be taken.
     pub(crate) fn stop(&self) {
-        // A filter that keeps nothing: it takes effect at once, and frames already copied stay.
-        let nothing = [Instruction { code: 6, if_true: 0, if_false: 0, value: 0 }];
-        let program = libc::sock_fprog { len: 1, filter: nothing.as_ptr().cast_mut().cast() };
-        let fd = self.socket.as_raw_fd();
-        let _ = set_at(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program);
+        self.filter(&[Instruction { code: 6, if_true: 0, if_false: 0, value: 0 }]);
+    }
+
+    /// Another filter instead of the one it has: it takes effect at once, and frames already copied stay.
+    pub(crate) fn filter(&self, filter: &[Instruction]) {
+        // What the kernel took once it takes again; short of memory, the old one stays.
+        let _ = attach(self.socket.as_raw_fd(), filter);
     }
 
     fn bind(&self, protocol: u16) -> Result<(), Errno> {
@@ -250,6 +248,12 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn attach(fd: RawFd, filter: &[Instruction]) -> Result<(), Errno> {
+    let program =
+        libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut().cast() };
+    set_at(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 
 fn set<T>(fd: RawFd, option: i32, value: &T) -> Result<(), Errno> {

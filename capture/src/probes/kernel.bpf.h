@@ -7,6 +7,7 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
+typedef int s32;
 typedef unsigned long long u64;
 typedef long long s64;
 
@@ -33,6 +34,7 @@ static u64 (*get_current_cgroup_id)(void) = (void *)80;
 static long (*read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)113;
 static long (*read_kernel_text)(void *to, u32 size, const void *from) = (void *)115;
+static u64 (*get_current_ancestor_cgroup_id)(int level) = (void *)123;
 static u64 (*boottime_ns)(void) = (void *)125;
 static long (*ringbuf_output)(void *ring, const void *data, u64 size, u64 flags) = (void *)130;
 static struct task_struct *(*current_task)(void) = (void *)158;
@@ -190,6 +192,7 @@ struct sock {
     u16 sk_type;
     u16 sk_protocol;
     struct socket *sk_socket;
+    int sk_err;
 } CORE;
 
 struct socket {
@@ -197,9 +200,32 @@ struct socket {
     struct sock *sk;
 } CORE;
 
+struct minmax_sample {
+    u32 v;
+} CORE;
+
+struct minmax {
+    struct minmax_sample s[3];
+} CORE;
+
 struct tcp_sock {
     u32 write_seq;
     u32 copied_seq;
+    u32 snd_una;
+    u32 rcv_nxt;
+    u64 bytes_sent;
+    u64 bytes_acked;
+    u64 bytes_received;
+    u64 bytes_retrans;
+    u32 srtt_us;
+    u32 mdev_us;
+    struct minmax rtt_min;
+    u32 segs_out;
+    u32 segs_in;
+    u32 total_retrans;
+    u32 rcv_ooopack;
+    u32 snd_cwnd;
+    u32 mss_cache;
 } CORE;
 
 struct unix_address {
@@ -244,6 +270,7 @@ struct eventfd_ctx {
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
+#define TCP_CLOSE 7
 #define TCP_LISTEN 10
 
 /* Arguments of the per-syscall tracepoints. */

@@ -18,17 +18,28 @@ FILTER(wanted_processes, u32);
 FILTER(wanted_cgroups, u64);
 FILTER(wanted_namespaces, u32);
 
-/* Of a process, by itself and its cgroup. */
+/* Cgroups are looked at so many levels down from the root, which is the first; a container lies in the fifth or so. */
+#define MAX_CGROUP_LEVELS 16
+
+/* A cgroup is its own ancestor. */
+CALLED int in_wanted_cgroup(void)
+{
+    for (int level = 0; level < MAX_CGROUP_LEVELS; level++) {
+        u64 cgroup = get_current_ancestor_cgroup_id(level);
+        if (!cgroup)
+            return 0;
+        if (map_lookup(&wanted_cgroups, &cgroup))
+            return 1;
+    }
+    return 0;
+}
+
+/* Of a process, by itself and the cgroups that it is in. */
 INLINE int wanted_process(u32 pid)
 {
     if (filter_processes && !map_lookup(&wanted_processes, &pid))
         return 0;
-    if (filter_cgroups) {
-        u64 cgroup = get_current_cgroup_id();
-        if (!map_lookup(&wanted_cgroups, &cgroup))
-            return 0;
-    }
-    return 1;
+    return !filter_cgroups || in_wanted_cgroup();
 }
 
 /* The current process, by its namespace, too. */

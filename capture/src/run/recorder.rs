@@ -74,6 +74,9 @@ pub fn record(settings: &Settings, machine: &Machine, out: &mut dyn Write) -> Re
     if let Some(sample) = settings.sample {
         recording.reduction("window", &sample.text());
     }
+    if let Some(text) = settings.filter.text() {
+        recording.reduction("filter", &text);
+    }
     let is_older = machine.kernel.is_some_and(|kernel| kernel < MAPS_NEED_NOTHING);
     keep_privileges(if is_older { &[Capability::Bpf] } else { &[] })
         .map_err(|error| Error::system("giving up privileges", &error))?;
@@ -126,6 +129,8 @@ fn start(
     for Chosen { probe, start, by_name } in chosen {
         match start(settings, broker) {
             Ok(source) => sources.push(Active { name: probe.name, source }),
+            // What the user got wrong is not left to a warning.
+            Err(error @ Error::BadArguments(_)) => return Err(error),
             Err(error) if by_name => return Err(error),
             Err(error) => unable.push((probe, error.to_string())),
         }

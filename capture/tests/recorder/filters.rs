@@ -1,7 +1,7 @@
 //! Filter expressions: the recorder keeps the frames that tcpdump keeps, on the same cable at the same time.
 
 use super::made::{Recorder, batches, can_record};
-use super::net::Net;
+use super::net::{Net, ip};
 use afterpath_formats::table::packets;
 use arrow::array::AsArray;
 use std::path::Path;
@@ -27,6 +27,8 @@ for family, to in ((socket.AF_INET, to4), (socket.AF_INET6, to6)):
         s.close()
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 raw.sendto(bytes.fromhex('0800f7fd00010001'), (to4, 0))
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+raw.sendto(bytes.fromhex('8000000000010001'), (to6, 0, 0, 0))
 time.sleep(0.1)
 ";
 
@@ -58,15 +60,34 @@ fn frames(path: &Path) -> Vec<Vec<u8>> {
     frames
 }
 
+/// Both ends get an address of IPv6, and nothing to say of it: what a kernel sends by itself, at times of its own, may come between
+/// the beginning of one of the two recorders and that of the other.
+fn quiet_ipv6(net: &Net) {
+    for (end, name) in net.names.iter().enumerate() {
+        let (own, other) = (end + 1, 2 - end);
+        // No link-local address: what speaks of one is gone.
+        ip(&format!("-n {name} link set veth0 addrgenmode none"));
+        ip(&format!("-n {name} -6 address flush dev veth0"));
+        ip(&format!("-n {name} link set veth0 address 02:00:00:00:00:0{own}"));
+        for kind in ["router-solicitation", "143"] {
+            ip(&format!(
+                "netns exec {name} ip6tables -A OUTPUT -p icmpv6 --icmpv6-type {kind} -j DROP"
+            ));
+        }
+        ip(&format!("-n {name} address add fd77::{own}/64 dev veth0 nodad"));
+        let address = format!("lladdr 02:00:00:00:00:0{other} dev veth0 nud permanent");
+        ip(&format!("-n {name} neighbour replace fd77::{other} {address}"));
+        ip(&format!("-n {name} neighbour replace 10.77.0.{other} {address}"));
+    }
+}
+
 #[test]
 fn an_expression_keeps_what_tcpdump_keeps() {
     if !can_record("packets", "filter expressions") {
         return;
     }
     let net = Net::new("expr");
-    for (name, address) in net.names.iter().zip(["fd77::1/64", "fd77::2/64"]) {
-        super::net::ip(&format!("-n {name} address add {address} dev veth0 nodad"));
-    }
+    quiet_ipv6(&net);
     let folder = tempfile::tempdir().expect("a folder");
     for expression in EXPRESSIONS {
         let capture = folder.path().join("x.pcap");

@@ -5,6 +5,7 @@ use afterpath_formats::table::counters::{self, CounterRow};
 use afterpath_formats::table::losses::{self, LossRow};
 use afterpath_formats::table::socket_events::{self, SocketEventRow};
 use afterpath_formats::table::sockets::{self, SocketRow};
+use afterpath_formats::table::tcp_info::{self, TcpInfoRow};
 use arrow::array::RecordBatch;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -122,6 +123,10 @@ impl Recorded {
 
     pub(crate) fn sockets(&self) -> Vec<SocketRow> {
         self.batches(&sockets::TABLE).iter().flat_map(sockets::rows).collect()
+    }
+
+    pub(crate) fn tcp_info(&self) -> Vec<TcpInfoRow> {
+        self.batches(&tcp_info::TABLE).iter().flat_map(tcp_info::rows).collect()
     }
 
     pub(crate) fn losses(&self) -> Vec<LossRow> {

@@ -1,6 +1,7 @@
 //! The recorder on this kernel, as its users run it: what it says it recorded is what happened. The traffic is this program's own,
 //! on loopback. Without privileges or tracefs a test says that it was skipped.
 
+mod chosen;
 mod coroutines;
 mod counters;
 mod filters;
@@ -19,5 +20,6 @@ mod sample;
 mod sockets;
 mod stops;
 mod streams;
+mod tcp_info;
 mod tiling;
 mod wakeups;

@@ -30,6 +30,28 @@ impl Net {
         net
     }
 
+    /// Waits until no end of a connection to this port is left, but for those that only wait for late packets.
+    pub(crate) fn until_all_are_closed(&self, port: u16) {
+        let begun = std::time::Instant::now();
+        let is_open = |name: &String| {
+            let output = Command::new("ip")
+                .args(["netns", "exec", name, "cat", "/proc/net/tcp"])
+                .output()
+                .expect("ip starts");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.lines().skip(1).any(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let is_it = |at: usize| words[at].ends_with(&format!(":{port:04X}"));
+                // 06: TIME-WAIT.
+                (is_it(1) || is_it(2)) && words[3] != "06"
+            })
+        };
+        while self.names.iter().any(is_open) {
+            assert!(begun.elapsed().as_secs() < 60, "connections stay open");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
     /// Runs a Python program in one of them.
     pub(crate) fn python(&self, end: usize, program: &str) {
         let output = Command::new("ip")

@@ -15,7 +15,7 @@ fn can_test(what: &str) -> bool {
 }
 
 /// Frames to a UDP port, by namespace and interface.
-fn to_port(recorded: &Recorded, port: u16) -> BTreeMap<(String, String), usize> {
+pub(crate) fn to_port(recorded: &Recorded, port: u16) -> BTreeMap<(String, String), usize> {
     let mut rows: BTreeMap<u32, InterfaceRow> = BTreeMap::new();
     for batch in batches(&recorded.path, &interfaces::TABLE) {
         rows.extend(interfaces::rows(&batch).into_iter().map(|row| (row.interface_id, row)));
@@ -42,7 +42,7 @@ fn to_port(recorded: &Recorded, port: u16) -> BTreeMap<(String, String), usize> 
 }
 
 /// Sends `n` datagrams to a port, back to back.
-fn send(to: &str, port: u16, n: usize) -> String {
+pub(crate) fn send(to: &str, port: u16, n: usize) -> String {
     format!(
         "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor n in range({n}):\n s.sendto(b'x' * 200, ('{to}', {port}))\n"
     )

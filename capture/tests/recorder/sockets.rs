@@ -186,3 +186,43 @@ fn filters_act_before_anything_is_recorded() {
         || row.local.is_none_or(|l| l.port().to_string() == port
             || row.remote.is_some_and(|r| r.port().to_string() == port))));
 }
+
+#[test]
+fn datagrams_of_unconnected_sockets_are_chosen_by_their_other_end() {
+    if !can_record("sockets", "datagrams by port") {
+        return;
+    }
+    let bound = || UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let (wanted, other, asker) = (bound(), bound(), bound());
+    let address = |socket: &UdpSocket| socket.local_addr().expect("an address");
+    let port = address(&wanted).port().to_string();
+    let recorder = Recorder::start(&[
+        "--probes",
+        "sockets",
+        "--payload",
+        "raw",
+        "--pid",
+        &own(),
+        "--port",
+        &port,
+    ]);
+    let mut buffer = [0; 64];
+    for (server, text) in [(&other, "others"), (&wanted, "wanted"), (&other, "others")] {
+        asker.send_to(text.as_bytes(), address(server)).expect("sent");
+        let (n, from) = server.recv_from(&mut buffer).expect("received");
+        server.send_to(&buffer[..n], from).expect("sent");
+        asker.recv_from(&mut buffer).expect("received");
+    }
+    let recorded = recorder.stop();
+    let mut seen = Vec::new();
+    recorded.each_event(|event| {
+        let text = String::from_utf8_lossy(event.bytes.unwrap_or_default()).into_owned();
+        seen.push((event.socket_id, event.direction, text));
+    });
+    let ids: BTreeMap<(String, String), i64> =
+        by_addresses(&recorded).into_iter().map(|(at, row)| (at, row.socket_id)).collect();
+    let id = |socket: &UdpSocket| Some(ids[&(address(socket).to_string(), String::new())]);
+    let moved = |socket, direction| (id(socket), Some(direction), "wanted".to_string());
+    assert_eq!(seen, [moved(&asker, 2), moved(&wanted, 1), moved(&wanted, 2), moved(&asker, 1)]);
+    assert_eq!(ids.len(), 2, "{ids:?}");
+}

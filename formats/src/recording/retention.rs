@@ -18,7 +18,7 @@ use std::sync::Arc;
 const WITH_PAYLOAD: [&str; 3] = ["packets", "plaintext", "socket_events"];
 
 /// Tables whose parts go, in this order. Tables that are not named here never do.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "packets",
     "kernel_path",
     "plaintext",
@@ -27,6 +27,7 @@ const ORDER: [&str; 12] = [
     "spans",
     "nat",
     "tasks",
+    "tcp_info",
     "counters",
     "clock",
     "sockets",
@@ -34,8 +35,16 @@ const ORDER: [&str; 12] = [
 ];
 
 /// Tables of events: a part whose events are old says nothing of now.
-const OF_EVENTS: [&str; 7] =
-    ["packets", "kernel_path", "plaintext", "wakeups", "socket_events", "spans", "counters"];
+const OF_EVENTS: [&str; 8] = [
+    "packets",
+    "kernel_path",
+    "plaintext",
+    "wakeups",
+    "socket_events",
+    "spans",
+    "tcp_info",
+    "counters",
+];
 
 /// The kind of reduction that names what a ring let go.
 pub(super) const EVICTED: &str = "evicted";

@@ -16,12 +16,8 @@ pub const TABLE: Table = Table {
             Type::Text,
             "`nstat.TcpExtListenOverflows`, `softnet.dropped`, `psi.cpu.some` …",
         ),
-        Column::new(
-            "subject",
-            Type::Text,
-            "namespace, interface, cgroup, socket or processor it is about",
-        )
-        .nullable(),
+        Column::new("subject", Type::Text, "namespace, interface, cgroup or processor it is about")
+            .nullable(),
         Column::new("value", Type::Int64, "cumulative count, or the gauge's value in its own unit"),
     ],
 };

@@ -22,6 +22,7 @@ pub mod recorded_packets;
 pub mod socket_events;
 pub mod sockets;
 pub mod tasks;
+pub mod tcp_info;
 pub mod threads;
 pub mod wakeups;
 
@@ -54,6 +55,7 @@ pub const TABLES: &[&Table] = &[
     &plaintext::TABLE,
     &wakeups::TABLE,
     &tasks::TABLE,
+    &tcp_info::TABLE,
     &later::SPANS,
 ];
 

@@ -33,15 +33,18 @@ pub(crate) struct Arguments {
     /// Only sockets and packets with these ports at either end.
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     port: Vec<u16>,
-    /// Only these processes.
+    /// Only these processes; of packets, those of their network namespaces.
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pid: Vec<u32>,
-    /// Only processes of these cgroups (paths below /sys/fs/cgroup).
+    /// Only processes of these cgroups and those below them (paths below /sys/fs/cgroup); of packets, those of their network namespaces.
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     cgroup: Vec<PathBuf>,
     /// Only these network namespaces: names of `ip netns`, or inode numbers.
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     netns: Vec<String>,
+    /// Of packets, only those of these interfaces, in whatever namespace; a name may end in `*`.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    interface: Vec<String>,
     /// Of packets, only those of this expression (pcap-filter syntax: `host 10.0.0.1 and not port 22`).
     #[arg(long, value_name = "EXPRESSION")]
     filter: Option<String>,
@@ -119,6 +122,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Error> {
             processes: arguments.pid,
             cgroups: arguments.cgroup.iter().map(|path| cgroup(path)).collect::<Result<_, _>>()?,
             namespaces: arguments.netns.iter().map(|name| netns(name)).collect::<Result<_, _>>()?,
+            interfaces: arguments.interface,
             packets: arguments.filter,
         },
         payload: match arguments.payload {
@@ -207,14 +211,17 @@ fn exit_line(settings: &Settings, finished: &Finished) -> String {
     let lost: Vec<String> =
         sealed.losses.iter().map(|sum| format!("{} {}", sum.count, sum.cause)).collect();
     let lost = if lost.is_empty() { "nothing".to_string() } else { lost.join(", ") };
-    let let_go: Vec<&str> = sealed.reductions.iter().map(|r| r.detail.as_str()).collect();
-    let let_go = if let_go.is_empty() {
-        String::new()
-    } else {
-        format!("; left out: {}", let_go.join(", "))
-    };
+    // Windows and filters say what was recorded, rings what they let go of.
+    let reductions: String = sealed
+        .reductions
+        .iter()
+        .map(|reduction| match reduction.kind.as_str() {
+            "evicted" => format!("; let go of {}", reduction.detail),
+            _ => format!("; {}", reduction.detail),
+        })
+        .collect();
     format!(
-        "{why} after {seconds:.1} s: {} socket events, {} packets, {} processes; lost: {lost}{let_go}; payload: {}; {} in {path}",
+        "{why} after {seconds:.1} s: {} socket events, {} packets, {} processes; lost: {lost}{reductions}; payload: {}; {} in {path}",
         rows("socket_events"),
         rows("packets"),
         rows("processes"),

@@ -1,5 +1,6 @@
 //! Frames of all interfaces of every network namespace, by one packet socket in each. Never joins a frame to anything.
 
+mod chosen;
 mod expression;
 mod points;
 mod program;
@@ -9,12 +10,13 @@ use super::Probe;
 use super::needs::Needs;
 use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::kernel::{Instruction, Namespace, clock};
+use crate::kernel::{Instruction, Link, Namespace, clock};
 use crate::machine::{Capability, Kernel};
 use crate::payload::Payload;
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::losses::LossRow;
 use afterpath_formats::table::{interfaces, packets};
+use chosen::Chosen;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tap::{Counted, Decoder, Tap};
@@ -56,7 +58,7 @@ struct Running {
     refused: BTreeMap<u32, bool>,
     decoder: Decoder,
     filter: Vec<Instruction>,
-    wanted: Vec<u32>,
+    chosen: Chosen,
     ring_bytes: usize,
     /// Of taps that are closed.
     closed: Counted,
@@ -80,13 +82,18 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
             settings.sample,
         ),
         filter,
-        wanted: settings.filter.namespaces.clone(),
+        chosen: Chosen::of(&settings.filter),
         ring_bytes: (whole / (all.len() + 4)).clamp(SMALLEST_RING, LARGEST_RING),
         closed: Counted::default(),
         n_told_dropped: 0,
         follow: settings.follow,
         stopped: false,
     };
+    if let Some(name) = running.chosen.unknown(&links(&all, broker)) {
+        return Err(Error::BadArguments(format!(
+            "no interface is called {name:?}, in no namespace"
+        )));
+    }
     running.follow(all);
     match running.taps.is_empty() {
         true => {
@@ -97,13 +104,16 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     }
 }
 
+/// The interfaces of all namespaces that can be entered.
+fn links(all: &BTreeMap<u32, Namespace>, broker: &Broker) -> Vec<Link> {
+    all.keys().filter_map(|inode| broker.links(*inode).ok()).flatten().collect()
+}
+
 impl Running {
     /// Opens what is new, closes what went. A namespace without a process and a name is held by nobody but this recorder.
     fn follow(&mut self, mut all: BTreeMap<u32, Namespace>) {
         let now_ns = clock::realtime_ns();
-        if !self.wanted.is_empty() {
-            all.retain(|inode, _| self.wanted.contains(inode));
-        }
+        self.chosen.keep(&mut all, &self.broker);
         let gone: Vec<u32> =
             self.taps.keys().filter(|inode| !all.contains_key(inode)).copied().collect();
         for inode in gone {
@@ -121,9 +131,16 @@ impl Running {
                 tap.namespace = namespace;
                 continue;
             }
-            match Tap::open(inode, namespace, &self.broker, self.ring_bytes, &self.filter) {
+            match Tap::open(
+                inode,
+                namespace,
+                &self.broker,
+                self.ring_bytes,
+                &self.filter,
+                &self.chosen,
+            ) {
                 Ok(mut tap) => {
-                    tap.each_second(&mut self.decoder.points, &self.broker, now_ns);
+                    tap.each_second(&mut self.decoder.points, &self.broker, &self.chosen, now_ns);
                     self.taps.insert(inode, tap);
                 }
                 // It went meanwhile, or it may not be entered.
@@ -178,7 +195,7 @@ impl Source for Running {
             }
             let now_ns = clock::realtime_ns();
             for tap in self.taps.values_mut() {
-                tap.each_second(&mut self.decoder.points, &self.broker, now_ns);
+                tap.each_second(&mut self.decoder.points, &self.broker, &self.chosen, now_ns);
             }
         }
         self.hand_on(rows);

@@ -96,7 +96,7 @@ fn resolved(mut code: Vec<Instruction>) -> Vec<Instruction> {
     code
 }
 
-fn op(code: u16, value: u32) -> Instruction {
+pub(super) fn op(code: u16, value: u32) -> Instruction {
     Instruction { code, if_true: 0, if_false: 0, value }
 }
 

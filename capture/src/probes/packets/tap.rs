@@ -1,5 +1,6 @@
 //! One namespace's packet socket, and what becomes of its frames. Never keeps a frame.
 
+use super::chosen::{Chosen, of_interfaces};
 use super::points::{LOOPBACK, Points};
 use crate::broker::Broker;
 use crate::kernel::{Instruction, Namespace, PacketRing, RingFrame, RingLosses};
@@ -21,6 +22,9 @@ pub(super) struct Tap {
     inode: u32,
     pub(super) namespace: Namespace,
     ring: PacketRing,
+    filter: Vec<Instruction>,
+    /// The interfaces that frames come from, where not all do.
+    interfaces: Vec<u32>,
     seconds: u32,
     counted: Counted,
 }
@@ -57,10 +61,25 @@ impl Tap {
         broker: &Broker,
         n_bytes: usize,
         filter: &[Instruction],
+        chosen: &Chosen,
     ) -> io::Result<Tap> {
-        let ring = PacketRing::open(broker.packet_socket(inode)?, n_bytes, filter)?;
-        let counted = Counted::default();
-        Ok(Tap { inode, namespace, ring, seconds: LOOK_AGAIN_SECONDS, counted })
+        let interfaces = match chosen.is_by_interface() {
+            true => chosen.numbers(&broker.links(inode)?),
+            false => Vec::new(),
+        };
+        let first = match chosen.is_by_interface() {
+            true => of_interfaces(&interfaces, filter),
+            false => filter.to_vec(),
+        };
+        Ok(Tap {
+            inode,
+            namespace,
+            ring: PacketRing::open(broker.packet_socket(inode)?, n_bytes, &first)?,
+            filter: filter.to_vec(),
+            interfaces,
+            seconds: LOOK_AGAIN_SECONDS,
+            counted: Counted::default(),
+        })
     }
 
     pub(super) fn drain(&mut self, decoder: &mut Decoder) {
@@ -74,16 +93,27 @@ impl Tap {
         }
     }
 
-    /// Looks at the interfaces when it is time.
-    pub(super) fn each_second(&mut self, points: &mut Points, broker: &Broker, now_ns: i64) {
+    /// Looks at the interfaces when it is time: each second where their names decide, since what is not wanted yet shows no frame.
+    pub(super) fn each_second(
+        &mut self,
+        points: &mut Points,
+        broker: &Broker,
+        chosen: &Chosen,
+        now_ns: i64,
+    ) {
         self.seconds += 1;
-        if self.seconds < LOOK_AGAIN_SECONDS {
+        if self.seconds < LOOK_AGAIN_SECONDS && !chosen.is_by_interface() {
             return;
         }
         self.seconds = 0;
         // A namespace that just went is seen as gone by the next look at all of them.
         if let Ok(links) = broker.links(self.inode) {
             points.learn(self.inode, &self.namespace, &links, now_ns);
+            let numbers = chosen.numbers(&links);
+            if numbers != self.interfaces {
+                self.ring.filter(&of_interfaces(&numbers, &self.filter));
+                self.interfaces = numbers;
+            }
         }
     }
 

@@ -111,7 +111,8 @@ fn merge(old: &SocketRow, new: SocketRow) -> SocketRow {
         valid_from_ns: old.valid_from_ns,
         pid: old.pid,
         role: if new.role == Role::Unknown { old.role } else { new.role },
-        local: new.local.or(old.local),
+        // A refused connection gives its port back.
+        local: new.local.filter(|local| local.port() != 0).or(old.local).or(new.local),
         remote: new.remote.or(old.remote),
         asked: new.asked.or(old.asked),
         path: new.path.or_else(|| old.path.clone()),

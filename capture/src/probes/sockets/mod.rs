@@ -16,6 +16,7 @@ use crate::payload::{Moved, Payload};
 use crate::run::{Rows, Settings, Source};
 use afterpath_formats::table::socket_events::{self, SocketEventRow, SocketEventRows};
 use afterpath_formats::table::sockets as sockets_table;
+use afterpath_formats::table::tcp_info::{self, TcpInfoRow};
 use known::Sockets;
 use record::{Event, Record, parse};
 
@@ -29,6 +30,7 @@ const COUNTS: &[Count] = &[
     Count { cause: Some("table-full") },
     Count { cause: Some("long-batch") },
     Count { cause: Some("untold-socket") },
+    Count { cause: Some("untold-tcp-info") },
 ];
 
 /// Rows gathered before they are handed on.
@@ -62,6 +64,7 @@ struct Records {
     sockets: Sockets,
     payload: Payload,
     rows: SocketEventRows,
+    ended: Vec<TcpInfoRow>,
 }
 
 /// Loads and attaches the program, and lists the sockets that are open.
@@ -90,6 +93,7 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
         sockets: Sockets::default(),
         payload,
         rows: SocketEventRows::default(),
+        ended: Vec::new(),
     };
     Ok(Box::new(Ringed::begin(PROBE.name, object, COUNTS, settings.sample, decoder)?))
 }
@@ -159,6 +163,7 @@ impl Decoder for Records {
         match parse(record) {
             Some(Record::Event(event)) => self.event(&event),
             Some(Record::Socket(socket)) => self.sockets.learn(&socket, self.started_ns),
+            Some(Record::TcpInfo(row)) => self.ended.push(row),
             None => return false,
         }
         true
@@ -182,6 +187,10 @@ impl Decoder for Records {
         let changed = self.sockets.rows(now_ns);
         if !changed.is_empty() {
             rows.append(&sockets_table::TABLE, sockets_table::batch(&changed));
+        }
+        let ended = std::mem::take(&mut self.ended);
+        if !ended.is_empty() {
+            rows.append(&tcp_info::TABLE, tcp_info::batch(&ended));
         }
     }
 }

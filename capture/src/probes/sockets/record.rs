@@ -1,11 +1,14 @@
 //! The records that the program writes into its ring, read by offset. Never trusts a length.
 
+use afterpath_formats::table::tcp_info::{TcpInfoRow, state_name};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of an event before its payload (`EVENT_HEAD`).
 const EVENT_HEAD: usize = 88;
 /// Bytes of a socket record (`struct socket_record`).
 const SOCKET_RECORD: usize = 216;
+/// Bytes of `struct tcp_info_record`.
+const TCP_INFO_RECORD: usize = 104;
 
 /// `kind`s, as tables name them; the last is MPTCP, which the tables call `tcp`.
 const KINDS: [&str; 9] =
@@ -38,12 +41,14 @@ const CALLS: [&str; 20] = [
 ];
 
 /// One record of the ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// A call.
     Event(Event<'a>),
     /// What a socket is.
     Socket(Socket<'a>),
+    /// A connection that ended.
+    TcpInfo(TcpInfoRow),
 }
 
 /// A call, as the kernel said.
@@ -95,6 +100,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     match *bytes.first()? {
         1 => event(bytes).map(Record::Event),
         2 => socket(bytes).map(Record::Socket),
+        3 => ended(bytes).map(Record::TcpInfo),
         _ => None,
     }
 }
@@ -157,6 +163,34 @@ fn socket(bytes: &[u8]) -> Option<Socket<'_>> {
     })
 }
 
+fn ended(bytes: &[u8]) -> Option<TcpInfoRow> {
+    let record = bytes.get(..TCP_INFO_RECORD)?;
+    let u32 = |at: usize| u32_at(record, at);
+    // The mean is zero, the least all ones, until something was measured; they stand in eighths and quarters (tcp_rtt_estimator).
+    let measured = u32(56) != 0;
+    Some(TcpInfoRow {
+        time_ns: i64_at(record, 8),
+        socket_id: i64_at(record, 16),
+        state: state_name(record[1]).to_string(),
+        error: Some(u32(4)).filter(|error| *error != 0),
+        bytes_sent: i64_at(record, 24),
+        bytes_acknowledged: i64_at(record, 32),
+        bytes_received: i64_at(record, 40),
+        bytes_retransmitted: i64_at(record, 48),
+        rtt_us: measured.then(|| u32(56) >> 3),
+        rtt_variation_us: measured.then(|| u32(60) >> 2),
+        min_rtt_us: Some(u32(64)).filter(|least| *least != u32::MAX),
+        segments_sent: u32(68),
+        segments_received: u32(72),
+        segments_retransmitted: u32(76),
+        segments_out_of_order: u32(80),
+        congestion_window: u32(84),
+        segment_size: u32(88),
+        unacknowledged: u32(92),
+        unread: u32(96),
+    })
+}
+
 /// An address of an `AF_` family; an IPv4-mapped one is IPv4.
 fn address(family: u16, bytes: &[u8], port: u16) -> Option<SocketAddr> {
     let octets: [u8; 16] = bytes.try_into().ok()?;
@@ -199,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(mut bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u8..4) {
+        fn any_bytes_are_survived(mut bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u8..5) {
             if let Some(first) = bytes.first_mut() {
                 *first = kind;
             }

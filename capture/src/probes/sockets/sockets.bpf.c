@@ -39,7 +39,7 @@ enum direction { NEITHER, INBOUND, OUTBOUND };
 /* Where the bytes of a call lie. */
 enum form { FORM_NONE, FORM_BUFFER, FORM_VECTORS, FORM_MESSAGE, FORM_MESSAGES };
 
-enum record { RECORD_EVENT = 1, RECORD_SOCKET = 2 };
+enum record { RECORD_EVENT = 1, RECORD_SOCKET = 2, RECORD_TCP_INFO = 3 };
 
 /* One record. Read in record.rs by these offsets. */
 struct event {
@@ -72,6 +72,15 @@ struct socket_record {
     u32 padding;
 };
 
+/* What the kernel knew of a connection when it ended; names as in struct tcp_info (include/uapi/linux/tcp.h). */
+struct tcp_info_record {
+    u8 record, state, padding[2];
+    s32 error;
+    u64 time_ns, inode, bytes_sent, bytes_acked, bytes_received, bytes_retrans;
+    u32 rtt_eighths, rtt_variation_quarters, min_rtt_us, segs_out, segs_in, total_retrans, out_of_order, snd_cwnd, snd_mss;
+    u32 unacknowledged, unread, padding2;
+};
+
 /* A thread inside a call that is recorded. */
 struct thread {
     u64 time_ns, inode;
@@ -80,7 +89,7 @@ struct thread {
     u64 length;      /* bytes, or vectors, or messages */
     u64 peer;        /* user pointer: sockaddr of sendto, recvfrom, connect */
     u32 fd, flags, before;
-    u8 active, call, kind, direction, form, has_sequence, touched_socket, padding;
+    u8 active, call, kind, direction, form, has_sequence, touched_socket, by_peer;
 };
 
 /* What is known of a process's descriptor. */
@@ -89,7 +98,9 @@ struct descriptor {
     struct sock *socket;
     u64 inode;  /* of an eventfd its own number */
     u64 number; /* of the inode in any case */
-    u8 kind, wanted, unbound, padding[5];
+    u8 kind, wanted, unbound;
+    u8 by_peer; /* an unconnected UDP socket whose own port is not wanted: each datagram's other end may be */
+    u8 told_by_peer, padding[3];
 };
 
 struct {
@@ -111,6 +122,14 @@ struct {
     MAP_TYPE(value, struct thread);
 } threads SEC(".maps");
 
+/* Inode numbers of the TCP sockets that were told: when a connection ends, its descriptor may be long closed. */
+struct {
+    MAP_UINT(type, LRU_HASH);
+    MAP_UINT(max_entries, 65536);
+    MAP_TYPE(key, u64); /* struct sock * */
+    MAP_TYPE(value, u64);
+} connections SEC(".maps");
+
 struct {
     MAP_UINT(type, PERCPU_ARRAY);
     MAP_UINT(max_entries, 1);
@@ -126,7 +145,7 @@ struct {
 } socket_scratch SEC(".maps");
 
 /* Events that came, and what could not be delivered; the order is that of COUNTS in mod.rs. */
-enum count { COUNT_EVENTS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, COUNT_UNTOLD, N_COUNTS };
+enum count { COUNT_EVENTS, COUNT_RING_FULL, COUNT_TABLE_FULL, COUNT_MESSAGES, COUNT_UNTOLD, COUNT_NO_TCP_INFO, N_COUNTS };
 
 COUNTS(counts, N_COUNTS);
 
@@ -213,6 +232,16 @@ INLINE u16 local_port(struct sock *socket)
     return port;
 }
 
+INLINE u16 remote_port(struct sock *socket)
+{
+    u16 port = 0;
+    READ(port, socket->__sk_common.skc_dport);
+    return __builtin_bswap16(port);
+}
+
+/* What `wanted_socket` says of an unconnected UDP socket that all filters want but that of ports. */
+#define BY_PEER 2
+
 INLINE u8 wanted_socket(struct sock *socket, u32 pid)
 {
     if (!wanted_process(pid))
@@ -225,11 +254,9 @@ INLINE u8 wanted_socket(struct sock *socket, u32 pid)
             return 0;
     }
     if (filter_ports) {
-        u16 local = local_port(socket), remote = 0;
-        READ(remote, socket->__sk_common.skc_dport);
-        remote = __builtin_bswap16(remote);
+        u16 local = local_port(socket), remote = remote_port(socket);
         if (!map_lookup(&wanted_ports, &local) && !map_lookup(&wanted_ports, &remote))
-            return 0;
+            return socket_kind(socket) == KIND_UDP && !remote ? BY_PEER : 0;
     }
     return 1;
 }
@@ -316,6 +343,10 @@ CALLED int tell_socket(struct descriptor *known, u64 asked_at, u32 call, u32 pid
             read_kernel(record->remote, 4, __builtin_preserve_access_index(&socket->__sk_common.skc_daddr));
         }
     }
+    if (known->kind == KIND_TCP) {
+        u64 key = (u64)socket;
+        map_update(&connections, &key, &known->inode, 0);
+    }
     if (asked_at) {
         u8 asked[28] = {};
         read_user(asked, sizeof(asked), (void *)asked_at);
@@ -328,6 +359,14 @@ CALLED int tell_socket(struct descriptor *known, u64 asked_at, u32 call, u32 pid
             __builtin_memcpy(record->asked, asked + 8, 16);
     }
     return deliver(record, sizeof(*record), COUNT_UNTOLD);
+}
+
+/* Decides whether calls on it are recorded. */
+INLINE void want(struct descriptor *known, u32 pid)
+{
+    u8 wanted = wanted_socket(known->socket, pid);
+    known->wanted = wanted == 1;
+    known->by_peer = wanted == BY_PEER;
 }
 
 /* Fills in what a descriptor is. Runs once per process, descriptor and file. */
@@ -343,6 +382,7 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
     known->kind = KIND_OTHER;
     known->wanted = 0;
     known->unbound = 0;
+    known->by_peer = 0;
     READ(inode, file->f_inode);
     if (!inode)
         return 0;
@@ -375,7 +415,7 @@ CALLED int learn(struct file *file, struct descriptor *known, u32 pid)
         }
     }
     if (known->kind != KIND_OTHER)
-        known->wanted = wanted_socket(known->socket, pid);
+        want(known, pid);
     return 0;
 }
 
@@ -464,11 +504,11 @@ CALLED int begin(struct begun *begun)
     if (filter_ports && known->unbound && local_port(known->socket)) {
         /* It had no port when it was looked at first. */
         known->unbound = 0;
-        known->wanted = wanted_socket(known->socket, pid);
+        want(known, pid);
         is_new = known->wanted;
     }
-    /* What a connect leads to is known at its return. */
-    if (!known->wanted && !(filter_ports && known->unbound && begun->call == CALL_CONNECT))
+    /* What a connect leads to is known at its return, and so is who sent a datagram. */
+    if (!known->wanted && !known->by_peer && !(filter_ports && known->unbound && begun->call == CALL_CONNECT))
         return 0;
     struct thread *thread;
     if (is_socket(known->kind)) {
@@ -495,6 +535,7 @@ CALLED int begin(struct begun *begun)
     thread->flags = begun->flags;
     thread->peer = begun->peer;
     thread->has_sequence = known->kind == KIND_TCP;
+    thread->by_peer = known->by_peer;
     if (is_new && known->wanted && known->socket && tell_socket(known, 0, begun->call, pid))
         forget(pid, fd);
     if (thread->has_sequence && begun->direction != NEITHER)
@@ -571,9 +612,14 @@ INLINE void copy_message(struct event *event, u64 where, u64 total)
     struct message message;
     if (read_user(&message, sizeof(message), (void *)where))
         return;
-    if (event->kind == KIND_UDP)
-        copy_peer(event, message.name);
     copy_vectors(event, message.vectors, message.n_vectors, total);
+}
+
+INLINE void copy_message_peer(struct event *event, u64 where)
+{
+    u64 name = 0;
+    if (!read_user(&name, sizeof(name), (void *)where))
+        copy_peer(event, name);
 }
 
 INLINE void emit(struct event *event)
@@ -584,6 +630,19 @@ INLINE void emit(struct event *event)
         return;
     count(COUNT_EVENTS, 1);
     deliver(event, EVENT_HEAD + size, COUNT_RING_FULL);
+}
+
+/* Whether a datagram of a socket that is wanted by its peers is; the first one tells the socket. */
+INLINE int wanted_peer(struct event *event)
+{
+    u16 port = __builtin_bswap16(event->peer_port);
+    u64 key = (u64)event->pid << 32 | event->fd;
+    if (!event->peer_family || !map_lookup(&wanted_ports, &port))
+        return 0;
+    struct descriptor *known = map_lookup(&descriptors, &key);
+    if (known && known->by_peer && !known->told_by_peer)
+        known->told_by_peer = !tell_socket(known, 0, event->call, event->pid);
+    return 1;
 }
 
 /* One datagram message after the other: sendmmsg, recvmmsg. */
@@ -603,6 +662,8 @@ INLINE void emit_messages(struct event *event, struct thread *thread, s64 n)
         event->result = length;
         if (event->kind == KIND_UDP)
             copy_peer(event, message.name);
+        if (thread->by_peer && !wanted_peer(event))
+            continue;
         struct vector first;
         if (message.n_vectors && !read_user(&first, sizeof(first), (void *)message.vectors))
             copy_bytes(event, first.base, first.length < length ? first.length : length);
@@ -675,10 +736,16 @@ CALLED int end(s64 result)
     }
     if (thread->kind == KIND_TCP && thread->flags & MSG_FASTOPEN)
         opened_by_send(thread, ids);
+    if (thread->kind == KIND_UDP && (result >= 0 || thread->direction == OUTBOUND)) {
+        if (thread->form == FORM_BUFFER)
+            copy_peer(event, thread->peer);
+        else if (thread->form == FORM_MESSAGE)
+            copy_message_peer(event, thread->where);
+    }
+    if (thread->by_peer && thread->form != FORM_MESSAGES && !wanted_peer(event))
+        return 0;
     if (result > 0 && thread->form != FORM_NONE) {
         if (thread->form == FORM_BUFFER) {
-            if (thread->kind == KIND_UDP)
-                copy_peer(event, thread->peer);
             copy_bytes(event, thread->where, result);
         } else if (thread->form == FORM_VECTORS) {
             copy_vectors(event, thread->where, thread->length, result);
@@ -761,7 +828,8 @@ SEC("tracepoint/syscalls/sys_exit_connect") int exit_connect(struct leave *conte
         struct descriptor *known = map_lookup(&descriptors, &key);
         if (known) {
             known->unbound = 0;
-            known->wanted = wanted_socket(known->socket, ids >> 32);
+            want(known, ids >> 32);
+            thread->by_peer = 0;
             if (!known->wanted)
                 thread->active = 0;
             else if (tell_socket(known, thread->peer, CALL_CONNECT, ids >> 32))
@@ -821,7 +889,7 @@ SEC("tracepoint/syscalls/sys_enter_close") int enter_close(struct enter *context
     struct descriptor *known = map_lookup(&descriptors, &key);
     if (!known)
         return 0;
-    if (known->wanted && is_socket(known->kind) && in_window(boottime_ns())) {
+    if ((known->wanted || known->told_by_peer) && is_socket(known->kind) && in_window(boottime_ns())) {
         struct thread *thread = thread_of(tid);
         struct event *event = map_lookup(&scratch, &zero);
         if (thread && event) {
@@ -883,6 +951,46 @@ TURN(select, CALL_SELECT)
 TURN(pselect6, CALL_SELECT)
 TURN(poll, CALL_POLL)
 TURN(ppoll, CALL_POLL)
+
+/* A connection ends, whoever had it: at its last acknowledgment, a reset or a timeout, in whatever thread or interrupt that comes. */
+SEC("tp_btf/inet_sock_set_state") int inet_sock_set_state(u64 *context)
+{
+    struct sock *socket = (void *)context[0];
+    struct tcp_sock *tcp = (void *)socket;
+    u64 key = context[0], now_ns = boottime_ns();
+    u32 next = 0, last = 0;
+    if ((u32)context[2] != TCP_CLOSE || !in_window(now_ns))
+        return 0;
+    u64 *inode = map_lookup(&connections, &key);
+    if (!inode)
+        return 0;
+    struct tcp_info_record record = {.record = RECORD_TCP_INFO, .state = context[1], .time_ns = now_ns, .inode = *inode};
+    map_delete(&connections, &key);
+    if (record.state == TCP_LISTEN)
+        return 0;
+    READ(record.error, socket->sk_err);
+    READ(record.bytes_sent, tcp->bytes_sent);
+    READ(record.bytes_acked, tcp->bytes_acked);
+    READ(record.bytes_received, tcp->bytes_received);
+    READ(record.bytes_retrans, tcp->bytes_retrans);
+    READ(record.rtt_eighths, tcp->srtt_us);
+    READ(record.rtt_variation_quarters, tcp->mdev_us);
+    READ(record.min_rtt_us, tcp->rtt_min.s[0].v);
+    READ(record.segs_out, tcp->segs_out);
+    READ(record.segs_in, tcp->segs_in);
+    READ(record.total_retrans, tcp->total_retrans);
+    READ(record.out_of_order, tcp->rcv_ooopack);
+    READ(record.snd_cwnd, tcp->snd_cwnd);
+    READ(record.snd_mss, tcp->mss_cache);
+    READ(next, tcp->write_seq);
+    READ(last, tcp->snd_una);
+    record.unacknowledged = next - last;
+    READ(next, tcp->rcv_nxt);
+    READ(last, tcp->copied_seq);
+    record.unread = next - last;
+    deliver(&record, sizeof(record), COUNT_NO_TCP_INFO);
+    return 0;
+}
 
 /* Sockets that were open before: read once by the loader. One step per process and open file. */
 SEC("iter/task_file") int open_before(struct iterate *context)
