@@ -3,10 +3,12 @@
 
 use crate::align::Clocks;
 use crate::call::{Analysis, Call, Flow, Loss, Point};
-use crate::dissect::partitions::{damage, dissect, partitions};
+use crate::dissect::clear::Clear;
+use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
+use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
-use crate::dissect::{Dissected, FlowFacts, Unused};
+use crate::dissect::{Dissected, Dissector, FlowFacts, Unused};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::pair::Span;
@@ -14,6 +16,7 @@ use crate::{assemble, hops, link};
 use afterpath_formats::bundle::{Bundles, PacketFile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the analysis depends on beside the bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +36,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         let parts = partitions(files, &mut whole.losses);
         let each = |part| dissect(files, part, clear.clone());
         let (dissected, checked) = rayon::join(
-            || parts.into_par_iter().map(each).collect::<Vec<_>>(),
+            || parts.par_iter().map(each).collect::<Vec<_>>(),
             || files.par_iter().map(PacketFile::check_hash).collect::<Vec<_>>(),
         );
         for (file, checked) in files.iter().zip(checked) {
@@ -42,7 +45,9 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         let sum = |n: fn(&Dissected) -> usize| dissected.iter().map(|(d, _)| n(d)).sum();
         whole.spans.reserve_exact(sum(|d| d.spans.len()));
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
+        let first = whole.flows.len();
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
+        whole.mend(first, files, &parts, clear.as_ref(), &points);
     }
     for host in &hosts {
         let parts = host.partitions().into_par_iter();
@@ -173,6 +178,45 @@ impl Whole {
         self.sockets.logs.extend(logs);
         self.losses.extend(losses);
         self.unused(dissected.unused, points);
+    }
+
+    /// Puts whole connections in the place of those that redirections tore, among the flows from `first` on.
+    fn mend(
+        &mut self,
+        first: usize,
+        files: &[PacketFile],
+        parts: &[Partition],
+        clear: Option<&Arc<Clear>>,
+        points: &[Point],
+    ) {
+        let torn = Torn::find(&self.flows[first..], &self.facts[first..]);
+        if torn.is_empty() {
+            return;
+        }
+        let packets: Vec<_> =
+            parts.par_iter().flat_map(|part| halves(files, part, &torn)).collect();
+        let whole = redirected::dissect(packets, Dissector::knowing(clear.cloned()));
+        let is_half: Vec<bool> =
+            self.flows.iter().enumerate().map(|(i, f)| i >= first && torn.has(f)).collect();
+        let mut place = 0;
+        let places: Vec<u32> = is_half
+            .iter()
+            .map(|half| {
+                place += u32::from(!half);
+                place - u32::from(!half)
+            })
+            .collect();
+        let mut keep = is_half.iter().map(|half| !half);
+        self.flows.retain(|_| keep.next().unwrap_or(true));
+        let mut keep = is_half.iter().map(|half| !half);
+        self.facts.retain(|_| keep.next().unwrap_or(true));
+        self.spans.retain_mut(|span| {
+            let is_kept = !is_half[span.flow as usize];
+            span.flow = places[span.flow as usize];
+            is_kept
+        });
+        // Its packets were counted as those of the halves.
+        self.add(Dissected { n_packets: 0, ..whole }, Vec::new(), points);
     }
 
     /// What could not be used, by point and cause.

@@ -1,6 +1,7 @@
 //! One row of the packets table as readers see it, and the flow hash that orders the table. Never owns frame bytes.
 
 use crate::frame::{Direction, Headers, Network, Transport};
+use std::net::{IpAddr, SocketAddr};
 
 /// One captured frame, decoded: what the packets table holds, borrowed from a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,32 @@ pub fn flow_hash(headers: &Headers) -> i64 {
         None => (0, 0),
     };
     hash_endpoints(&network, source_port, destination_port)
+}
+
+/// The hash of the flows of an IP protocol between two ends, see [`flow_hash`].
+pub fn flow_hash_between(one: SocketAddr, other: SocketAddr, protocol: u8) -> i64 {
+    let network = Network {
+        family: if one.is_ipv4() { 4 } else { 6 },
+        source: address_bytes(one.ip()),
+        destination: address_bytes(other.ip()),
+        protocol,
+        ttl: 0,
+        id: None,
+        fragment: None,
+    };
+    hash_endpoints(&network, one.port(), other.port())
+}
+
+/// An address as the packets table keeps it: that of IPv4 in the first four bytes, the rest zero.
+pub fn address_bytes(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&address.octets());
+            bytes
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
 fn hash_endpoints(network: &Network, source_port: u16, destination_port: u16) -> i64 {

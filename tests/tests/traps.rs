@@ -116,8 +116,8 @@ fn each_request_is_one_call_from_process_to_process() {
         ("fallback-of-the-client", &["python3", "lo", "python3"]),
         ("fast-open-1", &["python3", "lo", "python3"]),
         ("fast-open-2", &["python3", "lo", "python3"]),
-        // On loopback each direction shows another port: its halves stay apart.
-        ("redirected", &["python3", "python3"]),
+        // On loopback each direction shows another port.
+        ("redirected", &["python3", "lo", "python3"]),
     ] {
         let resource = format!("/{name}");
         let of_processes = |call: &&Call| {
@@ -132,4 +132,7 @@ fn each_request_is_one_call_from_process_to_process() {
         assert_eq!(paths, [expected.to_vec()], "{name}: {:?}", analysis.losses);
         assert_eq!(calls[0].status, "200", "{name}");
     }
+    let redirected: Vec<&Call> =
+        analysis.calls.iter().filter(|call| call.resource == "/redirected").collect();
+    assert_eq!(redirected.len(), 1, "neither half is left: {redirected:?}");
 }

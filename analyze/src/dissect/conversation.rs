@@ -34,6 +34,7 @@ pub(super) struct Conversation {
     client: Option<usize>,
     guessed: bool,
     initial_sequence: [Option<u32>; 2],
+    answers: Option<u32>,
     handshake: [Option<i64>; 3],
     first_ns: i64,
     last_ns: i64,
@@ -87,6 +88,7 @@ impl Conversation {
             client: None,
             guessed: false,
             initial_sequence: [None; 2],
+            answers: None,
             handshake: [None; 3],
             first_ns: now_ns,
             last_ns: now_ns,
@@ -151,6 +153,9 @@ impl Conversation {
         let answering = tcp.flags & ACK != 0;
         self.client = Some(if answering { 1 - from } else { from });
         let step = usize::from(answering);
+        if answering {
+            self.answers.get_or_insert(tcp.acknowledgment);
+        }
         if self.initial_sequence[from].is_some() {
             self.directions[from].counters.syn_retransmissions += 1;
         } else {
@@ -316,6 +321,7 @@ impl Conversation {
         let pick = |pair: [Option<u32>; 2]| [pair[client], pair[1 - client]];
         FlowFacts {
             initial_sequence: pick(self.initial_sequence),
+            answers: self.answers,
             ttl: [self.ttl[client], self.ttl[1 - client]],
             passing: [self.passing[client], self.passing[1 - client]],
             proxied: self.speech.proxied,

@@ -19,6 +19,7 @@ mod direction;
 pub mod fragments;
 pub mod partitions;
 mod proxied;
+pub mod redirected;
 pub mod sockets;
 mod speech;
 
@@ -40,6 +41,8 @@ const UDP: u8 = 17;
 pub struct FlowFacts {
     /// Sequence numbers of SYN and SYN-ACK.
     pub initial_sequence: [Option<u32>; 2],
+    /// What the SYN-ACK acknowledged: one behind the number of the SYN that it answers, whether that passed here or not.
+    pub answers: Option<u32>,
     /// TTL or hop limit of the first packet.
     pub ttl: [Option<u8>; 2],
     /// Which way packets passed this point.

@@ -3,6 +3,7 @@
 
 use super::clear::Clear;
 use super::fragments::{Fragments, Reassembled};
+use super::redirected::{Mended, Torn};
 use super::{Dissected, Dissector};
 use crate::call::{DAMAGED, Loss};
 use afterpath_formats::bundle::{PacketFile, PacketReader};
@@ -91,10 +92,34 @@ fn reassemble(files: &[PacketFile]) -> (Vec<Reassembled>, u64) {
     fragments.finish()
 }
 
+/// The packets of one partition that belong to halves of torn connections; none where no half lies in it.
+pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<Mended> {
+    let mut mended: Vec<Mended> =
+        part.reassembled.iter().filter_map(|datagram| torn.mend(&datagram.packet())).collect();
+    let ends = |(file, rows): (&PacketFile, &Range<u64>)| {
+        let last = rows.end.saturating_sub(1).max(rows.start);
+        let one = |row: u64| file.read_headers(row..(row + 1).min(rows.end)).next()?.ok();
+        let hash = |batch: PacketBatch| (!batch.is_empty()).then(|| batch.packet(0).flow_hash);
+        Some((one(rows.start).and_then(hash)?, one(last).and_then(hash)?))
+    };
+    for (file, rows) in files.iter().zip(&part.rows) {
+        let Some((first, last)) = ends((file, rows)) else { continue };
+        let from = torn.hashes().partition_point(|hash| *hash < first);
+        if torn.hashes().get(from).is_none_or(|hash| *hash > last) {
+            continue;
+        }
+        // What can't be read was counted before.
+        for batch in file.read(rows.clone()).flatten() {
+            mended.extend((0..batch.len()).filter_map(|row| torn.mend(&batch.packet(row))));
+        }
+    }
+    mended
+}
+
 /// Dissects one partition of `files`; the plaintext of some conversations may be known.
 pub fn dissect(
     files: &[PacketFile],
-    part: Partition,
+    part: &Partition,
     clear: Option<Arc<Clear>>,
 ) -> (Dissected, Vec<Loss>) {
     let mut dissector = Dissector::knowing(clear);

@@ -203,7 +203,9 @@ impl Recorder<'_> {
         let reason = loop {
             let signalled = self.signals.sleep(TICK);
             if drained.elapsed() > LATE {
-                self.starved(drained.elapsed());
+                // The recorder itself got no processor time.
+                let now_ns = clock::boottime_ns();
+                self.mark("late-drain", now_ns - drained.elapsed().as_nanos() as i64, now_ns);
             }
             drained = Instant::now();
             sources.iter_mut().for_each(|active| active.source.drain(&mut self.queue));
@@ -235,6 +237,9 @@ impl Recorder<'_> {
         let now_ns = clock::boottime_ns();
         let reading = clock::reading(self.clock.as_ref());
         self.queue.append(&clock_table::TABLE, clock_table::batch(&[reading]));
+        if let Some(before) = self.clock.filter(|_| reading.stepped) {
+            self.mark("clock-stepped", before.boottime_ns, now_ns);
+        }
         self.clock = Some(reading);
         for active in sources.iter_mut() {
             active.source.each_second(now_ns, &mut self.queue);
@@ -269,15 +274,14 @@ impl Recorder<'_> {
         }
     }
 
-    /// The recorder itself got no processor time.
-    fn starved(&mut self, late: Duration) {
-        let now_ns = clock::boottime_ns();
+    /// Marks a time in which something was doubtful.
+    fn mark(&mut self, cause: &str, from_ns: i64, to_ns: i64) {
         self.queue.push(Message::Lost(vec![LossRow {
             source: "recorder".to_string(),
-            cause: "late-drain".to_string(),
+            cause: cause.to_string(),
             count: 1,
-            from_ns: Some(now_ns - late.as_nanos() as i64),
-            to_ns: Some(now_ns),
+            from_ns: Some(from_ns),
+            to_ns: Some(to_ns),
             ..LossRow::default()
         }]));
     }

@@ -60,11 +60,17 @@ impl Recorder {
     /// Starts it with these arguments and waits until it records.
     pub(crate) fn start(arguments: &[&str]) -> Recorder {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("x.afterpath");
+        let mut recorder = Recorder::start_at(&folder.path().join("x.afterpath"), arguments);
+        recorder.folder = Some(folder);
+        recorder
+    }
+
+    /// The same with a bundle whose place is the caller's.
+    pub(crate) fn start_at(path: &Path, arguments: &[&str]) -> Recorder {
         let mut child = Command::new(PROGRAM)
             .arg("run")
             .arg("--output")
-            .arg(&path)
+            .arg(path)
             .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
@@ -73,7 +79,7 @@ impl Recorder {
         let mut line = String::new();
         stderr.read_line(&mut line).expect("a line");
         assert!(line.starts_with("recording "), "{line}");
-        Recorder { folder: Some(folder), path, child, stderr }
+        Recorder { folder: None, path: path.to_path_buf(), child, stderr }
     }
 
     pub(crate) fn id(&self) -> u32 {

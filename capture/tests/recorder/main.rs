@@ -2,9 +2,11 @@
 //! on loopback. Without privileges or tracefs a test says that it was skipped.
 
 mod chosen;
+mod clock;
 mod coroutines;
 mod counters;
 mod filters;
+mod full;
 mod killed;
 mod made;
 mod metadata;

@@ -1,8 +1,8 @@
 //! The socket_events table: what each thread did on each socket, as the kernel said. Never an association of its own:
 //! which event belongs to which packet or request is found by the analyzer.
 
-use super::sockets::address_bytes;
 use super::{Cells, Column, Layout, Table, Type};
+use crate::packet::address_bytes;
 use arrow::array::{
     Array, AsArray, BinaryArray, BinaryBuilder, FixedSizeBinaryBuilder, Int64Array, Int64Builder,
     RecordBatch, StringArray, StringDictionaryBuilder, UInt8Array, UInt8Builder, UInt16Builder,

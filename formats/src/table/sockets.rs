@@ -2,11 +2,12 @@
 
 use super::interval::{FROM, TO};
 use super::{Cells, Column, Table, Type};
+use crate::packet::address_bytes;
 use arrow::array::{
     ArrayRef, FixedSizeBinaryBuilder, Int64Array, RecordBatch, StringArray, UInt8Array,
     UInt16Array, UInt32Array,
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The table. A socket whose addresses changed (connected, bound) or that was closed has more rows with the same
@@ -128,18 +129,6 @@ pub struct SocketRow {
     pub peer_socket_id: Option<i64>,
     /// Why its events carry no TCP sequence numbers.
     pub no_sequence: Option<String>,
-}
-
-/// An address as tables keep it: 16 bytes, an IPv4 address in the first four.
-pub(super) fn address_bytes(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(v4) => {
-            let mut bytes = [0; 16];
-            bytes[..4].copy_from_slice(&v4.octets());
-            bytes
-        }
-        IpAddr::V6(v6) => v6.octets(),
-    }
 }
 
 /// The column of the addresses of `ends`.

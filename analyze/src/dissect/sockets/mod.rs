@@ -13,6 +13,7 @@ use super::clear::Clear;
 use super::conversation::Room;
 use super::{Dissected, FlowKey};
 use crate::protocol::Side;
+use afterpath_formats::packet::address_bytes;
 use afterpath_formats::table::socket_events::SocketEventRow;
 use afterpath_formats::table::sockets::{Role, SocketRow};
 use log::{Moved, SocketLog};
@@ -165,15 +166,6 @@ fn unix_ends(host: &Recorded, row: &SocketRow) -> (Option<SocketAddr>, Option<So
         _ if row.socket_id < peer => (Some(end(row.socket_id)), Some(listening)),
         _ => (Some(listening), Some(end(peer))),
     }
-}
-
-fn address_bytes(address: IpAddr) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    match address {
-        IpAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.octets()),
-        IpAddr::V6(v6) => bytes = v6.octets(),
-    }
-    bytes
 }
 
 fn moved(event: &Event<'_>) -> Moved {

@@ -2,6 +2,7 @@
 //! behind what the same direction moved before. Never a number for a peek.
 
 use super::Socket;
+use afterpath_formats::packet::address_bytes;
 use afterpath_formats::table::socket_events::SocketEventRow;
 use std::net::SocketAddr;
 
@@ -68,7 +69,7 @@ pub(super) fn fast_open(event: &SocketEventRow<'_>, length: u32) -> Option<u32> 
 
 fn made_up(sender: SocketAddr, receiver: SocketAddr) -> u32 {
     let number = |socket: SocketAddr| {
-        let bytes = super::address_bytes(socket.ip());
+        let bytes = address_bytes(socket.ip());
         let words = bytes.chunks(8).map(|w| w.iter().fold(0i64, |n, b| n << 8 | i64::from(*b)));
         words.fold(i64::from(socket.port()), |n, word| n.rotate_left(21) ^ word)
     };

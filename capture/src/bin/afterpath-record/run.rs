@@ -201,8 +201,17 @@ fn exit_line(settings: &Settings, finished: &Finished) -> String {
     let seconds = finished.duration.as_secs_f64();
     let why = finished.reason.text();
     let path = settings.output.display();
+    let unwritten: Vec<String> = finished
+        .unwritten
+        .iter()
+        .map(|(table, n_rows)| format!("{n_rows} rows of {table}"))
+        .collect();
+    let unwritten = match unwritten.is_empty() {
+        true => String::new(),
+        false => format!("; not-written: {}", unwritten.join(", ")),
+    };
     let Ok(sealed) = &finished.sealed else {
-        return format!("{why} after {seconds:.1} s; {path} is not sealed");
+        return format!("{why} after {seconds:.1} s{unwritten}; {path} is not sealed");
     };
     let rows = |table: &str| {
         sealed.written.iter().find(|written| written.table == table).map_or(0, |w| w.n_rows)
