@@ -6,7 +6,7 @@ use super::{Dissected, Dissector, FlowFacts};
 use crate::call::Flow;
 use afterpath_formats::frame::{Headers, Transport};
 use afterpath_formats::packet::{Packet, address_bytes, flow_hash, flow_hash_between};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// IP protocol number (IANA).
@@ -24,7 +24,7 @@ struct Way {
 #[derive(Debug, Default)]
 pub struct Torn {
     /// For either half the server as the client's half names it: the end that really answered.
-    servers: HashMap<Way, SocketAddr>,
+    servers: BTreeMap<Way, SocketAddr>,
     /// The flow hashes of all halves, in order.
     hashes: Vec<i64>,
 }

@@ -2,7 +2,6 @@
 //! on loopback. Without privileges or tracefs a test says that it was skipped.
 
 mod chosen;
-mod clock;
 mod coroutines;
 mod counters;
 mod filters;
