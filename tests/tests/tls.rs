@@ -1,7 +1,7 @@
 //! TLS between real programs, recorded by the recorder and analyzed: what the libraries were given stands at every point that the
 //! ciphertext passed. Programs with a library of their own, or without a socket beneath it, stay opaque and say so.
 
-use afterpath::call::{Analysis, Call};
+use afterpath::call::{Analysis, Call, CallState};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::plaintext;
@@ -224,6 +224,51 @@ fn one_end_is_enough() {
     }
 }
 
+/// A library of OpenSSL that only this process has, loaded when it is no young process any more.
+const LATE: &str = "
+import sys, time
+time.sleep(float(sys.argv[2]))
+import http.client, ssl
+time.sleep(2.2)
+connection = http.client.HTTPSConnection('127.0.0.1', int(sys.argv[1]), context=ssl._create_unverified_context())
+connection.request('GET', '/late')
+connection.getresponse().read()
+";
+
+#[test]
+fn a_library_that_is_loaded_late_is_attached_within_a_second_or_two() {
+    if !can_test() {
+        return;
+    }
+    let site = Site::nginx("TLSv1.3");
+    let own_copies = site.folder.path().join("lib");
+    std::fs::create_dir(&own_copies).expect("made");
+    for name in ["libssl.so.3", "libcrypto.so.3"] {
+        let from = Path::new("/usr/lib/x86_64-linux-gnu").join(name);
+        std::fs::copy(&from, own_copies.join(name)).expect("Debian's OpenSSL is there");
+    }
+    let mut python = None;
+    // Young processes are looked at in their first ten seconds.
+    let bundle = site.record(&[], || {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", LATE, &site.port.to_string(), "13"])
+            .env("LD_LIBRARY_PATH", &own_copies);
+        let mut child = command.spawn().expect("python starts");
+        python = Some(child.id());
+        assert!(child.wait().expect("it ends").success());
+    });
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    let mut texts = Vec::new();
+    for batch in bundles.batches(0, &plaintext::TABLE) {
+        for row in plaintext::rows(&batch.expect("readable")) {
+            let is_its = Some(row.pid) == python;
+            texts.extend(row.bytes.filter(|_| is_its).map(<[u8]>::to_vec));
+        }
+    }
+    assert!(texts.iter().any(|text| text.starts_with(b"GET /late")), "{} texts", texts.len());
+}
+
 #[test]
 fn a_library_of_its_own_stays_opaque() {
     if !can_test() || !usable("node", "TLS of a program that brings its own library") {
@@ -245,13 +290,12 @@ fn a_library_of_its_own_stays_opaque() {
         assert!(node.expect("node starts").success());
     });
     let analysis = analyzed(&bundle);
-    let of_node: Vec<&str> = analysis
-        .calls
-        .iter()
-        .filter(|call| place_names(&analysis, call).contains(&"node".to_string()))
-        .map(|call| call.protocol.as_str())
-        .collect();
+    let is_of_node = |call: &&Call| place_names(&analysis, call).contains(&"node".to_string());
+    let calls: Vec<&Call> = analysis.calls.iter().filter(is_of_node).collect();
+    let of_node: Vec<&str> = calls.iter().map(|call| call.protocol.as_str()).collect();
     assert!(of_node.contains(&"tls") && of_node.contains(&"opaque"), "{of_node:?}");
+    let is_whole = |call: &&Call| call.protocol != "opaque" || call.state == CallState::Complete;
+    assert!(calls.iter().all(is_whole), "session tickets are no calls: {calls:?}");
     assert!(!of_node.contains(&"http1"), "{of_node:?}");
 }
 

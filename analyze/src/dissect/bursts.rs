@@ -16,9 +16,16 @@ pub(super) struct Bursts {
     open: Option<TimedMessage>,
     /// Both ends spoke at once: a stream.
     streaming: bool,
+    /// A handshake of TLS came before: what a server says first are its session tickets.
+    is_ciphertext: bool,
 }
 
 impl Bursts {
+    /// Of what follows a handshake of TLS.
+    pub(super) fn of_ciphertext() -> Bursts {
+        Bursts { is_ciphertext: true, ..Bursts::default() }
+    }
+
     /// Takes what came since the last stretch and consumes it.
     pub(super) fn take(&mut self, ends: &mut Ends<'_>, _pairing: &mut Pairing) {
         let from = [ends.directions[0].consumed, ends.directions[1].consumed];
@@ -84,7 +91,11 @@ impl Bursts {
             return;
         }
         if done.first().is_some_and(|m| m.message.from == Side::Server) {
-            done[0].message.role = Role::OneWay; // a greeting
+            if self.is_ciphertext {
+                done.remove(0);
+            } else {
+                done[0].message.role = Role::OneWay; // a greeting
+            }
         }
         pairing.take("opaque", done);
     }

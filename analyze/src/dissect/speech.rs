@@ -121,6 +121,7 @@ impl Speech {
                 self.first_protocol.get_or_insert(protocol.name());
                 Spoken::Protocol(protocol, Carry::default())
             }
+            None if except == Some("tls") => Spoken::Opaque(Bursts::of_ciphertext()),
             None => Spoken::Opaque(Bursts::default()),
         };
         true

@@ -26,6 +26,8 @@ fn a_hand_over_names_both_threads() {
         // It touches a socket, then waits for work on a lock.
         server.write_all(b"x").expect("written");
         for () in work {
+            // Until the other sleeps, too.
+            std::thread::sleep(Duration::from_millis(2));
             to_front.send(own_tid()).expect("somebody waits");
         }
     });

@@ -66,7 +66,6 @@ pub(crate) fn page(rounds: usize) -> Result<String> {
     row("write and read together without a recorder", all(&|i| without[i].pair_ns))?;
     row("write and read together, recorded", all(&|i| with[i].pair_ns))?;
     row("added to a call of no interest (getppid)", all(&other_ns))?;
-    page.push('\n');
     Ok(page)
 }
 

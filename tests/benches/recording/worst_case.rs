@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const PORT: u16 = 18_473;
+const TLS_PORT: u16 = 18_474;
 
 /// What is at work beside nginx.
 enum Beside {
@@ -37,12 +38,18 @@ impl Nginx {
     fn start() -> Result<Nginx> {
         let folder = tempfile::tempdir()?;
         let root = folder.path().display();
+        tool::output(
+            Command::new("openssl")
+                .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
+                .args(["-keyout", &format!("{root}/key"), "-out", &format!("{root}/cert")]),
+        )?;
         let configuration = format!(
             "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error; \
              events {{ worker_connections 1024; }} \
              http {{ access_log off; client_body_temp_path {root}/b; proxy_temp_path {root}/p; fastcgi_temp_path {root}/f; \
              uwsgi_temp_path {root}/u; scgi_temp_path {root}/s; keepalive_requests 1000000000; \
-             server {{ listen 127.0.0.1:{PORT}; location / {{ return 200 'twelve bytes'; }} }} }}"
+             ssl_certificate {root}/cert; ssl_certificate_key {root}/key; \
+             server {{ listen 127.0.0.1:{PORT}; listen 127.0.0.1:{TLS_PORT} ssl; location / {{ return 200 'twelve bytes'; }} }} }}"
         );
         let file = folder.path().join("nginx.conf");
         fs::write(&file, configuration)?;
@@ -72,19 +79,15 @@ impl Drop for Nginx {
     }
 }
 
-fn run(beside: &Beside, seconds: u32) -> Result<Run> {
+fn run(beside: &Beside, url: &str, seconds: u32) -> Result<Run> {
     let folder = tempfile::tempdir()?;
     let recorder = match beside {
         Beside::Recorder(arguments) => Some(Recorder::start(arguments)?),
         _ => None,
     };
     let tcpdump = matches!(beside, Beside::Tcpdump).then(|| tcpdump(folder.path())).transpose()?;
-    let wrk = tool::output(Command::new("wrk").args([
-        "-t1",
-        "-c200",
-        &format!("-d{seconds}s"),
-        &format!("http://127.0.0.1:{PORT}/"),
-    ]))?;
+    let wrk =
+        tool::output(Command::new("wrk").args(["-t1", "-c200", &format!("-d{seconds}s"), url]))?;
     let number = |line: &str, place: usize| {
         let line = wrk.lines().map(str::trim).find(|text| text.contains(line));
         line.and_then(|text| text.split_whitespace().nth(place)?.parse::<f64>().ok())
@@ -113,29 +116,63 @@ fn tcpdump(folder: &Path) -> Result<Child> {
 /// The figures as Markdown.
 pub(crate) fn page(rounds: usize, seconds: u32) -> Result<String> {
     let what = "nginx under wrk";
-    if !["nginx", "wrk", "tcpdump"].iter().all(|name| tool::usable(name, what)) {
+    if !["nginx", "wrk", "tcpdump", "openssl"].iter().all(|name| tool::usable(name, what)) {
         return Ok(format!("## {what}\nnot installed\n"));
     }
     let nginx = Nginx::start()?;
     let worker = nginx.worker()?.to_string();
     let words =
         |words: &[&str]| Beside::Recorder(words.iter().map(|word| word.to_string()).collect());
-    let subjects = [
+    let in_clear = [
         ("nothing", Beside::Nothing),
         ("`sockets`, nginx only", words(&["--probes", "sockets", "--pid", &worker])),
         ("`sockets` and `processes`, everything", words(&["--probes", "sockets,processes"])),
+        (
+            "`sockets` and `wakeups`, nginx only",
+            words(&["--probes", "sockets,wakeups", "--pid", &worker]),
+        ),
         ("`packets`", words(&["--probes", "packets"])),
+        ("`kernel_path`", words(&["--probes", "kernel_path"])),
+        (
+            "`processes`, `counters`, `coroutines`, `drops`",
+            words(&["--probes", "processes,counters,coroutines,drops"]),
+        ),
         ("all that is on by default", words(&[])),
         ("tcpdump -i lo -s 1024", Beside::Tcpdump),
     ];
+    let over_tls = [
+        ("nothing", Beside::Nothing),
+        ("`sockets`, nginx only", words(&["--probes", "sockets", "--pid", &worker])),
+        ("`sockets` and `tls`, nginx only", words(&["--probes", "sockets,tls", "--pid", &worker])),
+    ];
+    let url = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}/");
+    let mut page = table(what, &in_clear, &url("http", PORT), rounds, seconds)?;
+    page.push_str(&table(
+        "the same over TLS",
+        &over_tls,
+        &url("https", TLS_PORT),
+        rounds,
+        seconds,
+    )?);
+    Ok(page)
+}
+
+/// One load, with each subject beside it in turn.
+fn table(
+    what: &str,
+    subjects: &[(&str, Beside)],
+    url: &str,
+    rounds: usize,
+    seconds: u32,
+) -> Result<String> {
     let mut runs: Vec<Vec<Run>> = subjects.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for (subject, runs) in subjects.iter().zip(&mut runs) {
-            runs.push(run(&subject.1, seconds)?);
+            runs.push(run(&subject.1, url, seconds)?);
         }
     }
     let mut page = format!(
-        "## {what}: 200 connections, 12 bytes a response, {seconds} s\n| beside it | requests/s | kept (median of ratios) | each round | bytes on disk per request | lost |\n|---|---|---|---|---|---|\n"
+        "\n## {what}: 200 connections, 12 bytes a response, {seconds} s\n| beside it | requests/s | kept (median of ratios) | each round | bytes on disk per request | lost |\n|---|---|---|---|---|---|\n"
     );
     for ((name, _), of_subject) in subjects.iter().zip(&runs) {
         let kept: Vec<f64> = of_subject

@@ -13,6 +13,7 @@ use crate::protocol::{Carry, Half, Message, PROTOCOLS, Piece, Role, Side, Stretc
 use afterpath_formats::table::plaintext::PlaintextRow;
 use afterpath_formats::table::socket_events::{INBOUND, OUTBOUND, SocketEventRow};
 use afterpath_formats::table::sockets;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -294,13 +295,17 @@ fn end(host: &Recorded, calls: Calls) -> Option<End> {
     })
 }
 
-/// The dialog of a connection of which one end or both are known: what was written counts before what was read.
+/// The dialog of a connection of which one end or both are known. What was written counts before what was read, unless that is more: a
+/// program that ends within its last write is not seen to return from it.
 fn dialog(ends: &[End]) -> Dialog {
     let stream = |side: Side| {
         let is_writer = |end: &&End| end.is_client == (side == Side::Client);
         let written = ends.iter().filter(is_writer).map(|end| (&end.streams[1], end.from_start));
         let read = ends.iter().filter(|e| !is_writer(e)).map(|e| (&e.streams[0], e.from_start));
-        written.chain(read).find(|(stream, _)| !stream.places.is_empty())
+        let all = written.chain(read).enumerate();
+        let placed = all.filter(|(_, (stream, _))| !stream.places.is_empty());
+        let longest = placed.max_by_key(|(n, (stream, _))| (stream.length, Reverse(*n)));
+        longest.map(|(_, found)| found)
     };
     let empty = Stream::default();
     let found = [stream(Side::Client), stream(Side::Server)];
@@ -375,4 +380,48 @@ fn parse(
         next = PROTOCOLS.iter().copied().find(|p| Some(p.name()) == switch.to);
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(bytes: &[u8]) -> Stream {
+        if bytes.is_empty() {
+            return Stream::default();
+        }
+        let length = bytes.len() as u64;
+        let place = Place { offset: 0, length, first: 1000, overhead: OVERHEAD };
+        Stream { pieces: vec![(0, bytes.to_vec())], places: vec![place], length }
+    }
+
+    /// Read and written.
+    fn end(is_client: bool, streams: [&[u8]; 2]) -> End {
+        End {
+            is_client,
+            initial_sequence: Some([1, 2]),
+            ends: ["10.0.0.1:40000", "10.0.0.2:443"].map(|end| end.parse().expect("an address")),
+            from_start: true,
+            streams: streams.map(stream),
+        }
+    }
+
+    const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+    fn check(ends: &[End], expected: [usize; 2]) {
+        assert_eq!(dialog(ends).messages.map(|messages| messages.len()), expected);
+    }
+
+    #[test]
+    fn either_end_tells_what_the_other_does_not() {
+        check(&[end(true, [OK, GET])], [1, 1]);
+        check(&[end(false, [GET, OK])], [1, 1]);
+        check(&[end(true, [OK, GET]), end(false, [GET, b""])], [1, 1]);
+        let twice = [OK, OK].concat();
+        let asked = [GET, GET].concat();
+        // The server's last write was not seen to return.
+        check(&[end(true, [&twice, &asked]), end(false, [&asked, OK])], [2, 2]);
+        check(&[end(true, [b"", GET])], [1, 0]);
+    }
 }
