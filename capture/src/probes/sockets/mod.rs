@@ -75,11 +75,13 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let wanted = Wanted::of(filter);
     let (own, own_broker) = (std::process::id(), broker.id().unwrap_or(0));
     let filter_ports = u32::from(!filter.ports.is_empty());
+    let is_sampled = u32::from(settings.sample.is_some());
     let globals = wanted.globals(&[
         ("own_pid", &own),
         ("own_broker", &own_broker),
         ("n_bytes_kept", &kept),
         ("filter_ports", &filter_ports),
+        ("is_sampled", &is_sampled),
     ]);
     let ring_bytes = (settings.memory_bytes / 16).clamp(1 << 12, 1 << 30) as u32;
     let mut object = Object::load(PROBE.name, OBJECT, &globals, ring_bytes)?;

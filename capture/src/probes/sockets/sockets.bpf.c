@@ -14,6 +14,8 @@
 OWN_PROCESSES
 const volatile u32 n_bytes_kept = 1024;
 const volatile u32 filter_ports = 0;
+/* Whether the window moves: then most calls lie outside of it, and should cost no more than the time. */
+const volatile u32 is_sampled = 0;
 
 /* Calls that begin in [0, 1) are recorded, BOOTTIME in ns. The recorder opens it when all programs are attached, so that recording
  * begins for all calls at once, moves it for samples, and closes it at the end: detaching takes seconds. */
@@ -495,7 +497,9 @@ CALLED int begin(struct begun *begun)
     u32 fd = begun->fd;
     u64 ids = get_current_pid_tgid();
     u32 pid = ids >> 32, tid = ids;
-    if (is_own(pid) || !in_window(boottime_ns()))
+    if (is_own(pid) || (filter_processes && !map_lookup(&wanted_processes, &pid)))
+        return 0;
+    if (is_sampled && !in_window(boottime_ns()))
         return 0;
     u8 is_new = 0;
     struct descriptor *known = descriptor_of(pid, fd, &is_new);
@@ -536,12 +540,14 @@ CALLED int begin(struct begun *begun)
     thread->peer = begun->peer;
     thread->has_sequence = known->kind == KIND_TCP;
     thread->by_peer = known->by_peer;
-    if (is_new && known->wanted && known->socket && tell_socket(known, 0, begun->call, pid))
+    /* Outside of the window it is told by a later call. */
+    if (is_new && known->wanted && known->socket &&
+        (!in_window(boottime_ns()) || tell_socket(known, 0, begun->call, pid)))
         forget(pid, fd);
     if (thread->has_sequence && begun->direction != NEITHER)
         thread->before = sequence_of(thread->socket, begun->direction);
-    thread->active = 1;
     thread->time_ns = boottime_ns();
+    thread->active = in_window(thread->time_ns);
     return 0;
 }
 
@@ -921,7 +927,10 @@ CALLED int turn(u32 call)
     if (is_own(ids >> 32))
         return 0;
     struct thread *thread = map_lookup(&threads, &tid);
-    if (!thread || !thread->touched_socket || !in_window(boottime_ns()))
+    if (!thread || !thread->touched_socket)
+        return 0;
+    u64 now_ns = boottime_ns();
+    if (!in_window(now_ns))
         return 0;
     thread->call = call;
     thread->kind = KIND_EPOLL;
@@ -933,7 +942,7 @@ CALLED int turn(u32 call)
     thread->has_sequence = 0;
     thread->before = 0;
     thread->active = 1;
-    thread->time_ns = boottime_ns();
+    thread->time_ns = now_ns;
     return 0;
 }
 
