@@ -3,7 +3,9 @@
 
 use super::go_functions;
 use super::libraries::Libraries;
+use super::places::Body;
 use crate::kernel::{messages::MAX_DESCRIPTORS, uprobe};
+use iced_x86::Register;
 use object::{Object, ObjectSegment, ObjectSymbol};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -21,6 +23,11 @@ const LIBSSL: [(&str, bool); 6] = [
     ("SSL_do_handshake", true),
     ("SSL_free", false),
 ];
+
+/// Where C's callers pass what is read at the entry (System V ABI, x86-64).
+const ARGUMENTS: [Register; 4] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX];
+/// No function is longer.
+const MAX_CODE: u64 = 1 << 14;
 
 /// Places of one file, at most.
 pub(super) const MAX_OF_ONE: usize = 64;
@@ -75,39 +82,51 @@ fn functions_of(path: &Path) -> io::Result<Vec<(Function, OwnedFd)>> {
         }
         return Ok(found);
     }
-    for ((name, has_return), offset) in LIBSSL.iter().zip(offsets(path)?) {
-        let Some(offset) = offset else { continue };
-        for is_return in [false, true] {
-            if *has_return || !is_return {
-                let function = Function { name: (*name).to_string(), is_return };
-                found.push((function, uprobe::open(path, offset, is_return)?));
+    for ((name, has_return), lies) in LIBSSL.iter().zip(offsets(path)?) {
+        let Some((offset, code)) = lies else { continue };
+        let mut open = |is_return: bool, at: u64, hijacks: bool| -> io::Result<()> {
+            let function = Function { name: (*name).to_string(), is_return };
+            found.push((function, uprobe::open(path, offset + at, hijacks)?));
+            Ok(())
+        };
+        let body = Body::of(&code);
+        let exits = body.as_ref().and_then(Body::cheap_returns).filter(|_| *has_return);
+        match (body, exits) {
+            (Some(body), Some(exits)) if exits.len() < MAX_OF_ONE / LIBSSL.len() => {
+                open(false, body.entry(&ARGUMENTS), false)?;
+                exits.into_iter().try_for_each(|at| open(true, at, false))?;
             }
+            // A return that is changed at the entry: both then cost one exception together.
+            _ if *has_return => [false, true].into_iter().try_for_each(|r| open(r, 0, r))?,
+            (body, _) => open(false, body.map_or(0, |body| body.entry(&ARGUMENTS)), false)?,
         }
     }
     if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
 }
 
-/// Where the functions lie in the file.
-fn offsets(path: &Path) -> io::Result<[Option<u64>; LIBSSL.len()]> {
+/// Where the functions lie in the file, and their code.
+fn offsets(path: &Path) -> io::Result<[Option<(u64, Vec<u8>)>; LIBSSL.len()]> {
     let cache = object::ReadCache::new(File::open(path)?);
     let file = object::File::parse(&cache).map_err(io::Error::other)?;
-    let mut offsets = [None; LIBSSL.len()];
+    let mut offsets = [const { None }; LIBSSL.len()];
     for symbol in file.dynamic_symbols().chain(file.symbols()) {
         let name = symbol.name().unwrap_or_default();
         let Some(place) = LIBSSL.iter().position(|(wanted, _)| *wanted == name) else { continue };
         if symbol.is_definition() {
-            offsets[place] = offsets[place].or_else(|| file_offset(&file, symbol.address()));
+            let lies = || lies(&file, symbol.address(), symbol.size().min(MAX_CODE));
+            offsets[place] = offsets[place].take().or_else(lies);
         }
     }
     Ok(offsets)
 }
 
-/// Where an address of a loaded segment lies in the file.
-fn file_offset<'data>(file: &impl Object<'data>, address: u64) -> Option<u64> {
+/// Where an address of a loaded segment lies in the file, and the bytes there.
+fn lies<'data>(file: &impl Object<'data>, address: u64, length: u64) -> Option<(u64, Vec<u8>)> {
     file.segments().find_map(|segment| {
         let (begin, size) = segment.file_range();
         let inside = address.checked_sub(segment.address()).filter(|inside| *inside < size)?;
-        Some(begin + inside)
+        let code = segment.data_range(address, length).ok().flatten().unwrap_or_default();
+        Some((begin + inside, code.to_vec()))
     })
 }
 
@@ -128,6 +147,6 @@ mod tests {
     #[test]
     fn a_program_without_them_has_none() {
         let own = Path::new("/proc/self/exe");
-        assert_eq!(offsets(own).expect("a program"), [None; LIBSSL.len()]);
+        assert!(offsets(own).expect("a program").iter().all(Option::is_none));
     }
 }

@@ -2,7 +2,8 @@
 //! functions (`.gopclntab`; runtime/symtab.go), which stripping leaves. Never trusts an offset.
 
 use super::functions::MAX_OF_ONE;
-use iced_x86::{Decoder, DecoderOptions, FlowControl};
+use super::places::Body;
+use iced_x86::Register;
 use object::elf;
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
@@ -19,6 +20,19 @@ const FUNCTIONS: [(&str, &str); 4] = [
 ];
 /// The table's first word, since 1.18 and since 1.20.
 const MAGIC: [u32; 2] = [0xffff_fff0, 0xffff_fff1];
+/// Where Go passes what is passed in whole registers, in order (abi-internal.md), and the goroutine.
+const ARGUMENTS: [Register; 10] = [
+    Register::RAX,
+    Register::RBX,
+    Register::RCX,
+    Register::RDI,
+    Register::RSI,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::R11,
+    Register::R14,
+];
 /// No function is longer.
 const MAX_CODE: u64 = 1 << 16;
 
@@ -45,25 +59,11 @@ pub(super) fn offsets(path: &Path) -> io::Result<Vec<(&'static str, bool, u64)>>
         let length = u64::from(end.saturating_sub(begin)).min(MAX_CODE);
         let bytes = code.data_range(address, length).ok().flatten().ok_or_else(unknown)?;
         let offset = in_file + (address - code.address());
-        let returns = returns(bytes).ok_or_else(unknown)?;
-        places.push((name, false, offset));
-        places.extend(returns.into_iter().map(|at| (name, true, offset + at)));
+        let body = Body::of(bytes).ok_or_else(unknown)?;
+        places.push((name, false, offset + body.entry(&ARGUMENTS)));
+        places.extend(body.returns().into_iter().map(|at| (name, true, offset + at)));
     }
     if places.len() > MAX_OF_ONE { Err(unknown()) } else { Ok(places) }
-}
-
-/// Offsets of the return instructions; `None` where something is no instruction: then nothing else can be sure, either.
-fn returns(code: &[u8]) -> Option<Vec<u64>> {
-    let mut found = Vec::new();
-    for instruction in &mut Decoder::new(64, code, DecoderOptions::NONE) {
-        if instruction.is_invalid() {
-            return None;
-        }
-        if instruction.flow_control() == FlowControl::Return {
-            found.push(instruction.ip());
-        }
-    }
-    Some(found)
 }
 
 /// The runtime's table of functions.
@@ -127,14 +127,6 @@ impl Table<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn every_return_is_found_and_no_other_byte() {
-        // mov eax, 0xc3; test eax, eax; je +1; ret; xor eax, eax; ret
-        let code = [0xb8, 0xc3, 0, 0, 0, 0x85, 0xc0, 0x74, 0x01, 0xc3, 0x31, 0xc0, 0xc3];
-        assert_eq!(returns(&code), Some(vec![9, 12]));
-        assert_eq!(returns(&[0xc3, 0x06]), None, "no instruction of this mode");
-    }
 
     #[test]
     fn what_is_no_go_program_has_none() {

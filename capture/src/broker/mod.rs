@@ -6,6 +6,7 @@ mod functions;
 mod go;
 mod go_functions;
 mod libraries;
+mod places;
 mod serve;
 mod watch;
 mod work;
