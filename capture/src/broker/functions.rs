@@ -104,8 +104,11 @@ fn functions_of(path: &Path) -> io::Result<Vec<(Function, OwnedFd)>> {
     if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
 }
 
-/// Where the functions lie in the file, and their code.
-fn offsets(path: &Path) -> io::Result<[Option<(u64, Vec<u8>)>; LIBSSL.len()]> {
+/// Where a function lies in its file, and its code.
+type Lies = Option<(u64, Vec<u8>)>;
+
+/// Those of libssl in a file.
+fn offsets(path: &Path) -> io::Result<[Lies; LIBSSL.len()]> {
     let cache = object::ReadCache::new(File::open(path)?);
     let file = object::File::parse(&cache).map_err(io::Error::other)?;
     let mut offsets = [const { None }; LIBSSL.len()];
@@ -121,7 +124,7 @@ fn offsets(path: &Path) -> io::Result<[Option<(u64, Vec<u8>)>; LIBSSL.len()]> {
 }
 
 /// Where an address of a loaded segment lies in the file, and the bytes there.
-fn lies<'data>(file: &impl Object<'data>, address: u64, length: u64) -> Option<(u64, Vec<u8>)> {
+fn lies<'data>(file: &impl Object<'data>, address: u64, length: u64) -> Lies {
     file.segments().find_map(|segment| {
         let (begin, size) = segment.file_range();
         let inside = address.checked_sub(segment.address()).filter(|inside| *inside < size)?;
