@@ -1,7 +1,7 @@
 //! Ways of the kernel that look like something else on the wire or at the socket, made by real programs on loopback: MPTCP and its
 //! fallback, data with the SYN, a redirected port. Each request must be one call from process to process.
 
-use afterpath::call::Call;
+use afterpath::call::{Analysis, Call};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::score::place_names;
@@ -89,6 +89,23 @@ fn can_test() -> bool {
         && ["ip", "iptables", "python3"].iter().all(|name| usable(name, what))
 }
 
+/// Records while a program runs in the namespace.
+fn recorded(namespace: &Namespace, program: &[&str]) -> Analysis {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = folder.path().join("x.afterpath");
+    let output = Command::new(own("afterpath-record"))
+        .args(["run", "--netns", namespace.0, "--output"])
+        .arg(&bundle)
+        .args(["--", "ip", "netns", "exec", namespace.0])
+        .args(program)
+        .stdout(Stdio::null())
+        .output()
+        .expect("the recorder starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    analyze(&bundles, &Config::default())
+}
+
 #[test]
 fn each_request_is_one_call_from_process_to_process() {
     if !can_test() {
@@ -98,18 +115,7 @@ fn each_request_is_one_call_from_process_to_process() {
     namespace.run(&["sysctl", "-q", "net.ipv4.tcp_fastopen=3"]);
     let redirect = "iptables -w -t nat -A OUTPUT -p tcp --dport 9999 -j REDIRECT --to-ports 9998";
     namespace.run(&redirect.split(' ').collect::<Vec<_>>());
-    let folder = tempfile::tempdir().expect("a folder");
-    let bundle = folder.path().join("x.afterpath");
-    let output = Command::new(own("afterpath-record"))
-        .args(["run", "--netns", namespace.0, "--output"])
-        .arg(&bundle)
-        .args(["--", "ip", "netns", "exec", namespace.0, "python3", "-c", PROGRAM])
-        .stdout(Stdio::null())
-        .output()
-        .expect("the recorder starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let bundles = Bundles::open(&[bundle]).expect("it opens");
-    let analysis = analyze(&bundles, &Config::default());
+    let analysis = recorded(&namespace, &["python3", "-c", PROGRAM]);
     for (name, expected) in [
         ("mptcp", &["python3", "lo", "python3"][..]),
         ("fallback-of-the-server", &["python3", "lo", "python3"]),
@@ -135,4 +141,37 @@ fn each_request_is_one_call_from_process_to_process() {
     let redirected: Vec<&Call> =
         analysis.calls.iter().filter(|call| call.resource == "/redirected").collect();
     assert_eq!(redirected.len(), 1, "neither half is left: {redirected:?}");
+}
+
+/// A subscriber that waits for one message, and who publishes it.
+const PUBLISHED: &str = "
+redis-server --port 7379 --save '' --loglevel warning &
+until redis-cli -p 7379 ping >/dev/null 2>&1; do sleep 0.05; done
+(redis-cli -p 7379 subscribe news & echo $! >&3; wait) 3>$0 &
+until redis-cli -p 7379 pubsub numsub news | grep -q 1; do sleep 0.05; done
+redis-cli -p 7379 publish news hello
+sleep 0.3
+kill $(cat $0)
+redis-cli -p 7379 shutdown nosave
+wait
+";
+
+#[test]
+fn what_a_server_publishes_leads_from_it_to_its_client() {
+    let what = "published messages";
+    if !can_test() || !["redis-server", "redis-cli"].iter().all(|name| usable(name, what)) {
+        return;
+    }
+    let namespace = Namespace::new("apt-publish");
+    let folder = tempfile::tempdir().expect("a folder");
+    let id = folder.path().join("id");
+    let analysis = recorded(&namespace, &["sh", "-c", PUBLISHED, id.to_str().expect("text")]);
+    let is_it = |call: &&Call| call.request_type == "MESSAGE" && call.resource == "news";
+    let calls: Vec<&Call> = analysis.calls.iter().filter(is_it).collect();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let call = calls[0];
+    assert_eq!(place_names(&analysis, call), ["redis-server", "lo", "redis-cli"]);
+    assert_eq!((call.client.port, call.client.process.is_some()), (7379, true), "{call:?}");
+    let times: Vec<_> = call.spans.iter().map(|span| span.times.request_first).collect();
+    assert!(times.is_sorted(), "{times:?}");
 }

@@ -8,7 +8,7 @@ use super::{Dissected, FlowFacts, FlowKey};
 use crate::call::{CallState, Close, Flow, Times};
 use crate::issue::Issue;
 use crate::pair::{Facts, Span};
-use crate::protocol::{Match, Outcome};
+use crate::protocol::{Match, Outcome, Side};
 use afterpath_formats::frame::{Direction as Passing, Tcp};
 use afterpath_formats::packet::Packet;
 use std::sync::Arc;
@@ -294,6 +294,7 @@ impl Conversation {
         Some(Span {
             flow: 0,
             protocol: "tcp",
+            asked_by: Side::Client,
             times: Times {
                 request_first: Some(asked),
                 request_last: Some(asked),

@@ -148,10 +148,7 @@ fn heard(spans: &[u32], connection: &Connection) -> Heard {
     Heard {
         content: (head, most(|span| span.bytes)),
         hashes: most(|span| span.body_hash),
-        sequence: [
-            spans.iter().find_map(|span| span.request_sequence),
-            spans.iter().find_map(|span| span.response_sequence),
-        ],
+        sequence: [0, 1].map(|side| spans.iter().find_map(|span| span.numbers()[side])),
         entered: spans[0].times,
         left: spans[spans.len() - 1].times,
     }

@@ -4,6 +4,7 @@
 use crate::call::{Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt};
 use crate::issue::Issue;
 use crate::pair::{Facts, Span};
+use crate::protocol::Side;
 use std::collections::BTreeMap;
 
 mod connections;
@@ -38,7 +39,10 @@ pub fn group(seen: &Seen<'_>, spans: Vec<Span>) -> Vec<(Vec<u32>, Vec<Span>)> {
     }
     let mut spans_of: Vec<Vec<Span>> = groups.iter().map(|_| Vec::new()).collect();
     for mut span in spans {
-        let [asked, answered] = shifts[span.flow as usize];
+        let [mut asked, mut answered] = shifts[span.flow as usize];
+        if span.asked_by == Side::Server {
+            (asked, answered) = (answered, asked);
+        }
         span.request_sequence = span.request_sequence.map(|s| s.wrapping_sub(asked));
         span.response_sequence = span.response_sequence.map(|s| s.wrapping_sub(answered));
         spans_of[group_of[span.flow as usize] as usize].push(span);
@@ -77,10 +81,10 @@ pub fn calls(mut connection: Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<
 type Name = (u8, u64, u64, u32);
 
 fn joint_calls(spans: &[Span]) -> Vec<Vec<u32>> {
-    let request_of: BTreeMap<u32, u32> = spans
+    let request_of: Requests = spans
         .iter()
         .filter(|span| span.times.request_first.is_some())
-        .filter_map(|span| span.response_sequence.zip(span.request_sequence))
+        .filter_map(|span| Some(((span.asked_by, span.response_sequence?), span.request_sequence?)))
         .collect();
     let mut repeats: BTreeMap<(u32, (u8, u64, u64)), u32> = BTreeMap::new();
     let mut calls: BTreeMap<Name, Vec<u32>> = BTreeMap::new();
@@ -95,14 +99,19 @@ fn joint_calls(spans: &[Span]) -> Vec<Vec<u32>> {
     calls
 }
 
-fn name(span: &Span, request_of: &BTreeMap<u32, u32>) -> (u8, u64, u64) {
-    let resolved = || request_of.get(&span.response_sequence?).copied();
+/// By who asked, the number of the request that a response's number answers.
+type Requests = BTreeMap<(Side, u32), u32>;
+
+fn name(span: &Span, request_of: &Requests) -> (u8, u64, u64) {
+    let resolved = || request_of.get(&(span.asked_by, span.response_sequence?)).copied();
+    // The numbers of the two directions have nothing to do with one another.
+    let turned = 4 * span.asked_by as u8;
     match (span.request_sequence.or_else(resolved), span.response_sequence) {
         // A connect that came to nothing: one a connection.
         _ if span.protocol == "tcp" => (3, 0, 0),
-        (Some(request), _) => (0, u64::from(request), 0),
-        (None, Some(response)) => (1, u64::from(response), 0),
-        (None, None) => (2, span.correlation.unwrap_or(0), span.body_hash[0]),
+        (Some(request), _) => (turned, u64::from(request), 0),
+        (None, Some(response)) => (turned + 1, u64::from(response), 0),
+        (None, None) => (turned + 2, span.correlation.unwrap_or(0), span.body_hash[0]),
     }
 }
 
@@ -113,6 +122,13 @@ fn call(
     seen: &Seen<'_>,
     homes: &Homes,
 ) -> Call {
+    // The path leads from whoever asked.
+    let asked_by = connection.spans[spans[0] as usize].asked_by;
+    let (mut turned, ends) = (spans.to_vec(), [asked_by as usize, asked_by.other() as usize]);
+    if asked_by == Side::Server {
+        turned.reverse();
+    }
+    let spans = turned.as_slice();
     let spans_at = spans_at(connection, spans, seen);
     let issues = issues(spans, &spans_at, connection);
     let state = joint_state(spans, connection);
@@ -122,8 +138,8 @@ fn call(
     let connect_ns = connect_ns(&spans_at, seen);
     let id = call_id(first, head, seen);
     let flow_of = |i: &u32| connection.spans[*i as usize].flow;
-    let client = endpoint(spans.iter().map(flow_of), 0, seen, homes);
-    let server = endpoint(spans.iter().rev().map(flow_of), 1, seen, homes);
+    let client = endpoint(spans.iter().map(flow_of), ends[0], seen, homes);
+    let server = endpoint(spans.iter().rev().map(flow_of), ends[1], seen, homes);
     let best = best_span(spans, connection);
     let best = &mut connection.spans[best];
     let facts = std::mem::take(best.facts.as_mut());
@@ -144,7 +160,7 @@ fn call(
         server,
         request_bytes: best.bytes[0],
         response_bytes: response_bytes.unwrap_or(0),
-        connect_ns: connect_ns.filter(|_| index == 0),
+        connect_ns: connect_ns.filter(|_| index == 0 && asked_by == Side::Client),
         ids,
         attributes,
         link: None,

@@ -132,11 +132,15 @@ impl Judge<'_> {
         for call in self.calls {
             let times_at = |flow: u32| {
                 let span = call.iter().find(|&&s| self.spans[s as usize].flow == flow)?;
-                Some(&self.spans[*span as usize].times)
+                let Span { times, asked_by, .. } = &self.spans[*span as usize];
+                Some(match asked_by {
+                    Side::Client => [times.request_first, times.response_first],
+                    Side::Server => [times.response_first, times.request_first],
+                })
             };
             if let (Some(x), Some(y)) = (times_at(a), times_at(b)) {
-                vote(&mut forward, x.request_first, y.request_first);
-                vote(&mut back, x.response_first, y.response_first);
+                vote(&mut forward, x[0], y[0]);
+                vote(&mut back, x[1], y[1]);
             }
         }
         let order = match forward.cmp(&0) {

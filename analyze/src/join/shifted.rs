@@ -5,6 +5,7 @@
 use super::connections::Seen;
 use crate::call::Flow;
 use crate::pair::Span;
+use crate::protocol::Side;
 use std::collections::BTreeMap;
 
 /// What a flow's numbers are ahead of those of the first flow of its connection: requests', responses'.
@@ -90,7 +91,9 @@ fn spans_of<'a>(suspects: &[(u32, u32)], spans: &'a [Span]) -> BTreeMap<u32, Vec
     let mut found: BTreeMap<u32, Vec<&Span>> =
         suspects.iter().flat_map(|&(a, b)| [(a, Vec::new()), (b, Vec::new())]).collect();
     for span in spans {
-        if let Some(all) = found.get_mut(&span.flow) {
+        // What the server asked of its own accord lies at the other's numbers.
+        let all = found.get_mut(&span.flow).filter(|_| span.asked_by == Side::Client);
+        if let Some(all) = all {
             all.push(span);
         }
     }

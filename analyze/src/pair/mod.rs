@@ -37,6 +37,8 @@ pub struct Span {
     pub flow: u32,
     /// Protocol name.
     pub protocol: &'static str,
+    /// Who sent the request, or the message that asks for nothing: the server where it publishes to its client.
+    pub asked_by: Side,
     /// The four times.
     pub times: Times,
     /// What became of it at this point.
@@ -57,6 +59,16 @@ pub struct Span {
     pub retransmissions: u32,
     /// What request and response say; boxed because most spans of a call hold the same and are dropped by `join`.
     pub facts: Box<Facts>,
+}
+
+impl Span {
+    /// The sequence numbers of what the client said and of what the server did.
+    pub fn numbers(&self) -> [Option<u32>; 2] {
+        match self.asked_by {
+            Side::Client => [self.request_sequence, self.response_sequence],
+            Side::Server => [self.response_sequence, self.request_sequence],
+        }
+    }
 }
 
 /// What request and response say.
@@ -265,9 +277,12 @@ fn half(
     };
     let mut issues = message.issues;
     issues.extend(issue);
+    let asked_by =
+        if state == CallState::ResponseOnly { message.from.other() } else { message.from };
     Span {
         flow: 0,
         protocol,
+        asked_by,
         times: Times {
             request_first: timed.first_ns,
             request_last: timed.last_ns,
