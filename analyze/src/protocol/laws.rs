@@ -12,6 +12,7 @@ const SAMPLES: &[Sample] = &[
     ("http1", super::http1::tests::sample),
     ("tls", super::tls::tests::sample),
     ("dns", super::dns::tests::sample),
+    ("nats", super::nats::sample),
     ("redis", super::redis::sample),
     ("postgres", super::postgres::sample),
 ];

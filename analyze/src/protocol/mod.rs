@@ -6,9 +6,11 @@ use std::any::Any;
 pub mod cursor;
 pub mod dns;
 pub mod http1;
+pub mod ids;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod nats;
 pub mod postgres;
 pub mod redis;
 pub mod stretch;
@@ -86,4 +88,4 @@ pub trait Protocol: Sync {
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
 pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&http1::Http1, &dns::Dns, &redis::Redis, &postgres::Postgres, &tls::Tls];
+    &[&http1::Http1, &dns::Dns, &nats::Nats, &redis::Redis, &postgres::Postgres, &tls::Tls];

@@ -277,6 +277,18 @@ fn cut(stream: &[u8], chunks: &[(usize, usize, u8)]) -> Vec<(usize, usize, usize
 }
 
 #[test]
+fn what_a_client_of_nats_proves_itself_by_is_masked() {
+    check(
+        "CONNECT {\"verbose\":false,\"user\":\"bob\",\"pass\":\"sesame\",\"auth_token\":\"open\",\"jwt\":\"eyJh\",\"sig\":\"c2ln\"}\r\nPING\r\n",
+        "CONNECT {\"verbose\":false,\"user\":\"bob\",\"pass\":\"******\",\"auth_token\":\"****\",\"jwt\":\"****\",\"sig\":\"****\"}\r\nPING\r\n",
+    );
+    check(
+        "HPUB a 42 44\r\nNATS/1.0\r\nAuthorization: Bearer abc\r\n\r\n",
+        "HPUB a 42 44\r\nNATS/1.0\r\nAuthorization: **********\r\n\r\n",
+    );
+}
+
+#[test]
 fn the_whole_corpus_is_masked() {
     for stream in corpus() {
         let masked = masked(&stream);

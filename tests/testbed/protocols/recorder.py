@@ -5,6 +5,7 @@ It never keeps a capture that is empty or larger than a test sample should be.
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ import processes
 import record as recording
 
 NETNS = "proto"
-SUBJECTS = ("redis", "postgres", "dns", "http1", "tls", "forward")
+SUBJECTS = ("redis", "postgres", "dns", "http1", "tls", "forward", "nats")
 MOST_BYTES = 200_000
 # A loopback's own MTU would put every answer into one packet.
 MTU = "1500"
@@ -49,11 +50,19 @@ def record_subject(subject: str, path: str) -> int:
         tcpdump.send_signal(signal.SIGINT)
         tcpdump.wait(10)
         packets = capture.read_counts(name)
+        keep_log(f"{subject}-server", path)
     finally:
         recording.down()
     if not packets or os.path.getsize(path) > MOST_BYTES:
         raise RuntimeError(f"{path}: {packets} packets, {os.path.getsize(path)} bytes")
     return packets
+
+
+def keep_log(server: str, path: str) -> None:
+    """What a server said of itself, beside the capture."""
+    log = os.path.join(processes.STATE, f"{server}.log")
+    if os.path.exists(log) and os.path.getsize(log):
+        shutil.copyfile(log, os.path.splitext(path)[0] + ".log")
 
 
 def talk(subject: str) -> None:

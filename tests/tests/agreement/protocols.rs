@@ -30,6 +30,7 @@ fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
         answers_agree(captures.path());
         hellos_agree(captures.path());
         forwarded_requests_are_one_call(captures.path());
+        messages_are_those_of_the_servers_trace(captures.path());
     }
 }
 
@@ -93,4 +94,70 @@ fn forwarded_requests_are_one_call(captures: &Path) {
         onward.entry(before.client).or_default().insert(behind.client);
     }
     assert!(onward.values().all(|next| next.len() == 1), "{onward:?}");
+}
+
+/// A line of nats-server's trace: what a client said (`<<-`) or was told (`->>`), in words.
+fn traced(log: &str, arrow: &str) -> Vec<Vec<String>> {
+    let said = |line: &str| {
+        let (_, said) = line.split_once(" - cid:")?.1.split_once(arrow)?;
+        let words = said.trim().strip_prefix('[')?.strip_suffix(']')?;
+        Some(words.split_whitespace().map(str::to_string).collect())
+    };
+    log.lines().filter_map(said).collect()
+}
+
+/// tshark 4.0 does not know NATS: the server's own trace is what is agreed with.
+fn messages_are_those_of_the_servers_trace(captures: &Path) {
+    let (analysis, _) = analyzed(captures, "nats");
+    let log = std::fs::read_to_string(captures.join("nats.log")).expect("the server's trace");
+    let is_reply =
+        |subject: &str| subject.starts_with("_INBOX.") || subject.starts_with("$JS.ACK.");
+    let mut theirs: Vec<(&str, String)> = Vec::new();
+    let mut replies: Vec<String> = Vec::new();
+    for (arrow, name) in [("<<- ", "PUB"), ("->> ", "MSG")] {
+        for words in traced(&log, arrow) {
+            if [name.to_string(), format!("H{name}")].contains(&words[0]) {
+                match is_reply(&words[1]) {
+                    true => replies.push(words[1].clone()),
+                    false => theirs.push((name, words[1].clone())),
+                }
+            }
+        }
+    }
+    let messages = |call: &&Call| ["PUB", "MSG"].contains(&call.request_type.as_str());
+    let of_nats = analysis.calls.iter().filter(|call| call.protocol == "nats");
+    let calls: Vec<&Call> = of_nats.filter(messages).collect();
+    let mut ours: Vec<(&str, String)> = calls
+        .iter()
+        .filter(|call| call.state != CallState::ResponseOnly)
+        .map(|call| (call.request_type.as_str(), call.resource.clone()))
+        .collect();
+    ours.sort();
+    theirs.sort();
+    assert!(theirs.len() >= 60, "only {} messages", theirs.len());
+    assert_eq!(ours, theirs);
+    // Each reply answers one request. What nobody serves the server answers itself, and does not trace.
+    let n_answered = calls.iter().filter(|call| call.state == CallState::Complete).count();
+    let n_more = calls.iter().filter(|call| call.state == CallState::ResponseOnly).count();
+    let n_untraced = calls.iter().filter(|call| call.status == "503").count();
+    assert_eq!((n_answered + n_more, n_untraced), (replies.len() + n_untraced, 1));
+    let status = |resource: &str| {
+        let mut found = calls.iter().filter(|call| call.resource == resource);
+        found.next().map(|call| (call.status.as_str(), call.client.port == 4222))
+    };
+    assert_eq!(status("nobody.serves"), Some(("503", false)));
+    assert_eq!(status("$JS.API.STREAM.INFO.NOSUCH"), Some(("404", false)));
+    let served =
+        calls.iter().filter(|call| call.request_type == "MSG" && call.resource == "greet.me");
+    let from_server: Vec<bool> = served.map(|call| call.client.port == 4222).collect();
+    assert_eq!(from_server, [true; 5], "a service is asked by the server");
+    let traced: Vec<_> = calls.iter().filter(|call| call.resource == "greet.traced").collect();
+    let is_traced = |call: &&&&Call| call.ids.iter().any(|(field, _)| field == "traceparent");
+    assert_eq!(
+        traced.iter().filter(is_traced).count(),
+        2,
+        "both ends bear the identifier: {traced:?}"
+    );
+    let refused = calls.iter().filter(|call| call.status == "-NAK").count();
+    assert_eq!(refused, 1);
 }

@@ -1,25 +1,9 @@
 //! What a message takes from its head. Never looks at the stream.
 
+use super::super::ids::ID_FIELDS;
 use super::super::{ExplicitId, Message, Outcome, Role, Side, text};
 use super::Asked;
 use super::head::{Head, MAX_METHOD, Start};
-
-/// Fields in which tracers and proxies plant identifiers.
-const ID_FIELDS: &[&str] = &[
-    "traceparent",
-    "tracestate",
-    "b3",
-    "x-b3-traceid",
-    "x-b3-spanid",
-    "x-b3-parentspanid",
-    "uber-trace-id",
-    "sw8",
-    "sw6",
-    "x-request-id",
-    "x-correlation-id",
-    "x-amzn-trace-id",
-    "x-cloud-trace-context",
-];
 
 impl Head<'_> {
     /// What the response to this request has to know.
