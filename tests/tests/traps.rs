@@ -5,7 +5,7 @@ use afterpath::call::{Analysis, Call};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::score::place_names;
-use afterpath_tests::tool::{can_record, own, usable};
+use afterpath_tests::tool::{can_record, own, unpacked, usable};
 use std::process::{Command, Stdio};
 
 /// A namespace of this test's own; gone when dropped.
@@ -174,4 +174,78 @@ fn what_a_server_publishes_leads_from_it_to_its_client() {
     assert_eq!((call.client.port, call.client.process.is_some()), (7379, true), "{call:?}");
     let times: Vec<_> = call.spans.iter().map(|span| span.times.request_first).collect();
     assert!(times.is_sorted(), "{times:?}");
+}
+
+/// A service of NATS and a client that asks it three times, programs of their own; the argument is where the client library lies.
+const ASKED: &str = r#"
+nats-server -a 127.0.0.1 -p 7422 >/dev/null 2>&1 & bus=$!
+export PYTHONPATH=$0
+cat >$1/service.py <<'END'
+import asyncio, nats
+async def serve():
+    client = await nats.connect("nats://127.0.0.1:7422", allow_reconnect=False)
+    async def answer(message):
+        await asyncio.sleep(0.02)
+        await message.respond(b"well")
+    await client.subscribe("greet.*", cb=answer)
+    await client.flush()
+    print("ready", flush=True)
+    await asyncio.sleep(30)
+asyncio.run(serve())
+END
+cat >$1/client.py <<'END'
+import asyncio, nats
+async def ask():
+    client = await nats.connect("nats://127.0.0.1:7422", allow_reconnect=False)
+    for number in range(3):
+        await client.request(f"greet.{number}", b"me", timeout=5)
+    await client.close()
+asyncio.run(ask())
+END
+until ss -Hltn 'sport = :7422' | grep -q .; do sleep 0.05; done
+python3 $1/service.py >$1/said & service=$!
+until grep -q ready $1/said; do sleep 0.05; done
+python3 $1/client.py
+status=$?
+kill $service $bus
+wait
+exit $status
+"#;
+
+#[test]
+fn a_service_behind_a_bus_is_asked_by_the_bus() {
+    let what = "requests over NATS";
+    let Some(library) = unpacked("nats/__init__.py", what) else { return };
+    if !can_test() || !usable("nats-server", what) {
+        return;
+    }
+    let namespace = Namespace::new("apt-bus");
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = library.ancestors().nth(2).expect("it lies two levels down").to_path_buf();
+    let [library, folder] = [&library, &folder.path().to_path_buf()]
+        .map(|path| path.to_str().expect("text").to_string());
+    let analysis = recorded(&namespace, &["bash", "-c", ASKED, &library, &folder]);
+    for number in 0..3 {
+        let subject = format!("greet.{number}");
+        let of_subject = analysis.calls.iter().filter(|call| call.resource == subject);
+        let mut calls: Vec<(&str, Vec<String>, &str)> = of_subject
+            .map(|call| {
+                let path = place_names(&analysis, call);
+                (call.request_type.as_str(), path, call.status.as_str())
+            })
+            .collect();
+        calls.sort();
+        let path = |names: [&str; 3]| names.map(str::to_string).to_vec();
+        let expected = [
+            ("MSG", path(["nats-server", "lo", "python3"]), "OK"),
+            ("PUB", path(["python3", "lo", "nats-server"]), "OK"),
+        ];
+        assert_eq!(calls, expected, "{:?}", analysis.losses);
+    }
+    let durations = |what: &str| -> Vec<i64> {
+        let calls = analysis.calls.iter().filter(|call| call.request_type == what);
+        calls.filter_map(|call| call.times().duration_ns()).collect()
+    };
+    assert!(durations("MSG").iter().all(|ns| *ns >= 20_000_000), "the service took its time");
+    assert!(durations("PUB").iter().all(|ns| *ns >= 20_000_000), "and so it did for who asked");
 }

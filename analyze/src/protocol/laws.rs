@@ -2,7 +2,8 @@
 //! each sample is claimed by exactly one protocol. Never a protocol's own expectations: those sit under its code.
 
 use super::{
-    Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Switch, Transport,
+    Carry, Half, Match, Message, Outcome, PROTOCOLS, Piece, Protocol, Role, Side, Stretch, Switch,
+    Transport,
 };
 
 type Sample = (&'static str, fn() -> Dialog);
@@ -146,6 +147,28 @@ pub(crate) struct Told {
     pub(crate) server: Vec<Message>,
     /// Where the protocol changed.
     pub(crate) switch: Option<Switch>,
+}
+
+/// A message in a line: role, what it says, what it means, facts, identifiers, doubts.
+pub(crate) fn line(message: &Message) -> String {
+    let role = match message.role {
+        Role::Request => "?",
+        Role::Response => "=",
+        Role::Interim => "~",
+        Role::OneWay => "!",
+    };
+    let words = [&message.request_type, &message.resource, &message.host, &message.status];
+    let words = words.map(String::as_str).into_iter().filter(|w| !w.is_empty());
+    let words = words.collect::<Vec<_>>().join(" ");
+    let facts: String = message.attributes.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+    let ids: String = message.ids.iter().map(|id| format!(" {}:{}", id.field, id.value)).collect();
+    let issues: String = message.issues.iter().map(|i| format!(" {}", i.name())).collect();
+    let outcome = match message.outcome {
+        Some(Outcome::ClientError) => " (client)",
+        Some(Outcome::ServerError) => " (server)",
+        _ => "",
+    };
+    format!("{role}{words}{outcome}{facts}{ids}{issues}")
 }
 
 /// Parses a conversation in one stretch.

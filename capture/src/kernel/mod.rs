@@ -11,6 +11,7 @@ mod netlink;
 mod object;
 mod packet_ring;
 mod privileges;
+mod signals;
 pub(crate) mod uprobe;
 mod window;
 
@@ -22,4 +23,5 @@ pub(crate) use namespace::{Namespace, all as namespaces, of as namespaces_of, wi
 pub(crate) use object::{Object, fill};
 pub(crate) use packet_ring::{Instruction, PacketRing, RingFrame, RingLosses};
 pub(crate) use privileges::keep as keep_privileges;
+pub(crate) use signals::unblocked;
 pub(crate) use window::Window;

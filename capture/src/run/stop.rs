@@ -2,6 +2,7 @@
 //! not start.
 
 use crate::error::{Error, Result};
+use crate::kernel::unblocked;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -82,7 +83,7 @@ impl Running {
         let Some((program, arguments)) = command.split_first() else {
             return Ok(Running { child: None, code: None });
         };
-        let child = Command::new(program).args(arguments).spawn();
+        let child = unblocked(Command::new(program).args(arguments)).spawn();
         let child = child
             .map_err(|error| Error::system(&format!("starting {}", program.display()), &error))?;
         Ok(Running { child: Some(child), code: None })

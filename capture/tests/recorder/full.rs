@@ -1,12 +1,12 @@
 //! A disk that fills up: the recorder ends by itself and seals what it has while there is room; where there is none, it says so, what
 //! was written opens and can be sealed elsewhere. The disk is a small one of this test's own, in memory.
 
-use super::made::{Recorded, Recorder, batches, can_record};
+use super::made::{Load, Recorded, Recorder, batches, can_record};
 use afterpath_formats::bundle::verify;
 use afterpath_formats::recording::repair;
 use afterpath_formats::table::socket_events;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// A file system of a few megabytes; gone when dropped.
 struct Disk(tempfile::TempDir);
@@ -45,25 +45,9 @@ while not over.is_set():
     right.recv(4096)
 ";
 
-struct Load(Child);
-
-impl Load {
-    fn start() -> Load {
-        let mut command = Command::new("python3");
-        Load(command.args(["-c", LOAD]).stdin(Stdio::piped()).spawn().expect("it starts"))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
-}
-
 fn record(disk: &Disk, keep_free: &str) -> Recorded {
-    let load = Load::start();
-    let id = load.0.id().to_string();
+    let load = Load::start(LOAD);
+    let id = load.id();
     let arguments = ["--probes", "sockets", "--payload", "raw", "--payload-bytes", "4096"];
     let others = ["--pid", &id, "--keep-free", keep_free, "--for", "120s"];
     Recorder::start_at(&disk.bundle(), &[&arguments[..], &others].concat()).wait()

@@ -1,13 +1,12 @@
 //! A recorder killed at random instants under load: every bundle opens, at most one second is missing, repair seals it, nothing
 //! wrong is read. `AFTERPATH_KILLS` asks for more than the short form's eight.
 
-use super::made::{Recorder, batches, can_record};
+use super::made::{Load, Recorder, batches, can_record};
 use afterpath_formats::bundle::{Bundles, verify};
 use afterpath_formats::recording::{repair, snapshot};
 use afterpath_formats::table::socket_events;
 use nix::time::{ClockId, clock_gettime};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -32,23 +31,6 @@ while not over.is_set():
     if number % 20 == 0:
         time.sleep(0.001)
 ";
-
-/// The load; it ends when this does.
-struct Load(Child);
-
-impl Load {
-    fn start() -> Load {
-        let mut command = Command::new("python3");
-        Load(command.args(["-c", LOAD]).stdin(Stdio::piped()).spawn().expect("it starts"))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
-}
 
 /// The numbers written, as recorded, and when the last of them was.
 fn numbers(bundle: &Path) -> (Vec<u64>, i64) {
@@ -81,8 +63,8 @@ fn a_kill_costs_less_than_a_second_and_nothing_wrong_is_read() {
     }
     let n_kills =
         std::env::var("AFTERPATH_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8u64);
-    let load = Load::start();
-    let id = load.0.id().to_string();
+    let load = Load::start(LOAD);
+    let id = load.id();
     for kill in 0..n_kills {
         let arguments = [&PROBES[..], &["--pid", &id]].concat();
         let recorder = Recorder::start(&arguments);
@@ -112,8 +94,8 @@ fn a_snapshot_is_whole_and_recording_goes_on() {
     if !can_record("sockets", "snapshots") {
         return;
     }
-    let load = Load::start();
-    let id = load.0.id().to_string();
+    let load = Load::start(LOAD);
+    let id = load.id();
     let arguments = [&PROBES[..], &["--pid", &id]].concat();
     let recorder = Recorder::start(&arguments);
     let folder = tempfile::tempdir().expect("a folder");

@@ -39,6 +39,27 @@ pub(crate) struct Recorder {
     stderr: BufReader<ChildStderr>,
 }
 
+/// A Python program that ends when its input does, and does so when dropped.
+pub(crate) struct Load(Child);
+
+impl Load {
+    pub(crate) fn start(program: &str) -> Load {
+        let mut command = Command::new("python3");
+        Load(command.args(["-c", program]).stdin(Stdio::piped()).spawn().expect("it starts"))
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// What it left.
 pub(crate) struct Recorded {
     pub(crate) code: Option<i32>,

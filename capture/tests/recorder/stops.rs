@@ -58,6 +58,17 @@ fn a_command_that_runs_on_is_ended_with_the_recording() {
 }
 
 #[test]
+fn a_command_begins_with_no_signal_blocked() {
+    if !can_record("sockets", "signals of a command") {
+        return;
+    }
+    let arguments =
+        ["--probes", "sockets", "--", "grep", "-q", "^SigBlk:.0*$", "/proc/self/status"];
+    let recorded = Recorder::start(&arguments).wait();
+    assert_eq!(recorded.code, Some(0), "{}", recorded.said);
+}
+
+#[test]
 fn a_command_that_is_not_there_leaves_a_sealed_bundle_and_an_error() {
     if !can_record("sockets", "a command that is missing") {
         return;

@@ -3,9 +3,9 @@
 use super::Nats;
 use crate::protocol::laws::{
     Dialog, any_cutting_gives_equal_messages, any_cutting_of_lossy_captures_gives_equal_messages,
-    probed, survives, told,
+    line, probed, survives, told,
 };
-use crate::protocol::{Match, Message, Outcome, Role, Side};
+use crate::protocol::{Match, Side};
 
 const INFO: &str = "INFO {\"server_id\":\"N1\",\"server_name\":\"bus\",\"version\":\"2.9.10\",\"headers\":true} \r\n";
 const CONNECT: &str = "CONNECT {\"verbose\":false,\"user\":\"u\",\"pass\":\"sesame\",\"lang\":\"go\",\"version\":\"1.25.0\"}\r\n";
@@ -20,27 +20,6 @@ pub(crate) fn sample() -> Dialog {
         .server("MSG orders.new 1 _INBOX.a.1 5\r\nhello\r\n")
         .client("PUB _INBOX.a.1 2\r\nok\r\n")
         .server("MSG _INBOX.a.1 2 2\r\nok\r\n")
-}
-
-fn line(message: &Message) -> String {
-    let role = match message.role {
-        Role::Request => "?",
-        Role::Response => "=",
-        Role::Interim => "~",
-        Role::OneWay => "!",
-    };
-    let words = [&message.request_type, &message.resource, &message.host, &message.status];
-    let words = words.map(String::as_str).into_iter().filter(|w| !w.is_empty());
-    let words = words.collect::<Vec<_>>().join(" ");
-    let facts: String = message.attributes.iter().map(|(k, v)| format!(" {k}={v}")).collect();
-    let ids: String = message.ids.iter().map(|id| format!(" {}:{}", id.field, id.value)).collect();
-    let issues: String = message.issues.iter().map(|i| format!(" {}", i.name())).collect();
-    let outcome = match message.outcome {
-        Some(Outcome::ClientError) => " (client)",
-        Some(Outcome::ServerError) => " (server)",
-        _ => "",
-    };
-    format!("{role}{words}{outcome}{facts}{ids}{issues}")
 }
 
 /// Expects these messages however the conversation is cut.

@@ -2,10 +2,10 @@
 
 use super::Postgres;
 use crate::protocol::laws::{
-    Dialog, any_cutting_gives_equal_messages, any_cutting_of_lossy_captures_gives_equal_messages,
-    probed, survives, told,
+    self, Dialog, any_cutting_gives_equal_messages,
+    any_cutting_of_lossy_captures_gives_equal_messages, probed, survives, told,
 };
-use crate::protocol::{Match, Message, Outcome, Role, Side};
+use crate::protocol::{Match, Message, Side};
 
 /// The beginning of a conversation that only PostgreSQL claims.
 pub(crate) fn sample() -> Dialog {
@@ -60,22 +60,9 @@ fn error(code: &str) -> Vec<u8> {
 }
 
 fn line(message: &Message) -> String {
-    let role = match message.role {
-        Role::Request => "?",
-        Role::Response => "=",
-        Role::Interim => "~",
-        Role::OneWay => "!",
-    };
-    let words = [&message.request_type, &message.resource, &message.host, &message.status];
-    let words: String = words.iter().filter(|w| !w.is_empty()).map(|w| format!(" {w}")).collect();
-    let facts: String = message.attributes.iter().map(|(k, v)| format!(" {k}={v}")).collect();
-    let issues: String = message.issues.iter().map(|i| format!(" {}", i.name())).collect();
-    let outcome = match message.outcome {
-        Some(Outcome::ClientError) => " (client)",
-        Some(Outcome::ServerError) => " (server)",
-        _ => "",
-    };
-    format!("{role}{words}{outcome}{facts}{issues}")
+    let line = laws::line(message);
+    let (role, said) = line.split_at(1);
+    format!("{role} {}", said.trim_start()).trim_end().to_string()
 }
 
 fn check_whole(dialog: &Dialog, client: &[&str], server: &[&str]) {

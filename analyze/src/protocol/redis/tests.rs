@@ -3,9 +3,9 @@
 use super::Redis;
 use crate::protocol::laws::{
     Dialog, any_cutting_gives_equal_messages, any_cutting_of_lossy_captures_gives_equal_messages,
-    probed, survives, told,
+    line, probed, survives, told,
 };
-use crate::protocol::{Match, Message, Outcome, Role, Side};
+use crate::protocol::{Match, Role, Side};
 
 /// The beginning of a conversation that only Redis claims.
 pub(crate) fn sample() -> Dialog {
@@ -21,25 +21,6 @@ fn command(words: &str) -> String {
     let words: Vec<&str> = words.split(' ').collect();
     let bulks = words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len()));
     format!("*{}\r\n{}", words.len(), bulks.collect::<String>())
-}
-
-fn line(message: &Message) -> String {
-    let role = match message.role {
-        Role::Request => "?",
-        Role::Response => "=",
-        Role::Interim => "~",
-        Role::OneWay => "!",
-    };
-    let words = [&message.request_type, &message.resource, &message.status].map(String::as_str);
-    let words = words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
-    let facts: String = message.attributes.iter().map(|(k, v)| format!(" {k}={v}")).collect();
-    let issues: String = message.issues.iter().map(|i| format!(" {}", i.name())).collect();
-    let outcome = match message.outcome {
-        Some(Outcome::ClientError) => " (client)",
-        Some(Outcome::ServerError) => " (server)",
-        _ => "",
-    };
-    format!("{role}{words}{outcome}{facts}{issues}")
 }
 
 /// Expects these messages however the conversation is cut.
