@@ -5,6 +5,7 @@ pub mod align;
 pub mod assemble;
 pub mod call;
 pub mod dissect;
+pub mod fingerprint;
 pub mod hops;
 pub mod issue;
 pub mod join;

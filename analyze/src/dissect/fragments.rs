@@ -1,6 +1,7 @@
 //! IP fragments → whole datagrams, before flows are dissected: only the first fragment names the ports. Never keeps a
 //! datagram longer than its fragments can still come, never trusts an announced length.
 
+use super::owned::OwnedPacket;
 use afterpath_formats::frame::Headers;
 use afterpath_formats::packet::{Packet, flow_hash};
 use std::collections::BTreeMap;
@@ -11,36 +12,6 @@ const TIMEOUT_NS: i64 = 30_000_000_000;
 const MAX_DATAGRAM: u64 = 65_535;
 /// Fragments of one datagram.
 const MAX_FRAGMENTS: usize = 8_192;
-
-/// A datagram put together from fragments, owning its payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reassembled {
-    /// Time of the last fragment that was needed.
-    pub time_ns: i64,
-    /// Observation point.
-    pub interface: u32,
-    /// Place of the first fragment among the host's blocks.
-    pub source_row: i64,
-    /// Headers of the first fragment with the whole payload's length and no fragment field.
-    pub headers: Headers,
-    /// Captured payload; shorter than announced when a fragment was cut by the snap length.
-    pub payload: Vec<u8>,
-}
-
-impl Reassembled {
-    /// The datagram as a packet of its flow.
-    pub fn packet(&self) -> Packet<'_> {
-        Packet {
-            time_ns: self.time_ns,
-            source_row: self.source_row,
-            interface: self.interface,
-            flow_hash: flow_hash(&self.headers),
-            original_length: self.headers.payload_length,
-            headers: self.headers,
-            payload: &self.payload,
-        }
-    }
-}
 
 /// Which datagram a fragment belongs to (RFC 791, RFC 8200: addresses, protocol, identification; and the point).
 type Key = (u32, [u8; 16], [u8; 16], u8, u32);
@@ -65,7 +36,7 @@ impl Part {
 #[derive(Default)]
 pub struct Fragments {
     open: BTreeMap<Key, Vec<Part>>,
-    done: Vec<Reassembled>,
+    done: Vec<OwnedPacket>,
     incomplete: u64,
 }
 
@@ -101,14 +72,14 @@ impl Fragments {
     }
 
     /// The whole datagrams in (flow, time) order, and how many stayed incomplete.
-    pub fn finish(mut self) -> (Vec<Reassembled>, u64) {
+    pub fn finish(mut self) -> (Vec<OwnedPacket>, u64) {
         self.incomplete += self.open.values().filter(|parts| !parts.is_empty()).count() as u64;
         self.done.sort_by_key(|d| (flow_hash(&d.headers), d.time_ns, d.source_row));
         (self.done, self.incomplete)
     }
 }
 
-fn assemble(parts: &mut [Part], interface: u32) -> Option<Reassembled> {
+fn assemble(parts: &mut [Part], interface: u32) -> Option<OwnedPacket> {
     parts.sort_by_key(|p| p.offset);
     let (first, rest) = parts.split_first()?;
     let complete = first.offset == 0
@@ -138,7 +109,7 @@ fn assemble(parts: &mut [Part], interface: u32) -> Option<Reassembled> {
         n.fragment = None;
         n
     });
-    Some(Reassembled {
+    Some(OwnedPacket {
         time_ns: parts.iter().map(|p| p.time_ns).max()?,
         interface,
         source_row: parts[0].source_row,

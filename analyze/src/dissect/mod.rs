@@ -17,6 +17,7 @@ mod conversation;
 mod datagrams;
 mod direction;
 pub mod fragments;
+mod owned;
 pub mod partitions;
 mod proxied;
 pub mod redirected;

@@ -2,8 +2,9 @@
 //! reassembled datagrams in their places. Starts no thread: `pipeline` does.
 
 use super::clear::Clear;
-use super::fragments::{Fragments, Reassembled};
-use super::redirected::{Mended, Torn};
+use super::fragments::Fragments;
+use super::owned::OwnedPacket;
+use super::redirected::Torn;
 use super::{Dissected, Dissector};
 use crate::call::{DAMAGED, Loss};
 use afterpath_formats::bundle::{PacketFile, PacketReader};
@@ -21,7 +22,7 @@ pub const PARTITION_ROWS: u64 = 32_768;
 /// Rows that begin and end at flow boundaries, of each file its own, and the reassembled datagrams that belong between them.
 pub struct Partition {
     rows: Vec<Range<u64>>,
-    reassembled: Vec<Reassembled>,
+    reassembled: Vec<OwnedPacket>,
 }
 
 /// Cuts the files of one host. What could not be reassembled is added to `losses`.
@@ -85,7 +86,7 @@ fn first_hash(files: &[PacketFile], rows: &[Range<u64>]) -> Option<i64> {
 }
 
 /// Fragments name no ports, so they are put together before flows are dissected.
-fn reassemble(files: &[PacketFile]) -> (Vec<Reassembled>, u64) {
+fn reassemble(files: &[PacketFile]) -> (Vec<OwnedPacket>, u64) {
     let mut fragments = Fragments::default();
     let sources = files.iter().map(|file| Source::new(file, file.fragment_rows())).collect();
     merged(sources, |packet| fragments.push(packet));
@@ -93,8 +94,8 @@ fn reassemble(files: &[PacketFile]) -> (Vec<Reassembled>, u64) {
 }
 
 /// The packets of one partition that belong to halves of torn connections; none where no half lies in it.
-pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<Mended> {
-    let mut mended: Vec<Mended> =
+pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedPacket> {
+    let mut mended: Vec<OwnedPacket> =
         part.reassembled.iter().filter_map(|datagram| torn.mend(&datagram.packet())).collect();
     let ends = |(file, rows): (&PacketFile, &Range<u64>)| {
         let last = rows.end.saturating_sub(1).max(rows.start);

@@ -2,9 +2,10 @@
 //! sidecar's), a capture shows two flows of one direction each. They are found by their handshake, whose numbers no translation
 //! changes, and dissected again as one. Never touches a flow that has both directions, nor one whose handshake was not captured.
 
+use super::owned::OwnedPacket;
 use super::{Dissected, Dissector, FlowFacts};
 use crate::call::Flow;
-use afterpath_formats::frame::{Headers, Transport};
+use afterpath_formats::frame::Transport;
 use afterpath_formats::packet::{Packet, address_bytes, flow_hash, flow_hash_between};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,17 +28,6 @@ pub struct Torn {
     servers: BTreeMap<Way, SocketAddr>,
     /// The flow hashes of all halves, in order.
     hashes: Vec<i64>,
-}
-
-/// A packet of a half, as one of the whole connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mended {
-    time_ns: i64,
-    source_row: i64,
-    interface: u32,
-    headers: Headers,
-    original_length: u32,
-    payload: Vec<u8>,
 }
 
 /// A half whose other one is not known: its place among the flows.
@@ -106,7 +96,7 @@ impl Torn {
     }
 
     /// The packet as one of the whole connection; `None` for one of no half.
-    pub fn mend(&self, packet: &Packet<'_>) -> Option<Mended> {
+    pub fn mend(&self, packet: &Packet<'_>) -> Option<OwnedPacket> {
         let way = way(packet)?;
         let server = *self.servers.get(&way)?;
         let mut headers = packet.headers;
@@ -117,32 +107,22 @@ impl Torn {
             network.source = address_bytes(server.ip());
             tcp.source_port = server.port();
         }
-        Some(Mended {
+        Some(OwnedPacket {
             time_ns: packet.time_ns,
             source_row: packet.source_row,
             interface: packet.interface,
             headers,
-            original_length: packet.original_length,
             payload: packet.payload.to_vec(),
         })
     }
 }
 
 /// Dissects whole connections; `dissector` is fresh.
-pub fn dissect(mut packets: Vec<Mended>, mut dissector: Dissector) -> Dissected {
-    let hash = |packet: &Mended| flow_hash(&packet.headers);
-    packets.sort_by_cached_key(|p| (hash(p), p.interface, p.time_ns, p.source_row));
-    for packet in &packets {
-        dissector.push(&Packet {
-            time_ns: packet.time_ns,
-            source_row: packet.source_row,
-            interface: packet.interface,
-            flow_hash: hash(packet),
-            original_length: packet.original_length,
-            headers: packet.headers,
-            payload: &packet.payload,
-        });
-    }
+pub fn dissect(mut packets: Vec<OwnedPacket>, mut dissector: Dissector) -> Dissected {
+    packets.sort_by_cached_key(|packet| {
+        (flow_hash(&packet.headers), packet.interface, packet.time_ns, packet.source_row)
+    });
+    packets.iter().for_each(|packet| dissector.push(&packet.packet()));
     dissector.finish()
 }
 

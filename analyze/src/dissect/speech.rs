@@ -5,6 +5,7 @@ use super::bursts::Bursts;
 use super::clear::Hearing;
 use super::direction::{Arrival, Direction};
 use super::proxied::{Proxied, header};
+use crate::fingerprint::fingerprint;
 use crate::pair::{Pairing, TimedMessage};
 use crate::protocol::{
     Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
@@ -231,27 +232,10 @@ pub(super) fn hashes(half: &Half<'_>, message: &Message) -> [u64; 2] {
 pub(super) fn hashes_of(known: &[u8], length: u64) -> [u64; 2] {
     let prefix = |limit: usize| {
         let wanted = usize::try_from(length).unwrap_or(limit).min(limit);
-        known.get(..wanted).filter(|bytes| !bytes.is_empty()).map(|bytes| hash(bytes) | 1)
+        known.get(..wanted).filter(|bytes| !bytes.is_empty()).map(|bytes| fingerprint(bytes) | 1)
     };
     let body = prefix(BODY).map(|h| h.wrapping_mul(31).wrapping_add(length) | 1);
     [prefix(HEAD).unwrap_or(0), body.unwrap_or(0)]
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    use std::hash::Hasher;
-    let mut hasher = foldhash::quality::FixedState::with_seed(0x0af7_e2b1).build();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
-trait Build {
-    fn build(self) -> foldhash::quality::FoldHasher<'static>;
-}
-
-impl Build for foldhash::quality::FixedState {
-    fn build(self) -> foldhash::quality::FoldHasher<'static> {
-        std::hash::BuildHasher::build_hasher(&self)
-    }
 }
 
 /// When a message passed, by the arrivals of its bytes.

@@ -71,7 +71,13 @@ pub fn settle(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &mut Ho
 
 /// The calls of one connection, without links, hops and traces.
 pub fn calls(mut connection: Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Call> {
-    let calls = std::mem::take(&mut connection.calls);
+    let mut calls = std::mem::take(&mut connection.calls);
+    for spans in &mut calls {
+        // The path leads from whoever asked.
+        if connection.spans[spans[0] as usize].asked_by == Side::Server {
+            spans.reverse();
+        }
+    }
     let each = calls.iter().enumerate();
     each.map(|(i, spans)| call(&mut connection, i, spans, seen, homes)).collect()
 }
@@ -122,13 +128,7 @@ fn call(
     seen: &Seen<'_>,
     homes: &Homes,
 ) -> Call {
-    // The path leads from whoever asked.
     let asked_by = connection.spans[spans[0] as usize].asked_by;
-    let (mut turned, ends) = (spans.to_vec(), [asked_by as usize, asked_by.other() as usize]);
-    if asked_by == Side::Server {
-        turned.reverse();
-    }
-    let spans = turned.as_slice();
     let spans_at = spans_at(connection, spans, seen);
     let issues = issues(spans, &spans_at, connection);
     let state = joint_state(spans, connection);
@@ -138,8 +138,8 @@ fn call(
     let connect_ns = connect_ns(&spans_at, seen);
     let id = call_id(first, head, seen);
     let flow_of = |i: &u32| connection.spans[*i as usize].flow;
-    let client = endpoint(spans.iter().map(flow_of), ends[0], seen, homes);
-    let server = endpoint(spans.iter().rev().map(flow_of), ends[1], seen, homes);
+    let client = endpoint(spans.iter().map(flow_of), asked_by, seen, homes);
+    let server = endpoint(spans.iter().rev().map(flow_of), asked_by.other(), seen, homes);
     let best = best_span(spans, connection);
     let best = &mut connection.spans[best];
     let facts = std::mem::take(best.facts.as_mut());
@@ -233,19 +233,19 @@ fn issues(spans: &[u32], at: &[SpanAt], connection: &Connection) -> Vec<Issue> {
 /// One end of a call, by the flows from there on. A socket that is bound to any address names none.
 fn endpoint(
     mut flows: impl Iterator<Item = FlowIndex> + Clone,
-    side: usize,
+    side: Side,
     seen: &Seen<'_>,
     homes: &Homes,
 ) -> Endpoint {
     let socket = |flow: FlowIndex| {
         let flow = &seen.flows[flow as usize];
-        if side == 0 { flow.client } else { flow.server }
+        if side == Side::Client { flow.client } else { flow.server }
     };
     let named = flows.clone().map(socket).find(|socket| !socket.ip().is_unspecified());
     let nearest = flows.next().expect("a call has at least one span");
     let socket = named.unwrap_or(socket(nearest));
-    let (host, netns) = homes.of_end(nearest, side, seen).cloned().unwrap_or_default();
-    let here = seen.facts[nearest as usize].at_process.is_some_and(|at| at as usize == side);
+    let (host, netns) = homes.of_end(nearest, side as usize, seen).cloned().unwrap_or_default();
+    let here = seen.facts[nearest as usize].at_process == Some(side);
     let process = &seen.points[seen.flows[nearest as usize].point as usize].process;
     let process = process.clone().filter(|_| here);
     Endpoint { host, netns, address: socket.ip(), port: socket.port(), process }

@@ -36,7 +36,7 @@ impl Libraries {
     /// Libraries mapped into processes, and programs, that were not found before. To be asked once a second.
     pub(super) fn in_processes(&mut self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
-        for id in self.watch.due() {
+        for id in self.watch.due_or_changed() {
             // Go programs bring their own.
             let program = PathBuf::from(format!("/proc/{id}/exe"));
             if self.is_new(&program) {

@@ -1,6 +1,6 @@
 //! Where to look at a function so that looking costs least. Under a probe the kernel does some instructions itself (jumps, calls, pushes:
 //! arch/x86/kernel/uprobes.c); any other one is a single step of the process and one more exception, and that one leaves a virtual
-//! machine: measured in one, 0.7 µs against 9.8 µs. Never a place that tells anything else than the entry or the return would.
+//! machine. Never a place that tells anything else than the entry or the return would.
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess,

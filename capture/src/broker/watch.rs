@@ -25,11 +25,14 @@ struct Look {
 }
 
 impl Watch {
-    /// Processes to look at now. To be asked once a second.
+    /// Processes to look at now, the old ones seldom: what only a new program changes is told otherwise. To be asked once a second.
     pub(super) fn due(&mut self) -> Vec<u32> {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        self.of(ids.map(|id| (id, n_pages(id))).collect())
+        self.of(processes().map(|id| (id, 0)).collect())
+    }
+
+    /// The same, and those whose memory map changed.
+    pub(super) fn due_or_changed(&mut self) -> Vec<u32> {
+        self.of(processes().map(|id| (id, n_pages(id))).collect())
     }
 
     /// Whether it was there when last asked.
@@ -55,6 +58,11 @@ impl Watch {
         }
         due
     }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Pages of a process's address space; none where that can't be read.

@@ -1,9 +1,8 @@
 //! Goroutines name themselves in what they send: what is recorded says the same, short lives too.
 
-use super::made::{Recorder, batches, can_record};
+use super::made::{Recorder, batches, can_record, skip};
 use afterpath_formats::table::tasks;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,10 +10,7 @@ use std::process::Command;
 fn program() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if !root.join("target/testbed/go/bin/go").is_file() {
-        let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "no Go, and AFTERPATH_REQUIRE_ALL=1");
-        let why = "SKIPPED goroutines: Go is not unpacked (tests/testbed/testbed install)";
-        let _ = writeln!(std::io::stderr(), "{why}");
+        skip("goroutines", "Go is not unpacked (tests/testbed/testbed install)");
         return None;
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/goroutines.go");

@@ -24,11 +24,18 @@ pub(crate) fn can_record(probe: &str, what: &str) -> bool {
     if checked.status.success() {
         return true;
     }
-    let why = String::from_utf8_lossy(&checked.stdout).into_owned();
+    skip(what, &String::from_utf8_lossy(&checked.stdout));
+    false
+}
+
+/// Says that `what` was skipped.
+///
+/// # Panics
+/// When nothing may be.
+pub(crate) fn skip(what: &str, why: &str) {
     let required = std::env::var("AFTERPATH_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{what} can't be skipped, AFTERPATH_REQUIRE_ALL=1: {why}");
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {}", why.replace('\n', " "));
-    false
 }
 
 /// A recorder at work.

@@ -17,33 +17,22 @@ use std::sync::Arc;
 /// Tables that let go of their payloads first.
 const WITH_PAYLOAD: [&str; 3] = ["packets", "plaintext", "socket_events"];
 
-/// Tables whose parts go, in this order. Tables that are not named here never do.
-const ORDER: [&str; 13] = [
-    "packets",
-    "kernel_path",
-    "plaintext",
-    "wakeups",
-    "socket_events",
-    "spans",
-    "nat",
-    "tasks",
-    "tcp_info",
-    "counters",
-    "clock",
-    "sockets",
-    "processes",
-];
-
-/// Tables of events: a part whose events are old says nothing of now.
-const OF_EVENTS: [&str; 8] = [
-    "packets",
-    "kernel_path",
-    "plaintext",
-    "wakeups",
-    "socket_events",
-    "spans",
-    "tcp_info",
-    "counters",
+/// Tables whose parts go, in this order, and whether they hold events: a part whose events are old says nothing of now. Tables that are
+/// not named here never go.
+const ORDER: [(&str, bool); 13] = [
+    ("packets", true),
+    ("kernel_path", true),
+    ("plaintext", true),
+    ("wakeups", true),
+    ("socket_events", true),
+    ("spans", true),
+    ("nat", false),
+    ("tasks", false),
+    ("tcp_info", true),
+    ("counters", true),
+    ("clock", false),
+    ("sockets", false),
+    ("processes", false),
 ];
 
 /// The kind of reduction that names what a ring let go.
@@ -121,12 +110,13 @@ impl Inner {
             WITH_PAYLOAD.contains(&file.table.as_str()) && !file.path.contains(STRIPPED)
         };
         let payload = self.oldest(has_payload).map(|file| (file, true));
-        let whole = |table: &&str| self.oldest(|file| file.table == **table);
+        let whole = |(table, _): &(&str, bool)| self.oldest(|file| file.table == *table);
         payload.or_else(|| ORDER.iter().find_map(whole).map(|file| (file, false)))
     }
 
     fn too_old(&self, age_ns: i64) -> Option<FileEntry> {
-        OF_EVENTS.iter().find_map(|table| {
+        let of_events = ORDER.iter().filter(|(_, is_of_events)| *is_of_events);
+        of_events.map(|(table, _)| table).find_map(|table| {
             let of_table = || self.manifest.files.iter().filter(|file| file.table == *table);
             let newest = of_table().filter_map(|file| file.last_ns).max()?;
             let limit = newest.saturating_sub(age_ns);

@@ -51,10 +51,13 @@ pub(super) enum Begins<'a> {
 
 /// The line that `bytes`, sent by `side`, begin with.
 pub(super) fn read(side: Side, bytes: &[u8]) -> Begins<'_> {
+    // Most of what is asked about is none, and a line's end may be far.
+    if !could_begin(side, bytes) {
+        return Begins::No;
+    }
     let Some(end) = bytes.windows(2).take(MAX_INFO).position(|two| two == b"\r\n") else {
         let longest = if is_long(side, bytes) { MAX_INFO } else { MAX_LINE };
-        let could = bytes.len() < longest && could_begin(side, bytes);
-        return if could { Begins::More } else { Begins::No };
+        return if bytes.len() < longest { Begins::More } else { Begins::No };
     };
     match parse(side, &bytes[..end]) {
         Some(line) => Begins::Line(line, end + 2),

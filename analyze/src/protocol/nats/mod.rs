@@ -15,6 +15,7 @@ use super::{
     Carry, Half, Match, Message, Outcome, Parsed, Protocol, Role, Side, Stretch, Switch, Transport,
     text,
 };
+use crate::fingerprint::fingerprint;
 use line::{Begins, Line};
 use reader::{Item, Reader};
 use std::collections::{BTreeSet, VecDeque};
@@ -60,7 +61,7 @@ struct Replies {
 
 impl Replies {
     fn add(&mut self, subject: &[u8]) {
-        let hash = hash(subject);
+        let hash = fingerprint(subject);
         if !content::is_reply(subject) && self.known.insert(hash) {
             self.order.push_back(hash);
         }
@@ -72,7 +73,7 @@ impl Replies {
     }
 
     fn has(&self, subject: &[u8]) -> bool {
-        content::is_reply(subject) || self.known.contains(&hash(subject))
+        content::is_reply(subject) || self.known.contains(&fingerprint(subject))
     }
 }
 
@@ -253,14 +254,7 @@ fn begins_tls(half: &Half<'_>) -> bool {
 
 /// A reply's subject as a number; who asked is its lowest bit, since both sides of one connection may use it.
 fn correlation(subject: &[u8], asked_by: Side) -> u64 {
-    hash(subject) << 1 | asked_by as u64
-}
-
-/// 64-bit FNV-1a.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    fingerprint(subject) << 1 | asked_by as u64
 }
 
 #[cfg(test)]

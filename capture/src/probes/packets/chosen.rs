@@ -52,15 +52,11 @@ impl Chosen {
         all.retain(|inode, _| self.of_processes.contains(inode));
     }
 
-    /// Whether it is the names of interfaces that decide.
-    pub(super) fn is_by_interface(&self) -> bool {
-        !self.interfaces.is_empty()
-    }
-
-    /// The numbers of those interfaces that are recorded.
-    pub(super) fn numbers(&self, links: &[Link]) -> Vec<u32> {
+    /// The numbers of those of `links`, which stand in order, that are recorded; `None`: all are, whatever their names.
+    pub(super) fn numbers(&self, links: &[Link]) -> Option<Vec<u32>> {
         let is_wanted = |link: &&Link| self.interfaces.iter().any(|name| is(name, &link.name));
-        links.iter().filter(is_wanted).map(|link| link.ifindex).collect()
+        let numbers = links.iter().filter(is_wanted).map(|link| link.ifindex);
+        (!self.interfaces.is_empty()).then(|| numbers.collect())
     }
 
     /// A whole name that none of `links` has: a mistake, while a beginning may wait for what comes.
@@ -79,10 +75,12 @@ fn is(wanted: &str, name: &str) -> bool {
     }
 }
 
-/// `filter` for frames of these interfaces alone. More of them than a program has room for are left to the first ones that fit.
-pub(super) fn of_interfaces(numbers: &[u32], filter: &[Instruction]) -> Vec<Instruction> {
+/// `filter` for frames of these interfaces alone, as far as a program has room for so many: else whoever takes the frames must choose.
+pub(super) fn of_interfaces(numbers: Option<&[u32]>, filter: &[Instruction]) -> Vec<Instruction> {
     let room = (MAX_INSTRUCTIONS.saturating_sub(filter.len() + 2)) / 2;
-    let numbers = &numbers[..numbers.len().min(room)];
+    let Some(numbers) = numbers.filter(|numbers| numbers.len() <= room) else {
+        return filter.to_vec();
+    };
     let mut code = vec![op(LOAD_WORD, INTERFACE)];
     for (n, number) in numbers.iter().enumerate() {
         // Equal: on to the jump behind it, which leads over all that is left and the return.
@@ -107,7 +105,8 @@ mod tests {
         let interfaces = ["eth0", "veth*"].map(str::to_string).to_vec();
         let chosen = Chosen::of(&Filter { interfaces, ..Filter::default() });
         let links = [link(1, "lo"), link(2, "eth0"), link(3, "veth7"), link(4, "eth01")];
-        assert_eq!(chosen.numbers(&links), [2, 3]);
+        assert_eq!(chosen.numbers(&links), Some(vec![2, 3]));
+        assert_eq!(Chosen::of(&Filter::default()).numbers(&links), None);
         assert_eq!(chosen.unknown(&links), None);
         assert_eq!(chosen.unknown(&links[2..]), Some("eth0"));
         assert_eq!(chosen.unknown(&links[1..2]), None, "a beginning may wait");
@@ -115,7 +114,7 @@ mod tests {
 
     /// Runs what stands before the filter; where it ends.
     fn check(numbers: &[u32], number: u32, expected: usize) {
-        let code = of_interfaces(numbers, &[op(RETURN, 9)]);
+        let code = of_interfaces(Some(numbers), &[op(RETURN, 9)]);
         let mut at = 1;
         loop {
             let instruction = code[at];
@@ -139,5 +138,7 @@ mod tests {
         check(&many, 1, 9);
         check(&many, 1000, 9);
         check(&many, 1001, 0);
+        let too_many: Vec<u32> = (1..=3000).collect();
+        assert_eq!(of_interfaces(Some(&too_many), &[op(RETURN, 9)]), [op(RETURN, 9)]);
     }
 }

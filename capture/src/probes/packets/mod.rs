@@ -69,8 +69,17 @@ struct Running {
 
 fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let filter = program::program(&settings.filter, settings.snap_length)?;
-    let all =
+    let mut all =
         broker.namespaces().map_err(|error| Error::probe(PROBE.name, "list namespaces", &error))?;
+    let mut chosen = Chosen::of(&settings.filter);
+    chosen.keep(&mut all, broker);
+    if chosen.numbers(&[]).is_some()
+        && let Some(name) = chosen.unknown(&links(&all, broker))
+    {
+        let why =
+            format!("no interface is called {name:?} in any network namespace that is recorded");
+        return Err(Error::BadArguments(why));
+    }
     let whole = settings.memory_bytes as usize / 4;
     let mut running = Running {
         broker: broker.clone(),
@@ -82,18 +91,13 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
             settings.sample,
         ),
         filter,
-        chosen: Chosen::of(&settings.filter),
+        chosen,
         ring_bytes: (whole / (all.len() + 4)).clamp(SMALLEST_RING, LARGEST_RING),
         closed: Counted::default(),
         n_told_dropped: 0,
         follow: settings.follow,
         stopped: false,
     };
-    if let Some(name) = running.chosen.unknown(&links(&all, broker)) {
-        return Err(Error::BadArguments(format!(
-            "no interface is called {name:?}, in no namespace"
-        )));
-    }
     running.follow(all);
     match running.taps.is_empty() {
         true => {

@@ -23,8 +23,8 @@ pub(super) struct Tap {
     pub(super) namespace: Namespace,
     ring: PacketRing,
     filter: Vec<Instruction>,
-    /// The interfaces that frames come from, where not all do.
-    interfaces: Vec<u32>,
+    /// The interfaces that frames come from, in order, where not all do.
+    interfaces: Option<Vec<u32>>,
     seconds: u32,
     counted: Counted,
 }
@@ -47,14 +47,16 @@ pub(super) struct Decoder {
     sample: Option<Sample>,
     next_row: i64,
     frame: Vec<u8>,
-    /// Frames that are recorded elsewhere or shall not be: the second sight on loopback, those outside of the sample.
+    /// Frames that are recorded elsewhere or shall not be: the second sight on loopback, those outside of the sample or of interfaces
+    /// that are not wanted.
     pub(super) n_skipped: u64,
     /// An interface that is not known yet.
     is_new: bool,
 }
 
 impl Tap {
-    /// Makes a ring of a socket that the broker opened there.
+    /// Makes a ring of a socket that the broker opened there. Where names of interfaces decide, it keeps nothing before the first look
+    /// at them.
     pub(super) fn open(
         inode: u32,
         namespace: Namespace,
@@ -63,14 +65,8 @@ impl Tap {
         filter: &[Instruction],
         chosen: &Chosen,
     ) -> io::Result<Tap> {
-        let interfaces = match chosen.is_by_interface() {
-            true => chosen.numbers(&broker.links(inode)?),
-            false => Vec::new(),
-        };
-        let first = match chosen.is_by_interface() {
-            true => of_interfaces(&interfaces, filter),
-            false => filter.to_vec(),
-        };
+        let interfaces = chosen.numbers(&[]);
+        let first = of_interfaces(interfaces.as_deref(), filter);
         Ok(Tap {
             inode,
             namespace,
@@ -83,10 +79,15 @@ impl Tap {
     }
 
     pub(super) fn drain(&mut self, decoder: &mut Decoder) {
-        let Tap { inode, ring, counted, .. } = self;
+        let Tap { inode, ring, counted, interfaces, .. } = self;
         ring.drain(|frame| {
             counted.n_taken += 1;
-            decoder.frame(*inode, &frame);
+            let is_wanted = |numbers: &Vec<u32>| numbers.binary_search(&frame.ifindex).is_ok();
+            if interfaces.as_ref().is_none_or(is_wanted) {
+                decoder.frame(*inode, &frame);
+            } else {
+                decoder.n_skipped += 1;
+            }
         });
         if std::mem::take(&mut decoder.is_new) {
             self.seconds = LOOK_AGAIN_SECONDS;
@@ -102,7 +103,7 @@ impl Tap {
         now_ns: i64,
     ) {
         self.seconds += 1;
-        if self.seconds < LOOK_AGAIN_SECONDS && !chosen.is_by_interface() {
+        if self.seconds < LOOK_AGAIN_SECONDS && self.interfaces.is_none() {
             return;
         }
         self.seconds = 0;
@@ -111,7 +112,7 @@ impl Tap {
             points.learn(self.inode, &self.namespace, &links, now_ns);
             let numbers = chosen.numbers(&links);
             if numbers != self.interfaces {
-                self.ring.filter(&of_interfaces(&numbers, &self.filter));
+                self.ring.filter(&of_interfaces(numbers.as_deref(), &self.filter));
                 self.interfaces = numbers;
             }
         }

@@ -966,12 +966,12 @@ SEC("tp_btf/inet_sock_set_state") int inet_sock_set_state(u64 *context)
 {
     struct sock *socket = (void *)context[0];
     struct tcp_sock *tcp = (void *)socket;
-    u64 key = context[0], now_ns = boottime_ns();
+    u64 key = context[0], now_ns;
     u32 next = 0, last = 0;
-    if ((u32)context[2] != TCP_CLOSE || !in_window(now_ns))
+    if ((u32)context[2] != TCP_CLOSE)
         return 0;
     u64 *inode = map_lookup(&connections, &key);
-    if (!inode)
+    if (!inode || !in_window(now_ns = boottime_ns()))
         return 0;
     struct tcp_info_record record = {.record = RECORD_TCP_INFO, .state = context[1], .time_ns = now_ns, .inode = *inode};
     map_delete(&connections, &key);
