@@ -8,7 +8,7 @@ use super::proxied::{Proxied, header};
 use crate::fingerprint::fingerprint;
 use crate::pair::{Pairing, TimedMessage};
 use crate::protocol::{
-    Carry, Half, Match, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
+    Carry, Half, Match, Message, PROTOCOLS, Part, Piece, Protocol, Side, Stretch, Transport,
 };
 
 /// What a parser may leave unconsumed before it is given up on.
@@ -159,7 +159,10 @@ impl Speech {
                     self.spoken = Spoken::Protocol(protocol, parsed.carry);
                     return false;
                 };
-                self.pairing.finish(protocol.name());
+                if let Some(id) = switch.answered_as {
+                    self.pairing.hand_over(id);
+                }
+                self.pairing.switch(protocol.name());
                 ends.directions[0].consume(switch.client_at);
                 ends.directions[1].consume(switch.server_at);
                 self.switched_from = Some(protocol.name());
@@ -225,6 +228,9 @@ fn with_stretch<T>(ends: &mut Ends<'_>, look: impl FnOnce(&Stretch<'_>) -> T) ->
 
 /// Head and body hash of a message that begins in this half.
 pub(super) fn hashes(half: &Half<'_>, message: &Message) -> [u64; 2] {
+    if !matches!(message.part, None | Some(Part::Whole | Part::Begin)) {
+        return [0; 2];
+    }
     hashes_of(half.at(message.begin), message.end.saturating_sub(message.begin))
 }
 

@@ -5,6 +5,9 @@ use crate::call::{CallState, Times};
 use crate::issue::Issue;
 use crate::protocol::{Message, Outcome, Role, Side};
 use std::collections::{BTreeMap, VecDeque};
+use streams::Streams;
+
+mod streams;
 
 /// Requests waiting for their responses in one conversation; a hostile stream can't make it longer.
 const MAX_WAITING: usize = 100_000;
@@ -101,13 +104,20 @@ pub struct Pairing {
     by_id: BTreeMap<u64, VecDeque<TimedMessage>>,
     n_by_id: usize,
     last_response_end: u64,
+    streams: Streams,
     /// Finished spans, not yet told their flow.
     pub spans: Vec<Span>,
 }
 
 impl Pairing {
     /// Takes the messages of one stretch, those of each side in stream order.
-    pub fn take(&mut self, protocol: &'static str, messages: Vec<TimedMessage>) {
+    pub fn take(&mut self, protocol: &'static str, mut messages: Vec<TimedMessage>) {
+        if messages.iter().any(|m| m.message.part.is_some()) {
+            let (parts, others) = messages.into_iter().partition(|m| m.message.part.is_some());
+            messages = others;
+            let most = MAX_WAITING.saturating_sub(self.waiting.len() + self.n_by_id);
+            self.streams.take(protocol, parts, most, &mut self.spans);
+        }
         let (requests, answers): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|m| m.message.role == Role::Request);
         for request in requests {
@@ -128,7 +138,7 @@ impl Pairing {
     }
 
     fn wait(&mut self, protocol: &'static str, request: TimedMessage) {
-        if self.waiting.len() + self.n_by_id >= MAX_WAITING {
+        if self.waiting.len() + self.n_by_id + self.streams.len() >= MAX_WAITING {
             self.spans.push(unanswered(protocol, request, Issue::LimitExceeded));
             return;
         }
@@ -208,17 +218,35 @@ impl Pairing {
         }
     }
 
+    /// The last request that waits asked for another protocol: there it is answered as number `id`.
+    pub fn hand_over(&mut self, id: u64) {
+        if let Some(request) = self.waiting.pop_back() {
+            self.streams.adopt(id, request);
+        }
+    }
+
+    /// Another protocol goes on: what waits stays open, but for what was handed over.
+    pub fn switch(&mut self, protocol: &'static str) {
+        let streams = std::mem::take(&mut self.streams);
+        self.finish(protocol);
+        self.streams = streams;
+    }
+
     /// The conversation is over: what still waits stays open.
     pub fn finish(&mut self, protocol: &'static str) {
         let by_id = std::mem::take(&mut self.by_id).into_values().flatten();
         let open: Vec<_> = std::mem::take(&mut self.waiting).into_iter().chain(by_id).collect();
         self.n_by_id = 0;
+        self.streams.finish(protocol, &mut self.spans);
         self.spans.extend(open.into_iter().map(|m| unanswered(protocol, m, Issue::OpenAtEnd)));
     }
 }
 
 fn answered(protocol: &'static str, request: TimedMessage, response: TimedMessage) -> Span {
     let mut span = half(protocol, request, CallState::Complete, None);
+    if let Some(inner) = response.message.inner {
+        span.protocol = inner;
+    }
     let TimedMessage { message, first_ns, last_ns, sequence, retransmissions, body_hash, .. } =
         response;
     span.times.response_first = first_ns;
@@ -281,7 +309,7 @@ fn half(
         if state == CallState::ResponseOnly { message.from.other() } else { message.from };
     Span {
         flow: 0,
-        protocol,
+        protocol: message.inner.unwrap_or(protocol),
         asked_by,
         times: Times {
             request_first: timed.first_ns,

@@ -16,6 +16,32 @@ pub enum Role {
     OneWay,
 }
 
+/// Which part of a message, where a protocol carries many at once on one connection and none stands in one piece (HTTP/2). The parts of
+/// one exchange bear one correlation, those of its request the role of a request; `pair` puts them together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Its head; more follows.
+    Begin,
+    /// The last byte of one of the messages that its body is a stream of (gRPC).
+    Item,
+    /// From the last byte that its receiver's window let pass to the next byte that followed.
+    Stall,
+    /// Its end, and how many bytes all its frames have.
+    End {
+        /// Frames' heads included.
+        bytes: u64,
+    },
+    /// Its sender gave it up.
+    Reset {
+        /// As in [`Part::End`].
+        bytes: u64,
+    },
+    /// Of no exchange: parts were lost here, maybe of any that is open.
+    Lost,
+}
+
 /// How a response judges its request.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -52,6 +78,10 @@ pub struct Message {
     pub end: u64,
     /// Matches request and response where the protocol has ids (DNS id, HTTP/2 stream); `None`: by order.
     pub correlation: Option<u64>,
+    /// What it is a part of, in protocols whose messages have parts; needs a correlation.
+    pub part: Option<Part>,
+    /// A protocol carried inside, by which it is known instead of the conversation's: `grpc`.
+    pub inner: Option<&'static str>,
     /// `GET`, `SELECT`, `HGETALL`, `A` …: a short name of what is asked. Empty on most responses.
     pub request_type: String,
     /// What it is asked of: path, statement, key, name. At most 1,024 bytes.
@@ -82,6 +112,8 @@ impl Message {
             begin,
             end,
             correlation: None,
+            part: None,
+            inner: None,
             request_type: String::new(),
             resource: String::new(),
             host: String::new(),

@@ -5,7 +5,9 @@ use std::any::Any;
 
 pub mod cursor;
 pub mod dns;
+mod grpc;
 pub mod http1;
+pub mod http2;
 pub mod ids;
 #[cfg(test)]
 pub(crate) mod laws;
@@ -17,7 +19,7 @@ pub mod stretch;
 pub mod text;
 pub mod tls;
 
-pub use message::{ExplicitId, Message, Outcome, Role};
+pub use message::{ExplicitId, Message, Outcome, Part, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
 
 /// How sure a protocol is that a stretch is its own.
@@ -56,11 +58,14 @@ pub struct Switch {
     pub server_at: u64,
     /// The next protocol's name, or `None`: whatever probes, else opaque.
     pub to: Option<&'static str>,
+    /// The request that asked for it is answered in the next protocol, with this correlation (HTTP/2: stream 1).
+    pub answered_as: Option<u64>,
 }
 
 /// What came of one stretch.
 pub struct Parsed {
-    /// Messages, those of one side in rising order of `begin`; the two sides may be interleaved in any way.
+    /// Messages, those of one side in rising order of `begin` (parts of messages: of `end`); the two sides may be interleaved in any
+    /// way.
     pub messages: Vec<Message>,
     /// Client bytes before this offset are done with; the rest is given again, with more, in the next stretch.
     pub client_consumed: u64,
@@ -88,4 +93,4 @@ pub trait Protocol: Sync {
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
 pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&http1::Http1, &dns::Dns, &nats::Nats, &redis::Redis, &postgres::Postgres, &tls::Tls];
+    &[&http1::Http1, &http2::Http2, &dns::Dns, &nats::Nats, &redis::Redis, &postgres::Postgres, &tls::Tls];

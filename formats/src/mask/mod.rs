@@ -37,6 +37,7 @@ mod tls;
 
 pub use command_line::mask_command_line;
 use detect::Protocol;
+pub use http2::HUFFMAN_LENGTHS;
 use pen::Pen;
 pub use pen::STAR;
 

@@ -134,13 +134,14 @@ impl Talk {
             match self.server.step(&stretch.server, &mut self.outstanding, messages) {
                 Step::On => {}
                 Step::Stuck => break,
-                Step::Switched { client_at, server_at } => {
+                Step::Switched { client_at, server_at, to } => {
                     let client_at = client_at.unwrap_or(self.client.position);
                     while !self.client.awaits_head()
                         && self.hear_client(stretch, messages) == Step::On
                     {}
                     messages.extend(self.client.leave(client_at));
-                    return Some(Switch { client_at, server_at, to: None });
+                    let answered_as = (to == Some("http2")).then_some(1);
+                    return Some(Switch { client_at, server_at, to, answered_as });
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::{Half, Message, Side};
+use super::super::{Half, Message, Role, Side};
 use super::body::{Chunks, Framing, Walk, framing};
 use super::head::{self, Head, Reading, Start};
 use super::search::Search;
@@ -17,7 +17,7 @@ pub(super) enum Step {
     /// It can't go on without more bytes.
     Stuck,
     /// The server took up another protocol. Where the client does is unknown if the request is.
-    Switched { client_at: Option<u64>, server_at: u64 },
+    Switched { client_at: Option<u64>, server_at: u64, to: Option<&'static str> },
 }
 
 /// Where a half stands.
@@ -224,10 +224,16 @@ impl Reader {
         self.exchange(head, outstanding, message.end, true);
         if self.side == Side::Server && switches(head.start, asked) {
             message.end = self.position;
+            let to = upgraded(head);
+            if to == Some("http2") {
+                // Its request is answered there.
+                message.role = Role::Interim;
+            }
             messages.push(message);
             return Step::Switched {
                 client_at: of_request.map(|o| o.end),
                 server_at: self.position,
+                to,
             };
         }
         self.state = match framing {
@@ -264,6 +270,13 @@ impl Reader {
 /// RFC 9110 §15.2; 101 is the last the old protocol says.
 fn is_interim(code: u16) -> bool {
     (100..200).contains(&code) && code != 101
+}
+
+/// The protocol that a 101 names, if it is one of ours (RFC 7540 §3.2: h2c).
+fn upgraded(head: &Head<'_>) -> Option<&'static str> {
+    let is_101 = matches!(head.start, Start::Status(101));
+    let named = |token: &str| head.values("upgrade").any(|v| v.eq_ignore_ascii_case(token.as_bytes()));
+    [("h2c", "http2")].into_iter().find(|(token, _)| is_101 && named(token)).map(|(_, to)| to)
 }
 
 /// RFC 9110 §7.8 and §9.3.6.

@@ -197,7 +197,7 @@ fn upgrades_and_tunnels() {
         .client(b"\x81\x82abcdGET / HTTP/1.1\r\n\r\n");
     assert_eq!(
         told(&Http1, &upgrade).switch,
-        Some(Switch { client_at: 61, server_at: 56, to: None })
+        Some(Switch { client_at: 61, server_at: 56, to: None, answered_as: None })
     );
     check(upgrade, &["0..61 GET /ws"], &["0..56 Response 101"]);
     let refused = Dialog::tcp(80)
@@ -207,7 +207,7 @@ fn upgrades_and_tunnels() {
         .server("HTTP/1.1 200 Connection established\r\n\r\n\x16\x03")
         .client("\x16\x03\x01");
     let switch = told(&Http1, &refused).switch;
-    assert_eq!(switch, Some(Switch { client_at: 78, server_at: 77, to: None }));
+    assert_eq!(switch, Some(Switch { client_at: 78, server_at: 77, to: None, answered_as: None }));
     check(
         refused,
         &["0..39 CONNECT h:443 h:443", "39..78 CONNECT h:443 h:443"],

@@ -122,7 +122,7 @@ impl State {
         };
         self.client.finish(client_at, messages);
         self.server.finish(server_at, messages);
-        Some(Switch { client_at, server_at, to })
+        Some(Switch { client_at, server_at, to, answered_as: None })
     }
 
     fn read_client(&mut self, half: &Half<'_>, messages: &mut Vec<Message>) {

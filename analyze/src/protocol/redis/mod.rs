@@ -121,7 +121,7 @@ impl State {
             }
             let lost = stretch.client.end > waiting.end + HELD_MAX;
             let server_at = self.dialog.granted_at.or(lost.then_some(stretch.server.end))?;
-            return Some(Switch { client_at: waiting.end, server_at, to: None });
+            return Some(Switch { client_at: waiting.end, server_at, to: None, answered_as: None });
         }
     }
 

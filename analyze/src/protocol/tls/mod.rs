@@ -126,6 +126,7 @@ impl Handshake {
             client_at: self.client.position,
             server_at: self.server.position,
             to: None,
+            answered_as: None,
         })
     }
 

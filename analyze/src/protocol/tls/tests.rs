@@ -115,7 +115,7 @@ fn check(dialog: Dialog, client: &[&str], server: &[&str], switch: Option<(u64, 
     let told = told(&Tls, &dialog);
     assert_eq!(told.client.iter().map(line).collect::<Vec<_>>(), client, "client");
     assert_eq!(told.server.iter().map(line).collect::<Vec<_>>(), server, "server");
-    let at = |(client_at, server_at)| Switch { client_at, server_at, to: None };
+    let at = |(client_at, server_at)| Switch { client_at, server_at, to: None, answered_as: None };
     assert_eq!(told.switch, switch.map(at));
     any_cutting_gives_equal_messages(&Tls, &dialog);
 }

@@ -1,8 +1,9 @@
 //! HPACK's Huffman code (RFC 7541, Appendix B), symbol by symbol, and what to write over the rest of a string so that it
 //! stays valid. The code is canonical, so its lengths are all there is to know. It never fails: what is no code is said.
 
-/// The length in bits of each symbol's code; 256 is the end of string.
-const LENGTHS: [u8; 257] = [
+/// The length in bits of each symbol's code in HPACK's Huffman code (RFC 7541, Appendix B), which is canonical; symbol 256 is the end
+/// of string.
+pub const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
     28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
     5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,

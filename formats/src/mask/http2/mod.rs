@@ -8,6 +8,7 @@ mod huffman;
 use super::pen::{Pen, STAR};
 use super::text::Text;
 use hpack::Hpack;
+pub use huffman::LENGTHS as HUFFMAN_LENGTHS;
 #[cfg(test)]
 pub(super) use huffman::tests::encode as encode_huffman;
 

@@ -1,0 +1,274 @@
+//! HPACK (RFC 7541) as an onlooker decodes it: fields of which somebody wants to know, the others only so far that the table stays right. An entry
+//! from before the onlooker came has no text, but an identity: how many entries before its coming it was inserted. Never evicts what an
+//! encoder may still name, so table sizes need not be known; never allocates what a length announces.
+
+use super::huffman;
+use crate::protocol::cursor::Cursor;
+use crate::protocol::ids::ID_FIELDS;
+use std::collections::VecDeque;
+
+/// Entries remembered; a table of the usual 4,096 bytes holds 128 at most (32 bytes each are added).
+const MAX_ENTRIES: usize = 4_096;
+/// Bytes of a value that are kept.
+const MAX_VALUE: usize = 1_024;
+/// Bytes of a name that are looked at; no field of interest has a longer one.
+const MAX_NAME: usize = 32;
+
+/// What a field is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Authority,
+    Method,
+    Path,
+    Scheme,
+    Status,
+    ContentLength,
+    ContentType,
+    UserAgent,
+    Host,
+    GrpcEncoding,
+    GrpcMessage,
+    GrpcStatus,
+    GrpcTimeout,
+    /// An index into [`ID_FIELDS`].
+    Id(u8),
+    /// Of no interest; whether it is a pseudo-header.
+    Other(bool),
+    /// An entry from before the onlooker came.
+    Unknown,
+}
+
+impl Name {
+    fn of(name: &[u8]) -> Name {
+        match name {
+            b":authority" => Name::Authority,
+            b":method" => Name::Method,
+            b":path" => Name::Path,
+            b":scheme" => Name::Scheme,
+            b":status" => Name::Status,
+            b"content-length" => Name::ContentLength,
+            b"content-type" => Name::ContentType,
+            b"user-agent" => Name::UserAgent,
+            b"host" => Name::Host,
+            b"grpc-encoding" => Name::GrpcEncoding,
+            b"grpc-message" => Name::GrpcMessage,
+            b"grpc-status" => Name::GrpcStatus,
+            b"grpc-timeout" => Name::GrpcTimeout,
+            _ => match ID_FIELDS.iter().position(|field| field.as_bytes() == name) {
+                Some(index) => Name::Id(index as u8),
+                None => Name::Other(name.first() == Some(&b':')),
+            },
+        }
+    }
+
+    fn is_wanted(self) -> bool {
+        !matches!(self, Name::Other(_) | Name::Scheme)
+    }
+
+    /// Whether it can't stand among the pseudo-headers, which come first (RFC 9113, 8.3).
+    pub(super) fn is_regular(self) -> bool {
+        use Name::{Authority, Method, Other, Path, Scheme, Status, Unknown};
+        !matches!(self, Authority | Method | Path | Scheme | Status | Other(true) | Unknown)
+    }
+}
+
+/// The static table (RFC 7541, Appendix A): names of interest by their index, and the values of the first.
+fn fixed(index: u64) -> (Name, &'static [u8]) {
+    match index {
+        1 => (Name::Authority, b""),
+        2 => (Name::Method, b"GET"),
+        3 => (Name::Method, b"POST"),
+        4 => (Name::Path, b"/"),
+        5 => (Name::Path, b"/index.html"),
+        6 => (Name::Scheme, b"http"),
+        7 => (Name::Scheme, b"https"),
+        8 => (Name::Status, b"200"),
+        9 => (Name::Status, b"204"),
+        10 => (Name::Status, b"206"),
+        11 => (Name::Status, b"304"),
+        12 => (Name::Status, b"400"),
+        13 => (Name::Status, b"404"),
+        14 => (Name::Status, b"500"),
+        28 => (Name::ContentLength, b""),
+        31 => (Name::ContentType, b""),
+        38 => (Name::Host, b""),
+        58 => (Name::UserAgent, b""),
+        _ => (Name::Other(false), b""),
+    }
+}
+const N_FIXED: u64 = 61;
+
+/// A field as a block tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    pub(super) name: Name,
+    /// Empty where the field is of no interest, or unknown.
+    pub(super) value: &'a [u8],
+    /// The identity of an entry that is not known.
+    pub(super) unknown: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: Name,
+    value: Box<[u8]>,
+}
+
+/// One direction's decoder.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    /// The newest first.
+    entries: VecDeque<Entry>,
+    insertions: u64,
+    /// Times that entries were lost: identities of different ages have nothing to do with one another.
+    age: u32,
+    /// Entries may be named that were not seen inserted.
+    is_partial: bool,
+    name: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Decoder {
+    /// At a connection's beginning.
+    pub(super) fn new() -> Decoder {
+        Decoder {
+            entries: VecDeque::new(),
+            insertions: 0,
+            age: 0,
+            is_partial: false,
+            name: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// The connection was joined in its middle.
+    pub(super) fn joined_late(&mut self) {
+        self.is_partial = true;
+    }
+
+    /// A block was lost, and nobody knows how many entries it inserted.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.insertions = 0;
+        self.age += 1;
+        self.is_partial = true;
+    }
+
+    pub(super) fn age(&self) -> u32 {
+        self.age
+    }
+
+    /// Tells the fields of a block, whose end may be missing (`is_cut`): then those before the cut. False: it is malformed from there on.
+    pub(super) fn block(
+        &mut self,
+        block: &[u8],
+        is_cut: bool,
+        mut tell: impl FnMut(Field<'_>),
+    ) -> bool {
+        let mut cursor = Cursor::new(block);
+        while !cursor.rest().is_empty() {
+            let Some(is_good) = self.field(&mut cursor, &mut tell) else { return is_cut };
+            if !is_good {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// One representation (RFC 7541, 6). `None`: it is cut.
+    fn field(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tell: &mut impl FnMut(Field<'_>),
+    ) -> Option<bool> {
+        let first = cursor.u8()?;
+        if first & 0x80 != 0 {
+            let index = integer(cursor, first, 7)?;
+            return Some(self.indexed(index, tell));
+        }
+        if first & 0xe0 == 0x20 {
+            integer(cursor, first, 5)?;
+            return Some(true);
+        }
+        let is_inserted = first & 0xc0 == 0x40;
+        let index = integer(cursor, first, if is_inserted { 6 } else { 4 })?;
+        let name = if index == 0 {
+            self.name.clear();
+            string(cursor, MAX_NAME, &mut self.name)?;
+            Name::of(&self.name)
+        } else {
+            self.name_of(index)
+        };
+        self.value.clear();
+        let most = if name.is_wanted() { MAX_VALUE } else { 0 };
+        let is_good = string(cursor, most, &mut self.value)?;
+        // Of all that can stand there, only a path begins so.
+        let is_path = name == Name::Unknown && self.value.first() == Some(&b'/');
+        let name = if is_path { Name::Path } else { name };
+        tell(Field { name, value: &self.value, unknown: None });
+        if is_inserted {
+            self.insertions += 1;
+            self.entries.push_front(Entry { name, value: self.value.as_slice().into() });
+            if self.entries.len() > MAX_ENTRIES {
+                self.entries.pop_back();
+                self.is_partial = true;
+            }
+        }
+        Some(is_good)
+    }
+
+    fn indexed(&self, index: u64, tell: &mut impl FnMut(Field<'_>)) -> bool {
+        if (1..=N_FIXED).contains(&index) {
+            let (name, value) = fixed(index);
+            tell(Field { name, value, unknown: None });
+            return true;
+        }
+        let Some(nth) = index.checked_sub(N_FIXED + 1) else { return false };
+        match self.entries.get(nth as usize) {
+            Some(Entry { name, value }) => tell(Field { name: *name, value, unknown: None }),
+            None if !self.is_partial => return false,
+            None => {
+                let unknown = nth.checked_sub(self.insertions);
+                tell(Field { name: Name::Unknown, value: b"", unknown });
+            }
+        }
+        true
+    }
+
+    fn name_of(&self, index: u64) -> Name {
+        if index <= N_FIXED {
+            return fixed(index).0;
+        }
+        let entry = self.entries.get((index - N_FIXED - 1) as usize);
+        entry.map_or(Name::Unknown, |entry| entry.name)
+    }
+}
+
+/// An integer whose first byte has `n_bits` of it (RFC 7541, 5.1). `None`: cut, or larger than any index or length.
+fn integer(cursor: &mut Cursor<'_>, first: u8, n_bits: u32) -> Option<u64> {
+    let most = (1_u64 << n_bits) - 1;
+    let mut value = u64::from(first) & most;
+    if value < most {
+        return Some(value);
+    }
+    for shift in (0..28).step_by(7) {
+        let byte = cursor.u8()?;
+        value += u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// A string (RFC 7541, 5.2), of which at most `most` bytes are appended to `out`. `None`: cut; false: no Huffman code.
+fn string(cursor: &mut Cursor<'_>, most: usize, out: &mut Vec<u8>) -> Option<bool> {
+    let first = cursor.u8()?;
+    let length = integer(cursor, first, 7)?;
+    let bytes = cursor.take(usize::try_from(length).ok()?)?;
+    if first & 0x80 != 0 {
+        return Some(huffman::decode(bytes, most, out));
+    }
+    out.extend_from_slice(&bytes[..bytes.len().min(most)]);
+    Some(true)
+}
