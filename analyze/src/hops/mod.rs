@@ -18,14 +18,15 @@ pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
 
 /// The parts of one call, in path order. Empty when the first point has not all four times.
 pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) -> Vec<Hop> {
-    let Some(whole) = Whole::of(call.times()) else { return Vec::new() };
+    let overlaps = overlaps(call);
+    let Some(whole) = Whole::of(call.times(), overlaps) else { return Vec::new() };
     let path = Path { call, points, clocks, sockets };
     let (mut hops, mut back) =
         (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
-    let last = call.spans.iter().rposition(|span| Whole::of(&span.times).is_some()).unwrap_or(0);
+    let last = call.spans.iter().rposition(|span| Whole::of(&span.times, overlaps).is_some()).unwrap_or(0);
     let (mut from, mut before) = (0usize, whole);
     for (to, span) in call.spans.iter().enumerate().skip(1) {
-        let Some(here) = Whole::of(&span.times) else { continue };
+        let Some(here) = Whole::of(&span.times, overlaps) else { continue };
         let leg = path.leg((from, before), (to, here));
         match (path.is_process(from), path.is_process(to)) {
             (true, false) if from == 0 && path.is_near(from, to) => {
@@ -54,6 +55,11 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) 
     hops.extend(back);
     hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
     hops
+}
+
+/// Whether the response began before the request had ended at any point: a stream both ways, or an answer to what was said first.
+fn overlaps(call: &Call) -> bool {
+    call.spans.iter().any(|span| span.times.latency_ns().is_some_and(|latency| latency < 0))
 }
 
 struct Path<'a> {
@@ -173,8 +179,10 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(times: &Times) -> Option<Whole> {
+    /// In a call that `overlaps`, the request's first byte stands for its last: what was said while it was answered is part of the answer.
+    fn of(times: &Times, overlaps: bool) -> Option<Whole> {
         let (request_last, response_first) = (times.request_last?, times.response_first?);
+        let request_last = if overlaps { times.request_first? } else { request_last };
         Some(Whole {
             request_last,
             response_first,
@@ -202,7 +210,8 @@ pub fn self_ns(
 ) -> Option<i64> {
     let last = call.spans.last()?;
     let domain = |point: u32| points[point as usize].domain;
-    let (from, to) = (last.times.request_last?, last.times.response_first?);
+    let asked = if overlaps(call) { last.times.request_first } else { last.times.request_last };
+    let (from, to) = (asked?, last.times.response_first?);
     let mut covered: Vec<(i64, i64)> = Vec::new();
     for &child in children {
         let first = &calls[child as usize].spans[0];
@@ -226,11 +235,11 @@ pub fn self_ns(
 mod tests {
     use super::*;
 
-    fn check(times: [i64; 4], expected: Option<(i64, i64, i64)>) {
+    fn check(times: [i64; 4], overlaps: bool, expected: Option<(i64, i64, i64)>) {
         let [a, b, c, d] = times.map(Some);
         let times =
             Times { request_first: a, request_last: b, response_first: c, response_last: d };
-        let whole = Whole::of(&times);
+        let whole = Whole::of(&times, overlaps);
         let parts = whole.map(|w| (w.request_transfer, w.latency(), w.response_transfer));
         assert_eq!(parts, expected);
         assert_eq!(parts.map(|(x, y, z)| x + y + z), times.duration_ns());
@@ -238,11 +247,11 @@ mod tests {
 
     #[test]
     fn a_span_is_its_transfers_and_its_latency() {
-        check([10, 12, 20, 25], Some((2, 8, 5)));
+        check([10, 12, 20, 25], false, Some((2, 8, 5)));
     }
 
     #[test]
-    fn a_response_before_the_request_ended_gives_a_negative_latency_that_shows() {
-        check([10, 30, 20, 35], Some((20, -10, 15)));
+    fn a_response_before_the_request_ended_is_measured_from_its_beginning() {
+        check([10, 30, 20, 35], true, Some((0, 10, 15)));
     }
 }

@@ -5,7 +5,7 @@
 //! server where OpenTelemetry's conventions say so, else of the client. Attributes: `messages`, `first_message_ns`, `last_message_ns`
 //! (when they had passed, since the request's first byte), `compressed_messages`, `encoding`, `deadline_ns`, `grpc_message`.
 
-use super::message::Outcome;
+use super::message::{Message, Outcome};
 use super::text;
 
 /// Bytes of gRPC-Web's trailers that are kept.
@@ -46,9 +46,9 @@ pub(super) struct Body {
     /// A prefix was not seen, or was no prefix: what follows is not counted.
     is_lost: bool,
     /// Messages whose flag says that they are compressed.
-    pub(super) n_compressed: u64,
+    n_compressed: u64,
     /// gRPC-Web's trailers, as far as they were seen.
-    pub(super) trailers: Vec<u8>,
+    trailers: Vec<u8>,
 }
 
 impl Body {
@@ -120,7 +120,7 @@ impl Body {
         self.n_compressed += u64::from(flags == COMPRESSED);
     }
 
-    /// Bytes that were not seen; false: nobody knows where the next message begins.
+    /// Bytes that were not seen.
     pub(super) fn skip(&mut self, n: u64) {
         let is_inside = self.framing == Framing::Binary && self.n_prefix == PREFIX && n < self.left;
         if is_inside {
@@ -130,9 +130,21 @@ impl Body {
         }
     }
 
-    /// Whether not all messages were counted.
-    pub(super) fn is_lost(&self) -> bool {
-        self.is_lost
+    /// What it tells when it is over.
+    pub(super) fn tell(self, message: &mut Message) {
+        if self.n_compressed > 0 {
+            message.attributes.push(("compressed_messages", self.n_compressed.to_string()));
+        }
+        if self.is_lost {
+            message.attributes.push(("messages_missed", "true".to_string()));
+        }
+        if let Some(code) = trailer(&self.trailers, "grpc-status") {
+            (message.status, message.outcome) = status(code);
+            message.inner = Some("grpc");
+        }
+        if let Some(why) = trailer(&self.trailers, "grpc-message").filter(|why| !why.is_empty()) {
+            message.attributes.push(("grpc_message", text::bounded(why, 256)));
+        }
     }
 }
 
@@ -205,7 +217,7 @@ pub(super) fn deadline_ns(timeout: &[u8]) -> Option<u64> {
 }
 
 /// A field of gRPC-Web's trailers.
-pub(super) fn trailer<'a>(trailers: &'a [u8], name: &str) -> Option<&'a [u8]> {
+fn trailer<'a>(trailers: &'a [u8], name: &str) -> Option<&'a [u8]> {
     trailers.split(|&byte| byte == b'\n').find_map(|line| {
         let (field, value) = line.split_at_checked(line.iter().position(|&byte| byte == b':')?)?;
         field.eq_ignore_ascii_case(name.as_bytes()).then(|| value[1..].trim_ascii())
@@ -244,10 +256,10 @@ mod tests {
         body.feed(b"\0\0\0\0\x0a12", |_| n += 1);
         body.skip(5);
         body.feed(b"890\0\0\0\0\0", |_| n += 1);
-        assert_eq!((n, body.is_lost()), (2, false));
+        assert_eq!((n, body.is_lost), (2, false));
         body.skip(1);
         body.feed(b"\0\0\0\0\0", |_| n += 1);
-        assert_eq!((n, body.is_lost()), (2, true));
+        assert_eq!((n, body.is_lost), (2, true));
     }
 
     #[test]

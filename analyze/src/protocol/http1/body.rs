@@ -1,6 +1,6 @@
-//! Bodies: how long a message's body is, and the walk along chunks. Never keeps a byte of them.
+//! Bodies: how long a message's body is, the walk along chunks, and gRPC-Web's frames inside. Never keeps a byte of them but a status.
 
-use super::super::Half;
+use super::super::{Half, Message, grpc};
 use super::Asked;
 use super::head::{Head, Start};
 use crate::issue::Issue;
@@ -89,12 +89,55 @@ pub(super) enum Walk {
     Lost(Issue),
 }
 
+/// What a body holds, if it is looked at.
+#[derive(Default)]
+pub(super) struct Inside(Option<Box<(grpc::Body, u64)>>);
+
+impl Inside {
+    pub(super) fn of(head: &Head<'_>) -> Inside {
+        let framing = head.values("content-type").next().and_then(grpc::framing);
+        Inside(framing.map(|framing| Box::new((grpc::Body::new(framing), 0))))
+    }
+
+    /// The body's bytes between two offsets pass.
+    pub(super) fn pass(&mut self, half: &Half<'_>, mut from: u64, to: u64) {
+        let Some((body, n)) = self.0.as_deref_mut() else { return };
+        while from < to {
+            let known = half.at(from);
+            let known = &known[..known.len().min((to - from) as usize)];
+            if known.is_empty() {
+                let next = half.next_known(from).map_or(to, |next| next.min(to));
+                body.skip(next - from);
+                from = next;
+            } else {
+                body.feed(known, |_| *n += 1);
+                from += known.len() as u64;
+            }
+        }
+    }
+
+    /// What it held, told in its message.
+    pub(super) fn tell(self, message: &mut Message) {
+        if let Some((body, n)) = self.0.map(|inside| *inside) {
+            message.attributes.push(("messages", n.to_string()));
+            body.tell(message);
+        }
+    }
+}
+
 impl Chunks {
     /// Walks on from `position` as far as the half goes.
-    pub(super) fn walk(&mut self, half: &Half<'_>, position: &mut u64) -> Walk {
+    pub(super) fn walk(
+        &mut self,
+        half: &Half<'_>,
+        position: &mut u64,
+        inside: &mut Inside,
+    ) -> Walk {
         loop {
             if let Chunks::Data(left) = *self {
                 let to = half.end.min(position.saturating_add(left));
+                // The last two bytes are the chunk's line end.
+                inside.pass(half, *position, to.min(position.saturating_add(left) - 2.min(left)));
                 let left = left - (to - *position);
                 *position = to;
                 *self = if left == 0 { Chunks::Size } else { Chunks::Data(left) };

@@ -1,7 +1,7 @@
 //! What a message takes from its head. Never looks at the stream.
 
 use super::super::ids::ID_FIELDS;
-use super::super::{ExplicitId, Message, Outcome, Role, Side, text};
+use super::super::{ExplicitId, Message, Outcome, Role, Side, grpc, text};
 use super::Asked;
 use super::head::{Head, MAX_METHOD, Start};
 
@@ -36,6 +36,14 @@ impl Head<'_> {
         message.host = self.first("host", 1_024).unwrap_or_default();
         message.ids = ID_FIELDS.iter().flat_map(|field| self.ids(field)).collect();
         message.attributes = self.attributes();
+        if self.values("content-type").next().is_some_and(|kind| grpc::framing(kind).is_some()) {
+            message.inner = Some("grpc");
+            if let Some(code) = self.values("grpc-status").next() {
+                (message.status, message.outcome) = grpc::status(code);
+            }
+            let deadline = self.values("grpc-timeout").next().and_then(grpc::deadline_ns);
+            message.attributes.extend(deadline.map(|ns| ("deadline_ns", ns.to_string())));
+        }
         message
     }
 

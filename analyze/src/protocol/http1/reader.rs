@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::{Half, Message, Role, Side};
-use super::body::{Chunks, Framing, Walk, framing};
+use super::body::{Chunks, Framing, Inside, Walk, framing};
 use super::head::{self, Head, Reading, Start};
 use super::search::Search;
 use super::{Asked, MAX_OUTSTANDING, Outstanding};
@@ -29,9 +29,9 @@ enum State {
     /// Before a head; what its message has to say of the way there.
     Head(Option<Issue>),
     /// In a body that ends where the message does.
-    Length(Message),
+    Length(Message, Inside),
     /// In a chunked body.
-    Chunked(Message, Chunks),
+    Chunked(Message, Chunks, Inside),
     /// In a body that ends with the half.
     UntilClose(Message),
     /// On the look-out for the next head, where the message before ends.
@@ -79,8 +79,10 @@ impl Reader {
         match std::mem::replace(&mut self.state, State::Head(None)) {
             State::Fresh => Step::Stuck,
             State::Head(why) => self.head(half, outstanding, messages, why),
-            State::Length(message) => self.length(half, message, messages),
-            State::Chunked(message, chunks) => self.chunked(half, message, chunks, messages),
+            State::Length(message, inside) => self.length(half, message, inside, messages),
+            State::Chunked(message, chunks, inside) => {
+                self.chunked(half, message, (chunks, inside), messages)
+            }
             State::UntilClose(mut message) => {
                 (self.position, message.end) = (half.end, half.end);
                 if half.last {
@@ -109,8 +111,8 @@ impl Reader {
     pub(super) fn leave(&mut self, end: u64) -> Option<Message> {
         match std::mem::replace(&mut self.state, State::Head(None)) {
             State::Fresh | State::Head(_) => None,
-            State::Length(message) => Some(message),
-            State::Chunked(message, _) | State::UntilClose(message) => {
+            State::Length(message, _) => Some(message),
+            State::Chunked(message, ..) | State::UntilClose(message) => {
                 Some(Message { end: end.max(message.begin), ..message })
             }
             State::Lost { message, .. } => message.map(|m| Message { end: end.max(m.begin), ..m }),
@@ -121,15 +123,24 @@ impl Reader {
         self.state = State::Lost { message, search, since: self.position, why };
     }
 
-    fn length(&mut self, half: &Half<'_>, mut message: Message, out: &mut Vec<Message>) -> Step {
-        self.position = half.end.min(message.end);
+    fn length(
+        &mut self,
+        half: &Half<'_>,
+        mut message: Message,
+        mut inside: Inside,
+        out: &mut Vec<Message>,
+    ) -> Step {
+        let to = half.end.min(message.end);
+        inside.pass(half, self.position, to);
+        self.position = to;
         let whole = message.end <= half.end;
         if whole || half.last {
             message.issues.extend((!whole).then_some(Issue::Truncated));
+            inside.tell(&mut message);
             out.push(message);
             return if whole { Step::On } else { Step::Stuck };
         }
-        self.state = State::Length(message);
+        self.state = State::Length(message, inside);
         Step::Stuck
     }
 
@@ -137,18 +148,22 @@ impl Reader {
         &mut self,
         half: &Half<'_>,
         mut message: Message,
-        mut chunks: Chunks,
+        (mut chunks, mut inside): (Chunks, Inside),
         out: &mut Vec<Message>,
     ) -> Step {
-        match chunks.walk(half, &mut self.position) {
-            Walk::Over => out.push(Message { end: self.position, ..message }),
+        match chunks.walk(half, &mut self.position, &mut inside) {
+            Walk::Over => {
+                inside.tell(&mut message);
+                out.push(Message { end: self.position, ..message });
+            }
             Walk::Stuck if half.last => {
                 message.issues.push(Issue::Truncated);
+                inside.tell(&mut message);
                 out.push(Message { end: self.position, ..message });
                 return Step::Stuck;
             }
             Walk::Stuck => {
-                self.state = State::Chunked(message, chunks);
+                self.state = State::Chunked(message, chunks, inside);
                 return Step::Stuck;
             }
             Walk::Lost(issue) => {
@@ -237,8 +252,8 @@ impl Reader {
             };
         }
         self.state = match framing {
-            Framing::Length(_) => State::Length(message),
-            Framing::Chunked => State::Chunked(message, Chunks::Size),
+            Framing::Length(_) => State::Length(message, Inside::of(head)),
+            Framing::Chunked => State::Chunked(message, Chunks::Size, Inside::of(head)),
             Framing::UntilClose => State::UntilClose(message),
             Framing::Unknown => {
                 self.lose(Some(message), Search::within_bytes(), None);

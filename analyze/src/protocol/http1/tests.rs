@@ -3,6 +3,7 @@
 use super::Http1;
 use crate::issue::Issue;
 use crate::protocol::laws::{
+    self,
     Dialog, any_cutting_gives_equal_messages, any_cutting_of_lossy_captures_gives_equal_messages,
     probed, survives, told,
 };
@@ -260,4 +261,36 @@ fn joined_late_a_head_anywhere_claims_and_nothing_else_does() {
     assert_eq!(asks("\x01\x02", "rest of a responseHTTP/1.1 200 OK\r\n"), Match::Yes);
     assert_eq!(asks("Q\0\0\0\x0foops_oops;\0", "E\0\0\0\x05"), Match::No);
     assert_eq!(asks("\x01\x02", ""), Match::No);
+}
+
+#[test]
+fn grpc_web_is_counted_and_has_its_own_status() {
+    let message = b"\0\0\0\0\x03abc";
+    let trailers = b"\x80\0\0\0\x20grpc-status: 5\r\ngrpc-message: no";
+    let response = |body: &[&[u8]]| {
+        let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web+proto\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in body {
+            bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend(b"\r\n");
+        }
+        bytes.extend(b"0\r\n\r\n");
+        bytes
+    };
+    let request = b"POST /shop.Cart/Get HTTP/1.1\r\nContent-Type: application/grpc-web\r\ngrpc-timeout: 1S\r\nContent-Length: 8\r\n\r\n";
+    let dialog = Dialog::tcp(80)
+        .client([&request[..], message].concat())
+        .server(response(&[&message[..4], &message[4..], trailers]));
+    let told = laws::told(&Http1, &dialog);
+    assert_eq!((told.client[0].inner, told.server[0].inner), (Some("grpc"), Some("grpc")));
+    let lines = [&told.client[0], &told.server[0]].map(laws::line);
+    assert_eq!(
+        lines,
+        [
+            "?POST /shop.Cart/Get content_length=8 content_type=application/grpc-web deadline_ns=1000000000 messages=1",
+            "=NOT_FOUND (client) content_type=application/grpc-web+proto messages=1 grpc_message=no",
+        ]
+    );
+    laws::any_cutting_gives_equal_messages(&Http1, &dialog);
+    laws::any_cutting_of_lossy_captures_gives_equal_messages(&Http1, &dialog);
 }

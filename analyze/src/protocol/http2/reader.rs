@@ -247,6 +247,8 @@ impl Reader {
                 Some(increment) => self.granted.update(frame.stream, increment & 0x7fff_ffff),
                 None => self.granted.lose(false),
             },
+            // A client's good-bye is a connection's end like another.
+            frame::GOAWAY if self.side == Side::Client && number(4) == Some(0) => {}
             frame::GOAWAY => {
                 let mut message = Message::new(self.side, Role::OneWay, begin, end);
                 message.request_type = "GOAWAY".to_string();
@@ -362,7 +364,7 @@ impl Reader {
             let ended = Part::End { bytes: stream.bytes.max(frame.size()) };
             let mut message = part(self.side, frame.stream, ended, begin, end);
             if let Some(body) = stream.body {
-                of_body(body, &mut message);
+                body.tell(&mut message);
             }
             message.issues.extend(self.doubt.take());
             out.push(message);
@@ -498,7 +500,7 @@ impl Reader {
             !message.status.is_empty() || !has_unknown
         };
         if let Some(body) = stream.and_then(|stream| stream.body) {
-            of_body(body, &mut message);
+            body.tell(&mut message);
         }
         message.issues.extend((!is_named).then_some(Issue::MissedStart));
         message.issues.extend(self.doubt.take());
@@ -613,20 +615,6 @@ fn fragment(frame: Frame, payload: &[u8]) -> (&[u8], Option<u32>) {
     let content_end = (frame.length as usize).saturating_sub(usize::from(padding));
     let content_end = content_end.min(payload.len()).max(lead.min(payload.len()));
     (payload.get(lead..content_end).unwrap_or(&[]), promised)
-}
-
-/// What a body tells when it is over.
-fn of_body(body: grpc::Body, message: &mut Message) {
-    if body.n_compressed > 0 {
-        message.attributes.push(("compressed_messages", body.n_compressed.to_string()));
-    }
-    if body.is_lost() {
-        message.attributes.push(("messages_missed", "true".to_string()));
-    }
-    if let Some(code) = grpc::trailer(&body.trailers, "grpc-status") {
-        (message.status, message.outcome) = grpc::status(code);
-        message.inner = Some("grpc");
-    }
 }
 
 fn part(side: Side, stream: u32, what: Part, begin: u64, end: u64) -> Message {
