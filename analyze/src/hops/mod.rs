@@ -23,7 +23,8 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) 
     let path = Path { call, points, clocks, sockets };
     let (mut hops, mut back) =
         (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
-    let last = call.spans.iter().rposition(|span| Whole::of(&span.times, overlaps).is_some()).unwrap_or(0);
+    let last =
+        call.spans.iter().rposition(|span| Whole::of(&span.times, overlaps).is_some()).unwrap_or(0);
     let (mut from, mut before) = (0usize, whole);
     for (to, span) in call.spans.iter().enumerate().skip(1) {
         let Some(here) = Whole::of(&span.times, overlaps) else { continue };

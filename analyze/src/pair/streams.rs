@@ -84,7 +84,9 @@ impl Streams {
         most: usize,
         spans: &mut Vec<Span>,
     ) {
-        let (Some(id), Some(part)) = (timed.message.correlation, timed.message.part) else { return };
+        let (Some(id), Some(part)) = (timed.message.correlation, timed.message.part) else {
+            return;
+        };
         if part == Part::Lost {
             self.open.values_mut().for_each(|exchange| exchange.is_doubtful = true);
             return;
@@ -312,7 +314,8 @@ mod tests {
                 .iter()
                 .map(|s| {
                     let t = s.times;
-                    let times = [t.request_first, t.request_last, t.response_first, t.response_last];
+                    let times =
+                        [t.request_first, t.request_last, t.response_first, t.response_last];
                     (s.state, times)
                 })
                 .collect();
@@ -351,14 +354,17 @@ mod tests {
 
     #[test]
     fn a_response_that_is_over_ends_an_exchange_whose_request_is_not() {
-        let parts = [asked(Part::Begin, 1), told(Part::Whole, 3), asked(Part::Item, 4), asked(RESET, 5)];
+        let parts =
+            [asked(Part::Begin, 1), told(Part::Whole, 3), asked(Part::Item, 4), asked(RESET, 5)];
         check(&parts, &[(Complete, [Some(1), Some(1), Some(3), Some(3)])]);
     }
 
     #[test]
     fn given_up_by_the_client_it_stays_open_unless_answered() {
-        let spans =
-            check(&[asked(Part::Whole, 1), asked(RESET, 5)], &[(Open, [Some(1), Some(1), None, None])]);
+        let spans = check(
+            &[asked(Part::Whole, 1), asked(RESET, 5)],
+            &[(Open, [Some(1), Some(1), None, None])],
+        );
         assert_eq!(spans[0].facts.status, "CANCEL");
         assert_eq!(spans[0].facts.issues, []);
         let parts = [asked(Part::Whole, 1), told(Part::Begin, 3), asked(RESET, 5), told(END, 6)];

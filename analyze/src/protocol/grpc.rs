@@ -277,6 +277,9 @@ mod tests {
         }
         assert_eq!(status(b"5"), ("NOT_FOUND".into(), Some(Outcome::ClientError)));
         assert_eq!(status(b"77"), ("77".into(), None));
-        assert_eq!(trailer(b"grpc-status: 0\r\nGrpc-Message:x\r\n", "grpc-message"), Some(&b"x"[..]));
+        assert_eq!(
+            trailer(b"grpc-status: 0\r\nGrpc-Message:x\r\n", "grpc-message"),
+            Some(&b"x"[..])
+        );
     }
 }

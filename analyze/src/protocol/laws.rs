@@ -279,7 +279,10 @@ fn told_in(protocol: &dyn Protocol, dialog: &Dialog, cuts: &[usize]) -> Told {
             };
             assert!(message.begin <= message.end, "{message:?}");
             let place = |m: &Message| if m.part.is_some() { m.end } else { m.begin };
-            assert!(of_side.last().is_none_or(|m| place(m) <= place(&message)), "{message:?} is late");
+            assert!(
+                of_side.last().is_none_or(|m| place(m) <= place(&message)),
+                "{message:?} is late"
+            );
             of_side.push(message);
         }
         (starts, carry, told.switch) = (consumed, parsed.carry, parsed.switch);

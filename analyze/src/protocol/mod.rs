@@ -92,5 +92,12 @@ pub trait Protocol: Sync {
 }
 
 /// Every protocol, asked in this order; the first `Yes` wins, else the first `Maybe`.
-pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&http1::Http1, &http2::Http2, &dns::Dns, &nats::Nats, &redis::Redis, &postgres::Postgres, &tls::Tls];
+pub const PROTOCOLS: &[&dyn Protocol] = &[
+    &http1::Http1,
+    &http2::Http2,
+    &dns::Dns,
+    &nats::Nats,
+    &redis::Redis,
+    &postgres::Postgres,
+    &tls::Tls,
+];

@@ -76,10 +76,9 @@ def extras() -> None:
 
 
 def upgrades() -> None:
-    """HTTP/1 that goes on as HTTP/2, its first request answered there; and a proxy with HTTP/2 behind."""
+    """HTTP/1 that goes on as HTTP/2, its first request answered there; with HTTP/2 behind the proxy."""
     run("curl", "-s", "-o", "/dev/null", "--http2", url(NGHTTPX, "/index.txt"))
     run("nghttp", "-n", "-u", url(NGHTTPX, "/index.txt"), url(NGHTTPX, "/missing.txt"))
-    curl(url(NGHTTPX, "/moved"))
 
 
 if __name__ == "__main__":

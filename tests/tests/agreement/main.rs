@@ -3,6 +3,7 @@
 //! It never compares with a figure written down earlier.
 
 mod compare;
+mod http2;
 mod ours;
 mod protocols;
 mod tcptrace;

@@ -1,7 +1,7 @@
 //! Name resolution, TLS handshakes and an L4 proxy, real clients and servers all: every question with its answer's code, every
 //! hello with the name it asks for, every request that was forwarded, as tshark tells them. It never looks at what the traffic's makers meant.
 
-use crate::{ours, tshark};
+use crate::{http2, ours, tshark};
 use afterpath::call::{Analysis, Call, CallState, OrderBasis};
 use afterpath_tests::recording::protocol_captures;
 use afterpath_tests::tool;
@@ -31,6 +31,11 @@ fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
         hellos_agree(captures.path());
         forwarded_requests_are_one_call(captures.path());
         messages_are_those_of_the_servers_trace(captures.path());
+        let n_streams =
+            http2::streams_agree(captures.path(), "http2", &[8080, 8082], &[8080, 8081, 8082]);
+        assert!(n_streams >= 80, "only {n_streams} streams of HTTP/2");
+        let n_calls = http2::streams_agree(captures.path(), "grpc", &[50051, 50052], &[50051, 50052]);
+        assert!(n_calls >= 55, "only {n_calls} calls of gRPC");
     }
 }
 

@@ -185,7 +185,7 @@ fn values(field: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `1767225600.015562830` in nanoseconds.
-fn nanoseconds(seconds: &str) -> i64 {
+pub(crate) fn nanoseconds(seconds: &str) -> i64 {
     let (whole, fraction) = seconds.split_once('.').expect("a fraction");
     let fraction = format!("{fraction:0<9}");
     whole.parse::<i64>().expect("seconds") * 1_000_000_000

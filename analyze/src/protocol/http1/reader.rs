@@ -290,7 +290,8 @@ fn is_interim(code: u16) -> bool {
 /// The protocol that a 101 names, if it is one of ours (RFC 7540 §3.2: h2c).
 fn upgraded(head: &Head<'_>) -> Option<&'static str> {
     let is_101 = matches!(head.start, Start::Status(101));
-    let named = |token: &str| head.values("upgrade").any(|v| v.eq_ignore_ascii_case(token.as_bytes()));
+    let named =
+        |token: &str| head.values("upgrade").any(|v| v.eq_ignore_ascii_case(token.as_bytes()));
     [("h2c", "http2")].into_iter().find(|(token, _)| is_101 && named(token)).map(|(_, to)| to)
 }
 

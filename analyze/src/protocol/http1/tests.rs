@@ -3,9 +3,8 @@
 use super::Http1;
 use crate::issue::Issue;
 use crate::protocol::laws::{
-    self,
-    Dialog, any_cutting_gives_equal_messages, any_cutting_of_lossy_captures_gives_equal_messages,
-    probed, survives, told,
+    self, Dialog, any_cutting_gives_equal_messages,
+    any_cutting_of_lossy_captures_gives_equal_messages, probed, survives, told,
 };
 use crate::protocol::{Match, Message, Outcome, Role, Side, Switch};
 
@@ -278,9 +277,11 @@ fn grpc_web_is_counted_and_has_its_own_status() {
         bytes
     };
     let request = b"POST /shop.Cart/Get HTTP/1.1\r\nContent-Type: application/grpc-web\r\ngrpc-timeout: 1S\r\nContent-Length: 8\r\n\r\n";
-    let dialog = Dialog::tcp(80)
-        .client([&request[..], message].concat())
-        .server(response(&[&message[..4], &message[4..], trailers]));
+    let dialog = Dialog::tcp(80).client([&request[..], message].concat()).server(response(&[
+        &message[..4],
+        &message[4..],
+        trailers,
+    ]));
     let told = laws::told(&Http1, &dialog);
     assert_eq!((told.client[0].inner, told.server[0].inner), (Some("grpc"), Some("grpc")));
     let lines = [&told.client[0], &told.server[0]].map(laws::line);

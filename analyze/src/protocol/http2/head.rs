@@ -42,7 +42,8 @@ impl Head {
             Name::Method => self.method = value(32),
             Name::Path => self.path = value(1_024),
             Name::Status => {
-                self.status = std::str::from_utf8(field.value).ok().and_then(|code| code.parse().ok());
+                self.status =
+                    std::str::from_utf8(field.value).ok().and_then(|code| code.parse().ok());
             }
             Name::ContentLength => self.content_length = value(32),
             Name::ContentType => {
@@ -68,7 +69,10 @@ impl Head {
 
     /// Whether it can begin a message: trailers have no pseudo-headers.
     pub(super) fn may_begin(&self) -> bool {
-        self.method.is_some() || self.status.is_some() || self.path.is_some() || !self.unknown.is_empty()
+        self.method.is_some()
+            || self.status.is_some()
+            || self.path.is_some()
+            || !self.unknown.is_empty()
     }
 
     /// A request's head; `age` tells identities of different times apart.

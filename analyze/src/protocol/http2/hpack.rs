@@ -176,11 +176,7 @@ impl Decoder {
     }
 
     /// One representation (RFC 7541, 6). `None`: it is cut.
-    fn field(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        tell: &mut impl FnMut(Field<'_>),
-    ) -> Option<bool> {
+    fn field(&mut self, cursor: &mut Cursor<'_>, tell: &mut impl FnMut(Field<'_>)) -> Option<bool> {
         let first = cursor.u8()?;
         if first & 0x80 != 0 {
             let index = integer(cursor, first, 7)?;

@@ -52,7 +52,9 @@ impl Protocol for Http2 {
             false => Match::No,
         });
         let server = begins(&stretch.server, |bytes| match Frame::read(bytes) {
-            Some(frame) if frame.kind == frame::SETTINGS && frame.is_likely() && frame.flags == 0 => {
+            Some(frame)
+                if frame.kind == frame::SETTINGS && frame.is_likely() && frame.flags == 0 =>
+            {
                 Match::Yes
             }
             Some(_) => Match::No,

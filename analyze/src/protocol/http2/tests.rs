@@ -1,7 +1,7 @@
 use super::huffman::tests::encode;
 use super::*;
 use crate::protocol::laws::{self, Dialog, line, told};
-use crate::protocol::{Message, Part, PROTOCOLS};
+use crate::protocol::{Message, PROTOCOLS, Part};
 
 /// A frame.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -67,7 +67,12 @@ pub(crate) fn sample() -> Dialog {
 
 fn grpc() -> Dialog {
     let asked = [
-        "3", "6", "+:authority=shop", "+:path=/shop.Cart/Watch", "+content-type=application/grpc", "grpc-timeout=5S",
+        "3",
+        "6",
+        "+:authority=shop",
+        "+:path=/shop.Cart/Watch",
+        "+content-type=application/grpc",
+        "grpc-timeout=5S",
         "traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     ];
     let message = |text: &str| [&[0, 0, 0, 0, text.len() as u8][..], text.as_bytes()].concat();
@@ -75,7 +80,10 @@ fn grpc() -> Dialog {
     let body = [first, second].concat();
     opening()
         .client([headers(0, 1, &asked), frame(0, 1, 1, &message("ask"))].concat())
-        .server([headers(0, 1, &["8", "content-type=application/grpc"]), frame(0, 0, 1, &body[..11])].concat())
+        .server(
+            [headers(0, 1, &["8", "content-type=application/grpc"]), frame(0, 0, 1, &body[..11])]
+                .concat(),
+        )
         .server([frame(0, 0, 1, &body[11..]), frame(0, 0, 1, &[1, 0, 0, 0, 0])].concat())
         .server(headers(1, 1, &["grpc-status=5", "grpc-message=no cart"]))
 }
@@ -94,7 +102,11 @@ fn lines(messages: &[Message]) -> Vec<String> {
             Some(Part::Lost) => "lost",
         };
         let id = message.correlation.map(|id| id.to_string()).unwrap_or_default();
-        format!("{part} {id}{}{}", message.inner.map(|i| format!(" {i} ")).unwrap_or_default(), line(message))
+        format!(
+            "{part} {id}{}{}",
+            message.inner.map(|i| format!(" {i} ")).unwrap_or_default(),
+            line(message)
+        )
     };
     messages.iter().map(part).collect()
 }
@@ -159,20 +171,13 @@ fn trailers_of_grpc_web_are_in_its_body() {
 #[test]
 fn a_block_in_several_frames_and_an_interim_response() {
     let block = block(GET);
-    let continued = [
-        frame(1, 1, 1, &block[..3]),
-        frame(9, 0, 1, &block[3..9]),
-        frame(9, 4, 1, &block[9..]),
-    ];
+    let continued =
+        [frame(1, 1, 1, &block[..3]), frame(9, 0, 1, &block[3..9]), frame(9, 4, 1, &block[9..])];
     let dialog = opening()
         .client(continued.concat())
         .server(headers(0, 1, &[":status=103"]))
         .server(headers(1, 1, &["13"]));
-    check(
-        &dialog,
-        &["whole 1?GET /cart?id=1 shop"],
-        &[" 1~103", "whole 1=404 (client)"],
-    );
+    check(&dialog, &["whole 1?GET /cart?id=1 shop"], &[" 1~103", "whole 1=404 (client)"]);
 }
 
 #[test]
@@ -242,7 +247,8 @@ fn joined_late_a_path_is_known_by_its_entrys_identity() {
 
 #[test]
 fn joined_inside_of_a_frame_the_next_ones_are_found() {
-    let late = [&b"rest of a body\0\0\0\0\0\0\x12"[..], &headers(1, 7, GET), &headers(1, 9, GET_AGAIN)];
+    let late =
+        [&b"rest of a body\0\0\0\0\0\0\x12"[..], &headers(1, 7, GET), &headers(1, 9, GET_AGAIN)];
     check(
         &Dialog::tcp(8080).joined_late().client(late.concat()).server(headers(1, 7, OK)),
         &["whole 7?GET /cart?id=1 shop missed-start", "whole 9?GET /cart?id=1 shop"],
@@ -283,11 +289,7 @@ fn a_body_in_a_gap_is_passed_by_its_length() {
         .client([headers(0, 1, GET), data[..30].to_vec()].concat())
         .cut(Side::Client, [], data.len() - 30)
         .client(headers(1, 3, GET_AGAIN));
-    check(
-        &dialog,
-        &["begin 1?GET /cart?id=1 shop", "end 1?", "whole 3?GET /cart?id=1 shop"],
-        &[],
-    );
+    check(&dialog, &["begin 1?GET /cart?id=1 shop", "end 1?", "whole 3?GET /cart?id=1 shop"], &[]);
 }
 
 #[test]

@@ -163,7 +163,12 @@ impl State {
             messages.extend(self.message(Side::Server, item));
         }
         let server_at = self.server.position();
-        (is_tls && server_at > 0).then_some(Switch { client_at: 0, server_at, to: Some("tls"), answered_as: None })
+        (is_tls && server_at > 0).then_some(Switch {
+            client_at: 0,
+            server_at,
+            to: Some("tls"),
+            answered_as: None,
+        })
     }
 
     fn message(&mut self, from: Side, item: &Item<'_>) -> Option<Message> {

@@ -1,0 +1,175 @@
+//! HTTP/2 and gRPC of real servers and clients: each stream's method, path, status, count of messages and times, as tshark tells
+//! them. It never looks at what the traffic's makers meant.
+//!
+//! What differs, and why: tshark gives a frame the time of the segment that ends it, so a head of several segments begins earlier for
+//! us (asserted: never later); the request that asked for an upgrade is HTTP/1 for tshark and stream 1's for us; a promised stream is
+//! one message for us, its promise.
+
+use super::ours;
+use afterpath::call::{Call, CallState};
+use afterpath_tests::tool;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// Times agree when they differ by less.
+const TOLERANCE_NS: i64 = 1_000;
+
+/// One side of a stream.
+#[derive(Debug, Default, Clone)]
+struct Half {
+    first_ns: i64,
+    /// END_STREAM, or a reset.
+    last_ns: Option<i64>,
+    fields: BTreeMap<String, String>,
+    n_messages: usize,
+}
+
+impl Half {
+    fn field(&self, name: &str) -> String {
+        self.fields.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// A stream, by its connection's client port and its number.
+type Streams = BTreeMap<(u16, u32), [Half; 2]>;
+
+/// The value of an attribute of a line of PDML.
+fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let from = line.find(&format!(" {name}=\""))? + name.len() + 3;
+    line[from..].split('"').next()
+}
+
+/// What tshark says of these servers' connections, of which some speak nothing else, frame by frame in the order of its page.
+fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-r"]).arg(capture).args(["-Y", "http2", "-T", "pdml"]);
+    command.args(["-o", "tcp.desegment_tcp_streams:TRUE"]);
+    for port in http2_ports {
+        command.arg("-d").arg(format!("tcp.port=={port},http2"));
+    }
+    let page = tool::output(&mut command).expect("tshark");
+    let mut streams = Streams::new();
+    let (mut at_ns, mut ports, mut kind, mut ends) = (0, [0_u16; 2], 0, false);
+    let (mut place, mut name): (Option<((u16, u32), usize)>, String) = (None, String::new());
+    for line in page.lines() {
+        let Some(field) = attribute(line, "name") else { continue };
+        let show = attribute(line, "show").unwrap_or_default();
+        match field {
+            "timestamp" => {
+                at_ns = crate::tshark::nanoseconds(attribute(line, "value").expect("a time"))
+            }
+            "tcp.srcport" => ports[0] = show.parse().expect("a port"),
+            "tcp.dstport" => ports[1] = show.parse().expect("a port"),
+            "http2.type" => (kind, ends) = (show.parse().expect("a type"), false),
+            "http2.flags.end_stream" => ends = show == "1",
+            "http2.streamid" => {
+                let id: u32 = show.parse().expect("a number");
+                place = None;
+                if id % 2 == 1 && [0, 1, 3, 9].contains(&kind) {
+                    let side = usize::from(servers.contains(&ports[0]));
+                    let key = (ports[side], id);
+                    let half = &mut streams.entry(key).or_default()[side];
+                    half.first_ns = if half.first_ns == 0 { at_ns } else { half.first_ns };
+                    if ends || kind == 3 {
+                        half.last_ns = half.last_ns.or(Some(at_ns));
+                    }
+                    place = Some((key, side));
+                }
+            }
+            "http2.header.name" => name = show.to_string(),
+            "http2.header.value" => {
+                if let Some((key, side)) = place {
+                    let half = &mut streams.get_mut(&key).expect("known")[side];
+                    half.fields.entry(name.clone()).or_insert_with(|| show.to_string());
+                }
+            }
+            "grpc.message_length" => {
+                if let Some((key, side)) = place {
+                    streams.get_mut(&key).expect("known")[side].n_messages += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    streams
+}
+
+fn code(status: &str) -> String {
+    const NAMES: [(&str, &str); 7] = [
+        ("OK", "0"),
+        ("DEADLINE_EXCEEDED", "4"),
+        ("NOT_FOUND", "5"),
+        ("PERMISSION_DENIED", "7"),
+        ("UNIMPLEMENTED", "12"),
+        ("INTERNAL", "13"),
+        ("CANCEL", ""),
+    ];
+    let named = NAMES.iter().find(|(name, _)| *name == status);
+    named.map_or(status, |(_, code)| code).to_string()
+}
+
+fn counted(call: &Call, name: &str) -> usize {
+    let found = call.attributes.iter().find(|(attribute, _)| attribute == name);
+    found.map_or(0, |(_, value)| value.parse().expect("a number"))
+}
+
+/// Compares all streams of a capture; how many there were.
+pub(super) fn streams_agree(
+    captures: &Path,
+    name: &str,
+    http2_ports: &[u16],
+    servers: &[u16],
+) -> usize {
+    let capture = captures.join(format!("{name}.pcap"));
+    let analysis = ours::analyze(&capture, &captures.join(format!("{name}.afterpath")));
+    let mut theirs = theirs(&capture, http2_ports, servers);
+    theirs.retain(|_, [asked, _]| asked.fields.contains_key(":method"));
+    let is_stream = |call: &&Call| {
+        ["http2", "grpc"].contains(&call.protocol.as_str())
+            && call.version == "2"
+            && call.state != CallState::OneWay
+    };
+    let calls: Vec<&Call> = analysis.calls.iter().filter(is_stream).collect();
+    type Row = (u16, String, String, String, [Option<i64>; 4], [usize; 2]);
+    let mut told: Vec<Row> = Vec::new();
+    for ((port, _), [asked, answered]) in &theirs {
+        let grpc = answered.field("grpc-status");
+        let status = if grpc.is_empty() { answered.field(":status") } else { grpc };
+        let answered_ns = (answered.first_ns > 0).then_some(answered.first_ns);
+        let times = [Some(asked.first_ns), asked.last_ns, answered_ns, answered.last_ns];
+        let counts = [asked.n_messages, answered.n_messages];
+        told.push((*port, asked.field(":method"), asked.field(":path"), status, times, counts));
+    }
+    let mut ours: Vec<Row> = Vec::new();
+    for call in calls {
+        let t = call.times();
+        let times = [t.request_first, t.request_last, t.response_first, t.response_last];
+        let counts = [counted(call, "messages"), counted(call, "response.messages")];
+        let asked = (call.request_type.clone(), call.resource.clone());
+        ours.push((call.client.port, asked.0, asked.1, code(&call.status), times, counts));
+    }
+    let by_last = |row: &Row| (row.0, row.4[1], row.2.clone(), row.4[0]);
+    told.sort_by_key(by_last);
+    ours.sort_by_key(by_last);
+    assert_eq!(ours.len(), told.len(), "{name}: streams");
+    let is_grpc = name == "grpc";
+    for (ours, theirs) in ours.iter().zip(&told) {
+        let what = |row: &Row| (row.0, row.1.clone(), row.2.clone(), row.3.clone());
+        assert_eq!(what(ours), what(theirs), "{name}");
+        if is_grpc {
+            assert_eq!(ours.5, theirs.5, "{ours:?}: messages");
+        }
+        for (place, (ours_ns, theirs_ns)) in ours.4.iter().zip(theirs.4).enumerate() {
+            let (Some(ours_ns), Some(theirs_ns)) = (*ours_ns, theirs_ns) else {
+                // A response that was given up has no last byte; ours is then the last that was seen.
+                assert!(place >= 2, "{ours:?}: {theirs:?}");
+                continue;
+            };
+            let is_first = place % 2 == 0;
+            let differs = (ours_ns - theirs_ns).abs() >= TOLERANCE_NS;
+            assert!(!differs || (is_first && ours_ns < theirs_ns), "{ours:?}: {theirs:?}");
+        }
+    }
+    told.len()
+}
