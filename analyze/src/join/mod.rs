@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 mod connections;
 mod forwarding;
 mod homes;
+mod named;
 mod namespaces;
 mod order;
 mod shifted;
@@ -71,6 +72,7 @@ pub fn settle(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &mut Ho
 
 /// The calls of one connection, without links, hops and traces.
 pub fn calls(mut connection: Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Call> {
+    named::name(&mut connection);
     let mut calls = std::mem::take(&mut connection.calls);
     for spans in &mut calls {
         // The path leads from whoever asked.

@@ -34,7 +34,8 @@ fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
         let n_streams =
             http2::streams_agree(captures.path(), "http2", &[8080, 8082], &[8080, 8081, 8082]);
         assert!(n_streams >= 80, "only {n_streams} streams of HTTP/2");
-        let n_calls = http2::streams_agree(captures.path(), "grpc", &[50051, 50052], &[50051, 50052]);
+        let n_calls =
+            http2::streams_agree(captures.path(), "grpc", &[50051, 50052], &[50051, 50052]);
         assert!(n_calls >= 55, "only {n_calls} calls of gRPC");
     }
 }

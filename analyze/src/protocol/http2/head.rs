@@ -114,13 +114,20 @@ impl Head {
     }
 }
 
+const PLACEHOLDER: &str = "h2:path?#";
+
+/// Whether this is no path, but what one is called that nobody saw.
+pub fn is_placeholder(resource: &str) -> bool {
+    resource.starts_with(PLACEHOLDER)
+}
+
 /// What a path is called whose entry was inserted before anybody looked: requests that share the entry share the name.
 fn placeholder(unknown: &[u64], age: u32) -> String {
     let known: Vec<String> = unknown.iter().map(u64::to_string).collect();
     match (known.is_empty(), age) {
         (true, _) => String::new(),
-        (false, 0) => format!("h2:path?#{}", known.join(",")),
-        (false, _) => format!("h2:path?#{age}.{}", known.join(",")),
+        (false, 0) => format!("{PLACEHOLDER}{}", known.join(",")),
+        (false, _) => format!("{PLACEHOLDER}{age}.{}", known.join(",")),
     }
 }
 

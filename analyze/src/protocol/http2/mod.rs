@@ -20,6 +20,8 @@ mod huffman;
 mod reader;
 mod window;
 
+pub use head::is_placeholder;
+
 /// The protocol.
 pub struct Http2;
 

@@ -2,7 +2,7 @@
 //! Long: one state machine over one half, and how it finds its place again.
 
 use super::frame::{self, Frame, HEAD, PREFACE};
-use super::head::Head;
+use super::head::{Head, is_placeholder};
 use super::hpack;
 use super::window::{Granted, Standing};
 use crate::issue::Issue;
@@ -492,7 +492,7 @@ impl Reader {
             let framing = head.framing;
             head.request(&mut message, age);
             self.open(frame.stream, ends, framing, [begin, end]);
-            !message.resource.starts_with("h2:path?")
+            !is_placeholder(&message.resource)
         } else {
             let (framing, has_unknown) = (head.framing, head.has_unknown);
             head.response(&mut message);
