@@ -40,6 +40,11 @@ fn can_test() -> bool {
 impl Site {
     /// nginx that answers over TLS of these versions.
     fn nginx(versions: &str) -> Site {
+        Site::nginx_listening(versions, "ssl")
+    }
+
+    /// The same with these words to `listen`.
+    fn nginx_listening(versions: &str, words: &str) -> Site {
         let folder = tempfile::tempdir().expect("a folder");
         let port =
             TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
@@ -56,7 +61,7 @@ impl Site {
             .collect();
         let config = format!(
             "worker_processes 1; daemon off; pid {at}/pid; error_log {at}/errors; events {{}}\n\
-             http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} ssl;\n\
+             http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} {words};\n\
              ssl_protocols {versions}; ssl_certificate {at}/cert; ssl_certificate_key {at}/key;\n\
              location / {{ return 200 \"well\\n\"; }} location /big {{ root {at}; }} }} }}\n"
         );
@@ -204,6 +209,36 @@ fn plaintext_stands_at_every_point_over_tls_1_3() {
 fn plaintext_stands_at_every_point_over_tls_1_2() {
     if can_test() {
         check("TLSv1.2");
+    }
+}
+
+#[test]
+fn http2_inside_is_as_clear_stream_by_stream() {
+    if !can_test() {
+        return;
+    }
+    let site = Site::nginx_listening("TLSv1.3", "ssl http2");
+    let bundle = site.record(&[], || {
+        let mut curl = Command::new("curl");
+        curl.args(["-sk", "--http2", "--parallel", "--parallel-max", "4"]);
+        for path in ["/one", "/two", "/big", "/three"] {
+            curl.args(["-o", "/dev/null"]).arg(site.url(path));
+        }
+        assert!(curl.status().expect("curl starts").success());
+    });
+    let analysis = analyzed(&bundle);
+    let calls = calls(&analysis, &site, "http2");
+    let mut said: Vec<_> =
+        calls.iter().map(|call| (call.resource.as_str(), call.status.as_str())).collect();
+    said.sort_unstable();
+    let expected = [("/big", "200"), ("/one", "200"), ("/three", "200"), ("/two", "200")];
+    assert_eq!(said, expected, "{:?}", analysis.losses);
+    for call in calls {
+        assert_eq!(place_names(&analysis, call), ["curl", "lo", "nginx"], "{}", call.resource);
+        let times: Vec<_> = call.spans.iter().map(|span| span.times).collect();
+        assert!(times.is_sorted_by_key(|times| times.request_first), "{times:?}");
+        let hops: i64 = call.hops.iter().map(|hop| hop.total_ns).sum();
+        assert_eq!(Some(hops), call.spans[0].times.duration_ns(), "{}", call.resource);
     }
 }
 
