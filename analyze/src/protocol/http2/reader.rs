@@ -52,6 +52,8 @@ pub(super) struct Reader {
     state: State,
     /// What is doubtful of what comes next.
     doubt: Option<Issue>,
+    /// Where the frame should begin that fell into a gap.
+    lost_at: Option<u64>,
     hpack: hpack::Decoder,
     /// The rest of a block that was cut follows.
     is_block_cut: bool,
@@ -76,6 +78,7 @@ impl Reader {
             position: 0,
             state: State::Fresh,
             doubt: None,
+            lost_at: None,
             hpack: hpack::Decoder::new(),
             is_block_cut: false,
             streams: BTreeMap::new(),
@@ -163,16 +166,17 @@ impl Reader {
         Step::On
     }
 
-    /// Nobody knows where the next frame begins, nor what was inserted meanwhile.
+    /// Nobody knows where the next frame begins.
     fn lose(&mut self, why: Issue, at_boundary: bool, out: &mut Vec<Message>) {
         self.state = State::Lost { at_boundary };
         self.doubt.get_or_insert(why);
         self.is_block_cut = false;
-        self.hpack.forget();
-        self.granted.lose(false);
-        for stream in self.streams.values_mut() {
-            stream.body = None;
+        match at_boundary {
+            true => self.lost_at = Some(self.position),
+            false => self.hpack.forget(),
         }
+        self.granted.lose(false);
+        self.streams.values_mut().filter_map(|s| s.body.as_mut()).for_each(|b| b.skip(u64::MAX));
         out.push(part(self.side, 0, Part::Lost, self.position, self.position));
     }
 
@@ -189,8 +193,8 @@ impl Reader {
                 self.position = half.end;
                 return Step::Stuck;
             }
-            self.position += bytes.len() as u64;
             self.lose(Issue::HeadCut, true, out);
+            self.position += bytes.len() as u64;
             return Step::On;
         };
         let is_awaited = frame.kind != frame::CONTINUATION || self.is_block_cut;
@@ -557,6 +561,10 @@ impl Reader {
                     Some(true) => self.position += nth as u64,
                 }
                 self.is_block_cut = rest.get(3) == Some(&frame::CONTINUATION);
+                let unseen = self.lost_at.take().map(|at| self.position - at);
+                if unseen.is_some_and(|n| n >= least_insertion(self.side)) {
+                    self.hpack.forget();
+                }
                 self.state = State::Head;
                 return Step::On;
             }
@@ -595,6 +603,12 @@ fn could_be(bytes: &[u8]) -> bool {
     PREFACE.starts_with(bytes)
         || (bytes.first().is_none_or(|&byte| byte == 0)
             && bytes.get(3).is_none_or(|&kind| kind <= frame::CONTINUATION))
+}
+
+/// Bytes of the shortest frame that may insert an entry: a request has four fields at least, trailers have one; an entry needs three bytes. What is shorter
+/// is a WINDOW_UPDATE behind a body, more often than not.
+fn least_insertion(side: Side) -> u64 {
+    HEAD as u64 + if side == Side::Client { 4 + 3 } else { 3 }
 }
 
 /// What a frame holds of its block, without padding, and the stream that it promises.

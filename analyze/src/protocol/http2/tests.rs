@@ -275,6 +275,21 @@ fn behind_a_gap_that_swallowed_heads_nothing_is_named_wrongly() {
 }
 
 #[test]
+fn a_gap_too_short_for_an_insertion_leaves_the_table_known() {
+    let data = frame(0, 1, 1, &[b'x'; 500]);
+    let update = frame(8, 0, 0, &5_u32.to_be_bytes());
+    let dialog = opening()
+        .client([headers(0, 1, GET), data[..30].to_vec()].concat())
+        .cut(Side::Client, [], data.len() - 30 + update.len())
+        .client(headers(1, 3, GET_AGAIN));
+    check(
+        &dialog,
+        &["begin 1?GET /cart?id=1 shop", "end 1?", "lost 0?", "whole 3?GET /cart?id=1 shop head-cut"],
+        &[],
+    );
+}
+
+#[test]
 fn of_a_head_cut_by_the_snap_length_its_beginning_is_known() {
     let head = headers(1, 1, &["2", "6", ":path=/a", ":authority=a-long-name-of-a-host"]);
     let (known, rest) = head.split_at(20);
