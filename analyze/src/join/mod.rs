@@ -174,11 +174,12 @@ fn call(
     }
 }
 
-/// The span that knows most: a recognised protocol, a whole request and response, no doubts; of equals the first.
+/// The span that knows most: a recognised protocol, a whole request and response, no doubts, most facts; of equals the first.
 fn best_span(spans: &[u32], connection: &Connection) -> usize {
     let rank = |&i: &u32| {
         let span = &connection.spans[i as usize];
-        (span.protocol != "opaque", state_rank(span.state), span.facts.issues.is_empty())
+        let n_facts = span.facts.attributes.len();
+        (span.protocol != "opaque", state_rank(span.state), span.facts.issues.is_empty(), n_facts)
     };
     let best = spans.iter().rev().max_by_key(|i| rank(i)).expect("a call has at least one span");
     *best as usize

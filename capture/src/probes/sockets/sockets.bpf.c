@@ -7,7 +7,7 @@
 /* Payload bytes of one record at most. */
 #define MAX_BYTES 4096
 /* Buffers of one call that are looked into, and messages of one sendmmsg or recvmmsg. */
-#define MAX_VECTORS 8
+#define MAX_VECTORS 32
 #define MAX_MESSAGES 8
 
 /* Set by the loader. */
