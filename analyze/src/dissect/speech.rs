@@ -167,7 +167,7 @@ impl Speech {
                 ends.directions[1].consume(switch.server_at);
                 self.switched_from = Some(protocol.name());
                 if let Some(next) = PROTOCOLS.iter().find(|p| Some(p.name()) == switch.to) {
-                    self.spoken = Spoken::Protocol(*next, Carry::default());
+                    self.spoken = Spoken::Protocol(*next, parsed.carry);
                 }
                 true
             }

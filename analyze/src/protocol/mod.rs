@@ -18,6 +18,7 @@ pub mod redis;
 pub mod stretch;
 pub mod text;
 pub mod tls;
+pub mod websocket;
 
 pub use message::{ExplicitId, Message, Outcome, Part, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
@@ -64,14 +65,14 @@ pub struct Switch {
 
 /// What came of one stretch.
 pub struct Parsed {
-    /// Messages, those of one side in rising order of `begin` (parts of messages: of `end`); the two sides may be interleaved in any
-    /// way.
+    /// Messages, those of one side in rising order of `begin` (parts of messages: of `end`; messages with a correlation may stand anywhere);
+    /// the two sides may be interleaved in any way.
     pub messages: Vec<Message>,
     /// Client bytes before this offset are done with; the rest is given again, with more, in the next stretch.
     pub client_consumed: u64,
     /// Same for the server's bytes.
     pub server_consumed: u64,
-    /// State for the next stretch.
+    /// State for the next stretch: this protocol's, or after a switch to one by its name that protocol's.
     pub carry: Carry,
     /// Set when the conversation changes its protocol.
     pub switch: Option<Switch>,

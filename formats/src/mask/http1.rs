@@ -1,10 +1,11 @@
 //! HTTP/1 (RFC 9112), as far as masking needs it: heads and bodies are masked by the same rules (`text`), so that a mistaken
 //! boundary hides nothing less. What framing adds: the lines of chunked bodies stay as they are and don't end a value,
-//! compressed bodies and what follows an upgrade are overwritten whole, and a gap inside a body of known length is survived.
+//! compressed bodies and what follows an upgrade (but to WebSocket) are overwritten whole, and a gap inside a body of known length is survived.
 //! It never keeps a byte of which it does not know the message.
 
 use super::pen::{Pen, STAR};
 use super::text::Text;
+use super::websocket::Websocket;
 
 /// Beginning of a line that is kept to read a header's value: `transfer-encoding: gzip, chunked` and more.
 const LINE: usize = 40;
@@ -43,6 +44,8 @@ enum State {
     },
     /// Another protocol, after an upgrade.
     Opaque,
+    /// WebSocket, after an upgrade.
+    Websocket,
     Lost,
 }
 
@@ -50,6 +53,7 @@ enum State {
 enum Otherwise {
     Lost,
     Opaque,
+    Websocket,
 }
 
 /// What a head said.
@@ -62,6 +66,7 @@ struct Head {
     is_chunked: bool,
     is_encoded: bool,
     is_upgrade: bool,
+    is_websocket: bool,
 }
 
 /// One direction of an HTTP/1 connection.
@@ -72,13 +77,21 @@ pub(super) struct Http1 {
     head: Head,
     line: [u8; LINE],
     n_line: u8,
+    websocket: Option<Box<Websocket>>,
 }
 
 impl Http1 {
     /// Before a message.
     pub(super) fn new() -> Self {
         let state = State::Start { n: 0, otherwise: Otherwise::Lost };
-        Self { state, text: Text::default(), head: Head::default(), line: [0; LINE], n_line: 0 }
+        Self {
+            state,
+            text: Text::default(),
+            head: Head::default(),
+            line: [0; LINE],
+            n_line: 0,
+            websocket: None,
+        }
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -97,6 +110,10 @@ impl Http1 {
     pub(super) fn skip(&mut self, n: u64) {
         let left = match self.state {
             State::Opaque => return,
+            State::Websocket => {
+                self.websocket.iter_mut().for_each(|frames| frames.skip(n));
+                return;
+            }
             State::BodyStart { n: seen, left } => left.map(|left| left - u64::from(seen)),
             State::Body { left } => left,
             State::Chunk { left } => Some(left),
@@ -140,6 +157,10 @@ impl Http1 {
                 }
                 bytes.len()
             }
+            State::Websocket => {
+                self.websocket.get_or_insert_with(|| Box::new(Websocket::new())).feed(bytes, pen);
+                bytes.len()
+            }
             State::Lost => {
                 pen.withhold(bytes);
                 bytes.len()
@@ -174,7 +195,9 @@ impl Http1 {
         }
         self.state = match otherwise {
             Otherwise::Lost => State::Lost,
-            Otherwise::Opaque => State::Opaque,
+            // What looked like a method was no frame.
+            Otherwise::Websocket if n == 0 => State::Websocket,
+            Otherwise::Opaque | Otherwise::Websocket => State::Opaque,
         };
         0
     }
@@ -218,8 +241,9 @@ impl Http1 {
             head.is_encoded |= !value.eq_ignore_ascii_case(b"chunked");
         } else if let Some(value) = header(line, b"content-encoding:") {
             head.is_encoded |= !value.eq_ignore_ascii_case(b"identity");
-        } else if header(line, b"upgrade:").is_some() {
+        } else if let Some(value) = header(line, b"upgrade:") {
             head.is_upgrade |= head.status.is_none();
+            head.is_websocket |= value.eq_ignore_ascii_case(b"websocket");
         }
     }
 
@@ -230,6 +254,7 @@ impl Http1 {
         self.text = Text::default();
         self.state = match (head.status, head.is_trailer) {
             (_, true) => start(Otherwise::Lost),
+            (Some(101), _) if head.is_websocket => State::Websocket,
             (Some(101), _) => State::Opaque,
             (Some(100..=199 | 204 | 304), _) => start(Otherwise::Lost),
             _ if head.is_chunked => State::ChunkSize { size: 0, n: 0 },
@@ -237,6 +262,7 @@ impl Http1 {
             (None, _) if head.length.is_some_and(|length| length > 0) => {
                 State::Body { left: head.length }
             }
+            _ if head.is_upgrade && head.is_websocket => start(Otherwise::Websocket),
             _ if head.is_upgrade => start(Otherwise::Opaque),
             _ => start(Otherwise::Lost),
         };
@@ -405,8 +431,8 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\n*****GET / HTTP/1.1\r\n\r\n",
         );
         check(
-            "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\x01\x02abc",
-            "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n*****",
+            "GET / HTTP/1.1\r\nUpgrade: other\r\n\r\n\x01\x02abc",
+            "GET / HTTP/1.1\r\nUpgrade: other\r\n\r\n*****",
         );
         check("HTTP/1.1 101 Up\r\n\r\nabc", "HTTP/1.1 101 Up\r\n\r\n***");
     }

@@ -196,6 +196,23 @@ fn corpus() -> Vec<Vec<u8>> {
     let other = format!(
         "INFO {{}}\r\nCONNECT {{\"pass\":\"{s}\",\"sig\":\"{s}\"}}\r\nuser=b;password={s}\r\n<token>{s}</token> AKIA{s}\r\n"
     );
+    let frame = |first: u8, mask: &[u8], text: &str| {
+        let second = text.len() as u8 | if mask.is_empty() { 0 } else { 0x80 };
+        [&[first, second][..], mask, text.as_bytes()].concat()
+    };
+    let frames = |mask: &[u8]| {
+        [
+            frame(0x01, mask, &format!("{{\"password\":\"{}", &s[..5])),
+            frame(0x89, mask, "beat"),
+            frame(0x80, mask, &format!("{}\",\"a\":\"b\"}}", &s[5..])),
+            frame(0xc2, mask, s),
+            frame(0x82, mask, &format!("token={s}&more")),
+            frame(0x88, mask, "\x03\x68bye"),
+        ]
+        .concat()
+    };
+    let upgrade = b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n".to_vec();
+    let upgraded = b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n".to_vec();
     let pem =
         format!("x\r\n-----BEGIN PRIVATE KEY-----\n{s}\n{s}\n-----END PRIVATE KEY-----\nrest\n");
     [
@@ -206,6 +223,8 @@ fn corpus() -> Vec<Vec<u8>> {
         mysql.concat(),
         http2(false),
         http2(true),
+        [upgrade, frames(&[0; 4])].concat(),
+        [upgraded, frames(&[])].concat(),
         mail.into_bytes(),
         other.into_bytes(),
         pem.into_bytes(),

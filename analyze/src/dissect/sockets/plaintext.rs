@@ -338,7 +338,7 @@ fn parse(
 ) -> Vec<(&'static str, Message, [u64; 2])> {
     let mut said = Vec::new();
     let mut starts = [0_u64; 2];
-    let (mut except, mut next) = (None, None);
+    let (mut except, mut next, mut carry) = (None, None, Carry::default());
     for _ in 0..MAX_SWITCHES {
         let known = [0, 1].map(|side: usize| {
             let rest = streams[side].pieces.iter().filter_map(|(offset, bytes)| {
@@ -369,7 +369,7 @@ fn parse(
             break;
         }
         let Some(protocol) = next.or_else(|| best(&stretch, except).map(|(_, p)| p)) else { break };
-        let parsed = protocol.parse(&stretch, Carry::default());
+        let parsed = protocol.parse(&stretch, std::mem::take(&mut carry));
         said.extend(parsed.messages.into_iter().map(|message| {
             let hashes = hashes(stretch.half(message.from), &message);
             (protocol.name(), message, hashes)
@@ -378,6 +378,7 @@ fn parse(
         starts = [switch.client_at, switch.server_at];
         except = Some(protocol.name());
         next = PROTOCOLS.iter().copied().find(|p| Some(p.name()) == switch.to);
+        carry = if next.is_some() { parsed.carry } else { Carry::default() };
     }
     said
 }

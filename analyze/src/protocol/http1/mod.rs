@@ -18,7 +18,9 @@ use std::collections::VecDeque;
 
 use self::head::Begins;
 use self::reader::{Reader, Step};
-use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport};
+use super::{
+    Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport, websocket,
+};
 
 /// Requests without a response that are remembered.
 const MAX_OUTSTANDING: usize = 10_000;
@@ -53,13 +55,13 @@ impl Protocol for Http1 {
         let mut messages = Vec::new();
         talk.go_on(stretch);
         let switch = talk.read(stretch, &mut messages);
-        Parsed {
-            messages,
-            client_consumed: talk.client.position,
-            server_consumed: talk.server.position,
-            carry: Carry::of(talk),
-            switch,
-        }
+        let (client_consumed, server_consumed) = (talk.client.position, talk.server.position);
+        let carry = match switch.and_then(|switch| switch.to) {
+            None => Carry::of(talk),
+            Some("websocket") => websocket::upgraded(talk.client.upgrade),
+            Some(_) => Carry::default(),
+        };
+        Parsed { messages, client_consumed, server_consumed, carry, switch }
     }
 }
 

@@ -8,6 +8,7 @@ use super::head::{self, Head, Reading, Start};
 use super::search::Search;
 use super::{Asked, MAX_OUTSTANDING, Outstanding};
 use crate::issue::Issue;
+use crate::protocol::websocket::Upgrade;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +44,14 @@ pub(super) struct Reader {
     side: Side,
     /// Everything before is done with.
     pub(super) position: u64,
+    /// What the last request that asked for another protocol was about.
+    pub(super) upgrade: Upgrade,
     state: State,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Reader { side: Side::Client, position: 0, state: State::Fresh }
+        Reader { side: Side::Client, position: 0, upgrade: Upgrade::default(), state: State::Fresh }
     }
 }
 
@@ -237,6 +240,10 @@ impl Reader {
             message.end = message.end.saturating_add(length);
         }
         self.exchange(head, outstanding, message.end, true);
+        if self.side == Side::Client && head.asked(true) == Asked::Upgrade {
+            let (resource, host) = (message.resource.clone(), message.host.clone());
+            self.upgrade = Upgrade { resource, host };
+        }
         if self.side == Side::Server && switches(head.start, asked) {
             message.end = self.position;
             let to = upgraded(head);
@@ -292,7 +299,10 @@ fn upgraded(head: &Head<'_>) -> Option<&'static str> {
     let is_101 = matches!(head.start, Start::Status(101));
     let named =
         |token: &str| head.values("upgrade").any(|v| v.eq_ignore_ascii_case(token.as_bytes()));
-    [("h2c", "http2")].into_iter().find(|(token, _)| is_101 && named(token)).map(|(_, to)| to)
+    [("h2c", "http2"), ("websocket", "websocket")]
+        .into_iter()
+        .find(|(token, _)| is_101 && named(token))
+        .map(|(_, to)| to)
 }
 
 /// RFC 9110 §7.8 and §9.3.6.

@@ -197,7 +197,7 @@ fn upgrades_and_tunnels() {
         .client(b"\x81\x82abcdGET / HTTP/1.1\r\n\r\n");
     assert_eq!(
         told(&Http1, &upgrade).switch,
-        Some(Switch { client_at: 61, server_at: 56, to: None, answered_as: None })
+        Some(Switch { client_at: 61, server_at: 56, to: Some("websocket"), answered_as: None })
     );
     check(upgrade, &["0..61 GET /ws"], &["0..56 Response 101"]);
     let refused = Dialog::tcp(80)

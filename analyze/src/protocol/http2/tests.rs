@@ -284,7 +284,12 @@ fn a_gap_too_short_for_an_insertion_leaves_the_table_known() {
         .client(headers(1, 3, GET_AGAIN));
     check(
         &dialog,
-        &["begin 1?GET /cart?id=1 shop", "end 1?", "lost 0?", "whole 3?GET /cart?id=1 shop head-cut"],
+        &[
+            "begin 1?GET /cart?id=1 shop",
+            "end 1?",
+            "lost 0?",
+            "whole 3?GET /cart?id=1 shop head-cut",
+        ],
         &[],
     );
 }
