@@ -363,6 +363,8 @@ fn every_protocol_has_a_sample_that_no_other_claims() {
         let samples = SAMPLES.iter().filter(|(name, _)| *name == protocol.name());
         assert!(samples.count() > 0, "{} has no line in SAMPLES", protocol.name());
     }
+    let is_known = |name: &str| PROTOCOLS.iter().any(|protocol| protocol.name() == name);
+    assert!(SAMPLES.iter().all(|(name, _)| is_known(name)), "a sample of no protocol");
     for (name, sample) in SAMPLES {
         let sample = sample();
         for protocol in PROTOCOLS {

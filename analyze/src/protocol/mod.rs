@@ -101,4 +101,5 @@ pub const PROTOCOLS: &[&dyn Protocol] = &[
     &redis::Redis,
     &postgres::Postgres,
     &tls::Tls,
+    &websocket::Websocket,
 ];

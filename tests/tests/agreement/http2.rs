@@ -5,12 +5,10 @@
 //! us (asserted: never later); the request that asked for an upgrade is HTTP/1 for tshark and stream 1's for us; a promised stream is
 //! one message for us, its promise.
 
-use super::ours;
+use crate::{ours, tshark};
 use afterpath::call::{Call, CallState};
-use afterpath_tests::tool;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 /// Times agree when they differ by less.
 const TOLERANCE_NS: i64 = 1_000;
@@ -34,31 +32,15 @@ impl Half {
 /// A stream, by its connection's client port and its number.
 type Streams = BTreeMap<(u16, u32), [Half; 2]>;
 
-/// The value of an attribute of a line of PDML.
-fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let from = line.find(&format!(" {name}=\""))? + name.len() + 3;
-    line[from..].split('"').next()
-}
-
 /// What tshark says of these servers' connections, of which some speak nothing else, frame by frame in the order of its page.
 fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-r"]).arg(capture).args(["-Y", "http2", "-T", "pdml"]);
-    command.args(["-o", "tcp.desegment_tcp_streams:TRUE"]);
-    for port in http2_ports {
-        command.arg("-d").arg(format!("tcp.port=={port},http2"));
-    }
-    let page = tool::output(&mut command).expect("tshark");
+    let spoken: Vec<(u16, &str)> = http2_ports.iter().map(|port| (*port, "http2")).collect();
     let mut streams = Streams::new();
     let (mut at_ns, mut ports, mut kind, mut ends) = (0, [0_u16; 2], 0, false);
     let (mut place, mut name): (Option<((u16, u32), usize)>, String) = (None, String::new());
-    for line in page.lines() {
-        let Some(field) = attribute(line, "name") else { continue };
-        let show = attribute(line, "show").unwrap_or_default();
-        match field {
-            "timestamp" => {
-                at_ns = crate::tshark::nanoseconds(attribute(line, "value").expect("a time"))
-            }
+    for (field, show) in tshark::fields_of(capture, "http2", &spoken) {
+        match field.as_str() {
+            "timestamp" => at_ns = show.parse().expect("a time"),
             "tcp.srcport" => ports[0] = show.parse().expect("a port"),
             "tcp.dstport" => ports[1] = show.parse().expect("a port"),
             "http2.type" => (kind, ends) = (show.parse().expect("a type"), false),
@@ -77,11 +59,11 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
                     place = Some((key, side));
                 }
             }
-            "http2.header.name" => name = show.to_string(),
+            "http2.header.name" => name = show,
             "http2.header.value" => {
                 if let Some((key, side)) = place {
                     let half = &mut streams.get_mut(&key).expect("known")[side];
-                    half.fields.entry(name.clone()).or_insert_with(|| show.to_string());
+                    half.fields.entry(name.clone()).or_insert(show);
                 }
             }
             "grpc.message_length" => {
@@ -149,7 +131,7 @@ pub(super) fn streams_agree(
         let asked = (call.request_type.clone(), call.resource.clone());
         ours.push((call.client.port, asked.0, asked.1, code(&call.status), times, counts));
     }
-    let by_last = |row: &Row| (row.0, row.4[1], row.2.clone(), row.4[0]);
+    let by_last = |row: &Row| (row.0, row.4[1], row.2.clone(), row.4[0], row.4[3]);
     told.sort_by_key(by_last);
     ours.sort_by_key(by_last);
     assert_eq!(ours.len(), told.len(), "{name}: streams");

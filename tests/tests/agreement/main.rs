@@ -9,6 +9,7 @@ mod protocols;
 mod tcptrace;
 mod testbed;
 mod tshark;
+mod websocket;
 
 use afterpath_tests::generate::{NO_LIMIT, Recipe, Totals, http_capture};
 use afterpath_tests::tool;

@@ -1,7 +1,7 @@
 //! Name resolution, TLS handshakes and an L4 proxy, real clients and servers all: every question with its answer's code, every
 //! hello with the name it asks for, every request that was forwarded, as tshark tells them. It never looks at what the traffic's makers meant.
 
-use crate::{http2, ours, tshark};
+use crate::{http2, ours, tshark, websocket};
 use afterpath::call::{Analysis, Call, CallState, OrderBasis};
 use afterpath_tests::recording::protocol_captures;
 use afterpath_tests::tool;
@@ -37,6 +37,8 @@ fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
         let n_calls =
             http2::streams_agree(captures.path(), "grpc", &[50051, 50052], &[50051, 50052]);
         assert!(n_calls >= 55, "only {n_calls} calls of gRPC");
+        let n_messages = websocket::messages_agree(captures.path());
+        assert!(n_messages >= 150, "only {n_messages} messages of WebSocket");
     }
 }
 

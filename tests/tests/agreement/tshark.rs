@@ -185,9 +185,38 @@ fn values(field: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `1767225600.015562830` in nanoseconds.
-pub(crate) fn nanoseconds(seconds: &str) -> i64 {
+fn nanoseconds(seconds: &str) -> i64 {
     let (whole, fraction) = seconds.split_once('.').expect("a fraction");
     let fraction = format!("{fraction:0<9}");
     whole.parse::<i64>().expect("seconds") * 1_000_000_000
         + fraction[..9].parse::<i64>().expect("ns")
+}
+
+/// A field of a packet, in the order of tshark's page: (its name, its value). A packet begins with its `timestamp`, in nanoseconds.
+pub(crate) type Field = (String, String);
+
+/// All fields of the packets that `filter` lets through; on these ports these protocols are spoken, and nothing else.
+pub(crate) fn fields_of(capture: &Path, filter: &str, spoken: &[(u16, &str)]) -> Vec<Field> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-r"]).arg(capture).args(["-Y", filter, "-T", "pdml"]);
+    command.args(["-o", "tcp.desegment_tcp_streams:TRUE"]);
+    for (port, protocol) in spoken {
+        command.arg("-d").arg(format!("tcp.port=={port},{protocol}"));
+    }
+    let page = tool::output(&mut command).expect("tshark");
+    let field = |line: &str| {
+        let name = attribute(line, "name")?;
+        let value = match name {
+            "timestamp" => nanoseconds(attribute(line, "value")?).to_string(),
+            _ => attribute(line, "show").unwrap_or_default().to_string(),
+        };
+        Some((name.to_string(), value))
+    };
+    page.lines().filter_map(field).collect()
+}
+
+/// The value of an attribute of a line of PDML.
+fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let from = line.find(&format!(" {name}=\""))? + name.len() + 3;
+    line[from..].split('"').next()
 }

@@ -5,9 +5,7 @@
 //! them answers what, only the application knows. A ping is a request, of either side, its pong the response (`OK`); a pong that nobody asked
 //! for stays a response without a request. Status of CLOSE = its code (RFC 6455, 7.4). Attributes: `compressed` (`true`: RFC 7692), `fragments`.
 
-use super::{
-    Carry, Match, Message, Outcome, Parsed, Protocol, Role, Side, Stretch, Transport,
-};
+use super::{Carry, Match, Message, Outcome, Parsed, Protocol, Role, Side, Stretch, Transport};
 use crate::fingerprint::fingerprint;
 use reader::{Item, Kind, Reader};
 
