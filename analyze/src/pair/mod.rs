@@ -3,7 +3,7 @@
 
 use crate::call::{CallState, Times};
 use crate::issue::Issue;
-use crate::protocol::{Message, Outcome, Role, Side};
+use crate::protocol::{Message, Naming, Outcome, Role, Side};
 use std::collections::{BTreeMap, VecDeque};
 use streams::Streams;
 
@@ -11,6 +11,9 @@ mod streams;
 
 /// Requests waiting for their responses in one conversation; a hostile stream can't make it longer.
 const MAX_WAITING: usize = 100_000;
+
+/// Numbers that stand for resources.
+const MAX_NAMES: usize = 10_000;
 
 /// A message with what only `dissect` knows of it.
 #[derive(Debug, Clone)]
@@ -105,6 +108,8 @@ pub struct Pairing {
     n_by_id: usize,
     last_response_end: u64,
     streams: Streams,
+    /// By number: type and resource.
+    names: BTreeMap<u64, (String, String)>,
     /// Finished spans, not yet told their flow.
     pub spans: Vec<Span>,
 }
@@ -161,10 +166,37 @@ impl Pairing {
             }
         };
         self.last_response_end = response.message.end;
-        self.spans.push(match request {
-            Some(request) => answered(protocol, request, response),
+        let span = match request {
+            Some(mut request) => {
+                self.define(&request.message, &response.message);
+                self.name(&mut request.message);
+                answered(protocol, request, response)
+            }
             None => orphan(protocol, response),
-        });
+        };
+        self.spans.push(span);
+    }
+
+    fn define(&mut self, request: &Message, response: &Message) {
+        if let (Some(Naming::Asks(kind)), Some(Naming::Defines(number))) =
+            (&request.naming, &response.naming)
+        {
+            if self.names.len() >= MAX_NAMES {
+                // Numbers rise.
+                self.names.pop_first();
+            }
+            self.names.insert(*number, (kind.clone(), request.resource.clone()));
+        }
+    }
+
+    fn name(&self, request: &mut Message) {
+        let Some(Naming::Refers(number)) = request.naming else { return };
+        if let Some((kind, resource)) = self.names.get(&number) {
+            request.resource.clone_from(resource);
+            if request.request_type == "EXECUTE" {
+                request.request_type.clone_from(kind);
+            }
+        }
     }
 
     fn waiting_for_id(&mut self, id: u64) -> Option<TimedMessage> {
@@ -205,7 +237,8 @@ impl Pairing {
     }
 
     fn drop_first(&mut self, protocol: &'static str) {
-        if let Some(lost) = self.waiting.pop_front() {
+        if let Some(mut lost) = self.waiting.pop_front() {
+            self.name(&mut lost.message);
             self.spans.push(unanswered(protocol, lost, Issue::ResponseMissing));
         }
     }
@@ -235,7 +268,8 @@ impl Pairing {
     /// The conversation is over: what still waits stays open.
     pub fn finish(&mut self, protocol: &'static str) {
         let by_id = std::mem::take(&mut self.by_id).into_values().flatten();
-        let open: Vec<_> = std::mem::take(&mut self.waiting).into_iter().chain(by_id).collect();
+        let mut open: Vec<_> = std::mem::take(&mut self.waiting).into_iter().chain(by_id).collect();
+        open.iter_mut().for_each(|request| self.name(&mut request.message));
         self.n_by_id = 0;
         self.streams.finish(protocol, &mut self.spans);
         self.spans.extend(open.into_iter().map(|m| unanswered(protocol, m, Issue::OpenAtEnd)));

@@ -17,6 +17,7 @@ const SAMPLES: &[Sample] = &[
     ("nats", super::nats::sample),
     ("redis", super::redis::sample),
     ("postgres", super::postgres::sample),
+    ("mysql", super::mysql::sample),
     ("websocket", super::websocket::sample),
 ];
 

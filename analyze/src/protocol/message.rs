@@ -42,6 +42,18 @@ pub enum Part {
     Lost,
 }
 
+/// What a request is asked of, where an earlier request said it and later ones name it by a number (MySQL's prepared statements).
+/// Who answers what, only `pair` knows: it gives the names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// A request whose resource gets a number; requests by that number are of this type.
+    Asks(String),
+    /// A response that tells the number.
+    Defines(u64),
+    /// A request by number.
+    Refers(u64),
+}
+
 /// How a response judges its request.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -82,6 +94,8 @@ pub struct Message {
     pub part: Option<Part>,
     /// A protocol carried inside, by which it is known instead of the conversation's: `grpc`.
     pub inner: Option<&'static str>,
+    /// A number that stands for a resource.
+    pub naming: Option<Naming>,
     /// `GET`, `SELECT`, `HGETALL`, `A` …: a short name of what is asked. Empty on most responses.
     pub request_type: String,
     /// What it is asked of: path, statement, key, name. At most 1,024 bytes.
@@ -114,6 +128,7 @@ impl Message {
             correlation: None,
             part: None,
             inner: None,
+            naming: None,
             request_type: String::new(),
             resource: String::new(),
             host: String::new(),

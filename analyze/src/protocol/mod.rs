@@ -12,15 +12,17 @@ pub mod ids;
 #[cfg(test)]
 pub(crate) mod laws;
 pub mod message;
+pub mod mysql;
 pub mod nats;
 pub mod postgres;
 pub mod redis;
+mod sql;
 pub mod stretch;
 pub mod text;
 pub mod tls;
 pub mod websocket;
 
-pub use message::{ExplicitId, Message, Outcome, Part, Role};
+pub use message::{ExplicitId, Message, Naming, Outcome, Part, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
 
 /// How sure a protocol is that a stretch is its own.
@@ -100,6 +102,7 @@ pub const PROTOCOLS: &[&dyn Protocol] = &[
     &nats::Nats,
     &redis::Redis,
     &postgres::Postgres,
+    &mysql::Mysql,
     &tls::Tls,
     &websocket::Websocket,
 ];

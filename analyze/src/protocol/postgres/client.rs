@@ -12,7 +12,7 @@ use crate::protocol::{Message, Role, Side};
 
 use super::epochs::{Epochs, Place};
 use super::frame::{CANCEL_REQUEST, Frame, GSS_REQUEST, OPENING, SSL_REQUEST};
-use super::normalise::{self, Statement};
+use crate::protocol::sql::{Dialect, Statement, statement};
 
 const NAMES_MAX: usize = 1000;
 
@@ -193,7 +193,7 @@ impl Client {
 
     fn query(&mut self, frame: &Frame, epochs: &mut Epochs, out: &mut Vec<Message>) -> bool {
         self.group = None;
-        let statement = normalise::statement(until_nul(&frame.head));
+        let statement = statement(until_nul(&frame.head), Dialect::Postgres);
         let mut message = self.message(frame, Role::Request);
         describe(&mut message, &statement);
         self.place.count_one();
@@ -215,7 +215,7 @@ impl Client {
     fn parse(&mut self, frame: &Frame) {
         let mut cursor = Cursor::new(&frame.head);
         let name = cursor.until(0).unwrap_or_default();
-        let statement = Arc::new(normalise::statement(until_nul(cursor.rest())));
+        let statement = Arc::new(statement(until_nul(cursor.rest()), Dialect::Postgres));
         remember(&mut self.statements, name, &statement);
         let group = self.group(frame);
         (group.prepares, group.statement) = (true, Some(statement));

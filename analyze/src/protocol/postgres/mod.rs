@@ -25,7 +25,6 @@ use crate::issue::Issue;
 mod client;
 mod epochs;
 mod frame;
-mod normalise;
 mod probe;
 mod server;
 

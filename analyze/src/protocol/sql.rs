@@ -1,7 +1,7 @@
 //! SQL without its literals: what a statement asks, never what about. One pass over the text, no grammar.
 //! Never fails: what isn't SQL comes out as it is, an unterminated literal reaches to the end.
 //!
-//! Source: PostgreSQL documentation, 4.1 "Lexical Structure".
+//! Sources: PostgreSQL documentation, 4.1 "Lexical Structure"; MySQL Reference Manual, "Language Structure".
 
 use crate::protocol::text::bounded;
 
@@ -20,9 +20,17 @@ pub(super) struct Statement {
     pub(super) copies_in: bool,
 }
 
+/// Whose words are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    /// Backslashes escape, double quotes are strings, backticks names, `#` begins a comment; a `/*! … */` is none.
+    Mysql,
+}
+
 /// Reads a query string.
-pub(super) fn statement(sql: &[u8]) -> Statement {
-    let mut scanner = Scanner { sql, at: 0, text: Vec::new(), space: false };
+pub(super) fn statement(sql: &[u8], dialect: Dialect) -> Statement {
+    let mut scanner = Scanner { sql, at: 0, text: Vec::new(), space: false, dialect };
     let mut statement = Statement::default();
     let (mut first, mut copy) = (true, false);
     while let Some(token) = scanner.token() {
@@ -57,15 +65,19 @@ struct Scanner<'a> {
     text: Vec<u8>,
     /// White space or a comment came before the next token.
     space: bool,
+    dialect: Dialect,
 }
 
 impl<'a> Scanner<'a> {
     fn token(&mut self) -> Option<Token<'a>> {
         self.skip_blank();
         let rest = &self.sql[self.at..];
+        let is_mysql = self.dialect == Dialect::Mysql;
         let (length, literal, token) = match rest {
             [] => return None,
             [b';', ..] => (1, false, Token::End),
+            [b'"' | b'\'', ..] if is_mysql => (string(rest, true), true, Token::Other),
+            [b'`', ..] if is_mysql => (quoted(rest), false, Token::Other),
             [b'e' | b'E', b'\'', ..] => (1 + string(&rest[1..], true), true, Token::Other),
             [b'\'', ..] => (string(rest, false), true, Token::Other),
             [b'"', ..] => (quoted(rest), false, Token::Other),
@@ -91,8 +103,15 @@ impl<'a> Scanner<'a> {
     fn skip_blank(&mut self) {
         loop {
             let rest = &self.sql[self.at..];
+            let is_mysql = self.dialect == Dialect::Mysql;
             let length = match rest {
                 [b'-', b'-', ..] => run(rest, |b| b != b'\n'),
+                [b'#', ..] if is_mysql => run(rest, |b| b != b'\n'),
+                // What is inside is meant, for servers of some version or for all.
+                [b'/', b'*', b'!', version @ ..] if is_mysql => {
+                    3 + run(version, |b| b.is_ascii_digit())
+                }
+                [b'*', b'/', ..] if is_mysql => 2,
                 [b'/', b'*', ..] => comment(rest),
                 _ => run(rest, |b| b.is_ascii_whitespace()),
             };
@@ -124,12 +143,12 @@ fn run(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
 
 /// A string from its quote on; a doubled quote, or with escapes a backslash, doesn't end it.
 fn string(bytes: &[u8], escapes: bool) -> usize {
-    let mut at = 1;
+    let (mut at, quote) = (1, bytes[0]);
     while at < bytes.len() {
         match &bytes[at..] {
             [b'\\', _, ..] if escapes => at += 2,
-            [b'\'', b'\'', ..] => at += 2,
-            [b'\'', ..] => return at + 1,
+            [a, b, ..] if (*a, *b) == (quote, quote) => at += 2,
+            [a, ..] if *a == quote => return at + 1,
             _ => at += 1,
         }
     }
@@ -137,7 +156,7 @@ fn string(bytes: &[u8], escapes: bool) -> usize {
 }
 
 fn quoted(bytes: &[u8]) -> usize {
-    let inner = run(&bytes[1..], |b| b != b'"');
+    let inner = run(&bytes[1..], |b| b != bytes[0]);
     (inner + 2).min(bytes.len())
 }
 
@@ -189,10 +208,18 @@ fn comment(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::statement;
+    use super::{Dialect, Statement};
+
+    fn statement(sql: &[u8]) -> Statement {
+        super::statement(sql, Dialect::Postgres)
+    }
 
     fn check(sql: &str, keyword: &str, text: &str) {
-        let statement = statement(sql.as_bytes());
+        check_in(Dialect::Postgres, sql, keyword, text);
+    }
+
+    fn check_in(dialect: Dialect, sql: &str, keyword: &str, text: &str) {
+        let statement = super::statement(sql.as_bytes(), dialect);
         assert_eq!((&*statement.keyword, &*statement.text), (keyword, text), "{sql}");
     }
 
@@ -204,6 +231,19 @@ mod tests {
         check("SELECT \"Odd 1\" FROM t WHERE a=-3", "SELECT", "SELECT \"Odd 1\" FROM t WHERE a=-?");
         check("SELECT 'open", "SELECT", "SELECT ?");
         check("SELECT x'ff', 0x1F, .5", "SELECT", "SELECT x?, ?, ?");
+    }
+
+    #[test]
+    fn mysql_has_quotes_and_comments_of_its_own() {
+        let check = |sql, keyword, text| check_in(Dialect::Mysql, sql, keyword, text);
+        check(
+            r#"select "it's", 'a\'b' from `odd 'name`"#,
+            "SELECT",
+            "select ?, ? from `odd 'name`",
+        );
+        check("# a comment\nDELETE FROM t # more\n", "DELETE", "DELETE FROM t");
+        check("/*!40101 SET NAMES utf8 */", "SET", "SET NAMES utf8");
+        check("/* x */ SELECT @@version, @a", "SELECT", "SELECT @@version, @a");
     }
 
     #[test]

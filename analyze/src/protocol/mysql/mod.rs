@@ -1,0 +1,113 @@
+//! MySQL and MariaDB, client/server protocol 4.1 (MySQL Internals: "Client/Server Protocol"; MariaDB: "Clients & Utilities: protocol"). Never shows a literal, a
+//! parameter, a row or a password.
+//!
+//! Requests and what answers them:
+//! * `LOGIN`: the client's handshake response up to the server's last word of it; host is the database, version the server's.
+//! * A command and its response: OK, an error, one result set or several, with their rows. What a query's type and resource are, its
+//!   text tells: first keyword, and the text with `?` for literals.
+//! * `PREPARE` gets a number; a statement executed by this number has the type and text that were prepared (attribute `prepared`), where that
+//!   was seen, else it is `EXECUTE #5`. `FETCH` and `RESET` name it, too.
+//! * Other commands by their names: `PING`, `INIT_DB`, `CHANGE_USER`, … One-way: `QUIT`, `CLOSE`, `LONG_DATA`, which have no answer; an error
+//!   that the server sends unasked, `ERR`.
+//!
+//! Status is `OK` or the error's number. Attributes: `user` (LOGIN), `statements` (more than one), `rows`, `results` (more than one),
+//! `affected_rows`, `sqlstate`. Where the client asks for TLS the connection switches; a compressed one is opaque from its login on.
+//! Each half is read by itself: what the server answers tells what it is.
+
+use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport};
+use client::Client;
+use server::Server;
+
+mod client;
+mod packet;
+mod server;
+
+/// The protocol.
+pub struct Mysql;
+
+#[derive(Default)]
+struct State {
+    started: bool,
+    client: Client,
+    server: Server,
+}
+
+impl Protocol for Mysql {
+    fn name(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn probe(&self, stretch: &Stretch<'_>) -> Match {
+        if stretch.transport != Transport::Tcp {
+            return Match::No;
+        }
+        if !stretch.from_start {
+            return probe_inside(stretch);
+        }
+        let first = |half: &Half<'_>| half.pieces.first().is_some_and(|p| p.offset == half.start);
+        let server = match first(&stretch.server) {
+            true => server::greets(&stretch.server),
+            false => Match::Maybe,
+        };
+        let client = match first(&stretch.client) {
+            true => client::logs_in(&stretch.client),
+            false => Match::Maybe,
+        };
+        match (client, server) {
+            (Match::No, _) | (_, Match::No) => Match::No,
+            (client, server) => client.max(server),
+        }
+    }
+
+    fn parse(&self, stretch: &Stretch<'_>, carry: Carry) -> Parsed {
+        let mut state: State = carry.take();
+        if !std::mem::replace(&mut state.started, true) {
+            state.client.start(&stretch.client, stretch.from_start);
+            state.server.start(&stretch.server, stretch.from_start);
+        }
+        let mut messages = Vec::new();
+        let switch = state.read(stretch, &mut messages);
+        Parsed {
+            messages,
+            client_consumed: state.client.position,
+            server_consumed: state.server.position,
+            carry: Carry::of(state),
+            switch,
+        }
+    }
+}
+
+/// A query's text that fills its packet, or packets of a response one after the other.
+fn probe_inside(stretch: &Stretch<'_>) -> Match {
+    let known = |side| stretch.half(side).pieces.first().map_or(&[][..], |piece| piece.bytes);
+    match client::is_query(known(Side::Client)) || server::is_result(known(Side::Server)) {
+        true => Match::Yes,
+        false => Match::No,
+    }
+}
+
+impl State {
+    fn read(&mut self, stretch: &Stretch<'_>, messages: &mut Vec<Message>) -> Option<Switch> {
+        self.client.read(&stretch.client, messages);
+        let login = self.client.login;
+        self.server.read(&stretch.server, login.is_some_and(|login| login.is_compressed), messages);
+        let is_tls = self.client.begins_tls() && (self.server.is_greeted() || stretch.server.last);
+        let is_compressed = self.server.is_compressed;
+        let at = |to| Switch {
+            client_at: self.client.position,
+            server_at: self.server.position,
+            to,
+            answered_as: None,
+        };
+        match (is_tls, is_compressed) {
+            (true, _) => Some(at(Some("tls"))),
+            (_, true) => Some(at(None)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample;
