@@ -110,6 +110,7 @@ impl Client {
                         out.extend(self.open.take());
                     }
                     self.place = Place::Commands;
+                    continue;
                 }
                 Place::Lost { at_boundary } => {
                     if !self.seek(half, at_boundary) {
@@ -384,4 +385,9 @@ pub(super) fn is_query(bytes: &[u8]) -> bool {
     let behind = bytes.get(4 + length as usize..).unwrap_or(&[]);
     let goes_on = behind.get(3).is_none_or(|sequence| *sequence == 0);
     sql.len() >= 5 && sql.iter().all(is_text) && goes_on
+}
+
+/// Whether these bytes begin with a command that fills its packet, or two.
+pub(super) fn is_command(bytes: &[u8]) -> bool {
+    begins(bytes, true) == Match::Yes
 }

@@ -77,10 +77,12 @@ impl Protocol for Mysql {
     }
 }
 
-/// A query's text that fills its packet, or packets of a response one after the other.
+/// A query's text that fills its packet, packets of a result one after the other, or a command and an OK.
 fn probe_inside(stretch: &Stretch<'_>) -> Match {
     let known = |side| stretch.half(side).pieces.first().map_or(&[][..], |piece| piece.bytes);
-    match client::is_query(known(Side::Client)) || server::is_result(known(Side::Server)) {
+    let (asked, told) = (known(Side::Client), known(Side::Server));
+    let is_exchange = client::is_command(asked) && server::is_ok(told);
+    match client::is_query(asked) || server::is_result(told) || is_exchange {
         true => Match::Yes,
         false => Match::No,
     }

@@ -602,3 +602,8 @@ pub(super) fn is_result(bytes: &[u8]) -> bool {
         _ => false,
     }
 }
+
+/// Whether these bytes begin with an OK that says nothing more, as most do.
+pub(super) fn is_ok(bytes: &[u8]) -> bool {
+    packet::head(bytes) == Some((7, 1)) && bytes.get(4) == Some(&OK)
+}
