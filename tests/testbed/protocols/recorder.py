@@ -16,7 +16,7 @@ import processes
 import record as recording
 
 NETNS = "proto"
-SUBJECTS = ("redis", "postgres", "dns", "http1", "tls", "forward", "nats", "http2", "grpc", "websocket")
+SUBJECTS = ("redis", "postgres", "dns", "http1", "tls", "forward", "nats", "http2", "grpc", "websocket", "mysql")
 MOST_BYTES = 200_000
 # A loopback's own MTU would put every answer into one packet.
 MTU = "1500"

@@ -81,7 +81,7 @@ pub(super) struct Client {
     pub(super) position: u64,
     place: Place,
     pub(super) login: Option<Login>,
-    wants_tls: bool,
+    pub(super) wants_tls: bool,
     doubt: Option<Issue>,
     /// A command of several packets.
     open: Option<Message>,

@@ -16,7 +16,7 @@
 
 use super::{Carry, Half, Match, Message, Parsed, Protocol, Side, Stretch, Switch, Transport};
 use client::Client;
-use server::Server;
+use server::{Ends, Server};
 
 mod client;
 mod packet;
@@ -91,8 +91,12 @@ fn probe_inside(stretch: &Stretch<'_>) -> Match {
 impl State {
     fn read(&mut self, stretch: &Stretch<'_>, messages: &mut Vec<Message>) -> Option<Switch> {
         self.client.read(&stretch.client, messages);
-        let login = self.client.login;
-        self.server.read(&stretch.server, login.is_some_and(|login| login.is_compressed), messages);
+        let ends = match (self.client.wants_tls, self.client.login) {
+            (true, _) => Ends::BehindGreeting,
+            (_, Some(login)) if login.is_compressed => Ends::BehindLogin,
+            _ => Ends::Never,
+        };
+        self.server.read(&stretch.server, ends, messages);
         let is_tls = self.client.begins_tls() && (self.server.is_greeted() || stretch.server.last);
         let is_compressed = self.server.is_compressed;
         let at = |to| Switch {

@@ -53,6 +53,16 @@ enum Stage {
     Stray,
 }
 
+/// Where the server's half ends to be MySQL's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    Never,
+    /// TLS follows.
+    BehindGreeting,
+    /// Compressed packets follow.
+    BehindLogin,
+}
+
 /// What follows definitions of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -125,8 +135,8 @@ impl Server {
         self.stage != Stage::Greeting && self.place == Place::Head
     }
 
-    /// `compresses`: from the login's end on what the client and the server say is compressed.
-    pub(super) fn read(&mut self, half: &Half<'_>, compresses: bool, out: &mut Vec<Message>) {
+    /// `ends`: where the client said that another protocol begins.
+    pub(super) fn read(&mut self, half: &Half<'_>, ends: Ends, out: &mut Vec<Message>) {
         loop {
             if let Place::Skip { until } = self.place {
                 self.position = until.min(half.end);
@@ -139,9 +149,13 @@ impl Server {
                 }
             }
             let is_logged_in = !matches!(self.stage, Stage::Greeting | Stage::Login);
-            if compresses && is_logged_in && self.doubt.is_none() {
-                self.is_compressed = true;
-                return;
+            match ends {
+                Ends::BehindGreeting if self.is_greeted() => return,
+                Ends::BehindLogin if is_logged_in && self.doubt.is_none() => {
+                    self.is_compressed = true;
+                    return;
+                }
+                _ => {}
             }
             if let Place::Lost { at_boundary } = self.place
                 && !self.seek(half, at_boundary)

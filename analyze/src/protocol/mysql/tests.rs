@@ -207,7 +207,10 @@ fn tls_and_compression_are_another_matter() {
         payload.extend([0; 28]);
         packet(1, &payload)
     };
-    let dialog = Dialog::tcp(3306).server(greeting()).client([&ask[..], b"\x16\x03\x01"].concat());
+    let dialog = Dialog::tcp(3306)
+        .server(greeting())
+        .client([&ask[..], b"\x16\x03\x01"].concat())
+        .server(b"\x16\x03\x03\x02\0\0\0\0\0\x02\0\0\0");
     let switch = laws::told(&Mysql, &dialog).switch.expect("a switch");
     let expected = (ask.len() as u64, greeting().len() as u64, Some("tls"));
     assert_eq!((switch.client_at, switch.server_at, switch.to), expected);
