@@ -3,7 +3,7 @@
 //!
 //! What differs, and why: tshark gives a frame the time of the segment that ends it, so a head of several segments begins earlier for
 //! us (asserted: never later); the request that asked for an upgrade is HTTP/1 for tshark and stream 1's for us; a promised stream is
-//! one message for us, its promise.
+//! one message for us, its promise; what answers a call that was given up before is no answer for us.
 
 use crate::{ours, tshark};
 use afterpath::call::{Call, CallState};
@@ -19,6 +19,8 @@ struct Half {
     first_ns: i64,
     /// END_STREAM, or a reset.
     last_ns: Option<i64>,
+    /// A reset alone.
+    reset_ns: Option<i64>,
     fields: BTreeMap<String, String>,
     n_messages: usize,
 }
@@ -53,10 +55,19 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
                     let key = (ports[side], id);
                     let half = &mut streams.entry(key).or_default()[side];
                     half.first_ns = if half.first_ns == 0 { at_ns } else { half.first_ns };
+                    if kind == 3 {
+                        half.reset_ns = half.reset_ns.or(Some(at_ns));
+                    }
                     if ends || kind == 3 {
                         half.last_ns = half.last_ns.or(Some(at_ns));
                     }
                     place = Some((key, side));
+                }
+            }
+            "http2.rst_stream.error" => {
+                if let Some((key, side)) = place {
+                    let half = &mut streams.get_mut(&key).expect("known")[side];
+                    half.fields.insert("reset".to_string(), format!("reset {show}"));
                 }
             }
             "http2.header.name" => name = show,
@@ -78,7 +89,7 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
 }
 
 fn code(status: &str) -> String {
-    const NAMES: [(&str, &str); 7] = [
+    const NAMES: [(&str, &str); 8] = [
         ("OK", "0"),
         ("DEADLINE_EXCEEDED", "4"),
         ("NOT_FOUND", "5"),
@@ -86,6 +97,7 @@ fn code(status: &str) -> String {
         ("UNIMPLEMENTED", "12"),
         ("INTERNAL", "13"),
         ("CANCEL", ""),
+        ("INTERNAL_ERROR", "reset 2"),
     ];
     let named = NAMES.iter().find(|(name, _)| *name == status);
     named.map_or(status, |(_, code)| code).to_string()
@@ -116,8 +128,12 @@ pub(super) fn streams_agree(
     type Row = (u16, String, String, String, [Option<i64>; 4], [usize; 2]);
     let mut told: Vec<Row> = Vec::new();
     for ((port, _), [asked, answered]) in &theirs {
+        // Given up before the answer came, which is then none.
+        let is_late = asked.reset_ns.is_some_and(|reset| reset < answered.first_ns);
+        let answered = if is_late { &Half::default() } else { answered };
         let grpc = answered.field("grpc-status");
-        let status = if grpc.is_empty() { answered.field(":status") } else { grpc };
+        let status = [grpc, answered.field("reset"), answered.field(":status")];
+        let status = status.into_iter().find(|status| !status.is_empty()).unwrap_or_default();
         let answered_ns = (answered.first_ns > 0).then_some(answered.first_ns);
         let times = [Some(asked.first_ns), asked.last_ns, answered_ns, answered.last_ns];
         let counts = [asked.n_messages, answered.n_messages];

@@ -4,6 +4,7 @@
 
 mod compare;
 mod http2;
+mod mysql;
 mod ours;
 mod protocols;
 mod tcptrace;

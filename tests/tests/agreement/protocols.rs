@@ -1,7 +1,7 @@
 //! Name resolution, TLS handshakes and an L4 proxy, real clients and servers all: every question with its answer's code, every
 //! hello with the name it asks for, every request that was forwarded, as tshark tells them. It never looks at what the traffic's makers meant.
 
-use crate::{http2, ours, tshark, websocket};
+use crate::{http2, mysql, ours, tshark, websocket};
 use afterpath::call::{Analysis, Call, CallState, OrderBasis};
 use afterpath_tests::recording::protocol_captures;
 use afterpath_tests::tool;
@@ -39,6 +39,8 @@ fn questions_hellos_and_forwarded_requests_agree_with_tshark() {
         assert!(n_calls >= 55, "only {n_calls} calls of gRPC");
         let n_messages = websocket::messages_agree(captures.path());
         assert!(n_messages >= 150, "only {n_messages} messages of WebSocket");
+        let n_commands = mysql::commands_agree(captures.path());
+        assert!(n_commands >= 70, "only {n_commands} commands of MySQL");
     }
 }
 
