@@ -326,6 +326,8 @@ pub struct Call {
     pub request_type: String,
     /// See [`crate::protocol::Message::resource`].
     pub resource: String,
+    /// What it is grouped by: see [`crate::routes`]. Empty where nothing is asked.
+    pub route: String,
     /// Authority asked.
     pub authority: String,
     /// Protocol version.

@@ -14,3 +14,4 @@ pub mod pair;
 pub mod pipeline;
 pub mod protocol;
 pub mod report;
+pub mod routes;

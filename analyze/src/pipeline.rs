@@ -12,7 +12,7 @@ use crate::dissect::{Dissected, Dissector, FlowFacts, Unused};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::pair::Span;
-use crate::{assemble, hops, link};
+use crate::{assemble, hops, link, routes};
 use afterpath_formats::bundle::{Bundles, PacketFile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -61,6 +61,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
+    losses.extend(routes::learn(&mut calls));
     link::link(
         &mut calls,
         &link::Known { points: &points, flows: &flows, sockets: &sockets },

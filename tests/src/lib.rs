@@ -2,6 +2,7 @@
 //! makers' tools, the testbed's truth and the scorer. Never part of the product.
 
 pub mod checkout;
+pub mod conversation;
 pub mod delay;
 pub mod generate;
 pub mod recording;

@@ -153,6 +153,7 @@ fn call(
         protocol: best.protocol.to_string(),
         request_type,
         resource,
+        route: String::new(),
         authority,
         version,
         status,

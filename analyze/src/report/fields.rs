@@ -70,6 +70,7 @@ pub(super) const FIELDS: &[Field] = fields! {
     "version" Text s => text(&s.call.version);
     "request_type" Text s => text(&s.call.request_type);
     "resource" Text s => text(&s.call.resource);
+    "route" Text s => text(&s.call.route);
     "authority" Text s => text(&s.call.authority);
     "status" Text s => text(&s.call.status);
     "outcome" Text s => s.call.outcome.iter().map(|&o| Value::Text(calls::outcome(o))).collect();

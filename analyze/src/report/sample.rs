@@ -255,6 +255,7 @@ impl Builder {
             protocol: plan.protocol.into(),
             request_type: plan.request.0.into(),
             resource: plan.request.1.into(),
+            route: plan.request.1.split('?').next().unwrap_or_default().into(),
             authority: if plan.protocol == "http1" { "shop.example".into() } else { String::new() },
             version: if plan.protocol == "http1" { "1.1".into() } else { String::new() },
             status: plan.status.into(),

@@ -122,6 +122,7 @@ fn of_calls<'a>() -> Vec<Column<CallRow<'a>>> {
     "version" StringArray "the protocol's version" r => Some(&r.call.version);
     "request_type" StringArray "GET, SELECT …" r => Some(&r.call.request_type);
     "resource" StringArray "what was asked" r => Some(&r.call.resource);
+    "route" StringArray "the resource without what differs from call to call: what to group by" r => Some(&r.call.route);
     "authority" StringArray "authority asked" r => Some(&r.call.authority);
     "status" StringArray "as the protocol writes it" r => Some(&r.call.status);
     "outcome" StringArray "ok, client-error, server-error" r => r.call.outcome.map(calls::outcome);

@@ -1,0 +1,99 @@
+//! Resources → routes: what calls are grouped by. Paths lose their query and their ids, learnt from all paths of a service together
+//! (`/user/8123/cart` → `/user/{id}/cart`); other resources are routes already, SQL without its literals. Never changes a resource.
+//!
+//! A service has 2,000 routes at most: the most frequent ones; calls of others have the route `other`, and are counted.
+
+use crate::call::{Analysis, Call, Loss};
+use std::collections::BTreeMap;
+
+mod shape;
+mod tree;
+
+use tree::Tree;
+
+/// Routes of one service.
+const MAX_ROUTES: usize = 2_000;
+/// The route of calls whose own was not kept.
+const OTHER: &str = "other";
+
+/// By whom a call is served, as its client names it: its authority, else the server's socket.
+type Service = (String, String);
+
+/// Gives every call its route.
+pub fn learn(calls: &mut [Call]) -> Vec<Loss> {
+    let mut by_service: BTreeMap<Service, Vec<usize>> = BTreeMap::new();
+    for (index, call) in calls.iter().enumerate().filter(|(_, call)| !call.resource.is_empty()) {
+        by_service.entry(service(call)).or_default().push(index);
+    }
+    let mut losses = Vec::new();
+    for ((_, name), indices) in by_service {
+        let mut tree = Tree::default();
+        for &index in &indices {
+            if let Some(path) = path(&calls[index]) {
+                tree.add(path);
+            }
+        }
+        tree.learn();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for &index in &indices {
+            let route = match path(&calls[index]) {
+                Some(path) => tree.route(path),
+                None => calls[index].resource.clone(),
+            };
+            *counts.entry(route.clone()).or_default() += 1;
+            calls[index].route = route;
+        }
+        losses.extend(limit(calls, &indices, counts, &name));
+    }
+    losses
+}
+
+/// Keeps the most frequent routes of a service; of equals the first by name.
+fn limit(
+    calls: &mut [Call],
+    indices: &[usize],
+    counts: BTreeMap<String, u64>,
+    name: &str,
+) -> Option<Loss> {
+    if counts.len() <= MAX_ROUTES {
+        return None;
+    }
+    let mut ranked: Vec<(&String, &u64)> = counts.iter().collect();
+    ranked.sort_by_key(|(route, n)| (std::cmp::Reverse(**n), *route));
+    let kept: std::collections::BTreeSet<&str> =
+        ranked[..MAX_ROUTES].iter().map(|(route, _)| route.as_str()).collect();
+    let mut n = 0;
+    for &index in indices {
+        if !kept.contains(calls[index].route.as_str()) {
+            calls[index].route = OTHER.to_string();
+            n += 1;
+        }
+    }
+    Some(Loss { place: name.to_string(), cause: "other-route".to_string(), count: n })
+}
+
+fn service(call: &Call) -> Service {
+    let name = match call.authority.is_empty() {
+        true => format!("{}:{}", call.server.address, call.server.port),
+        false => call.authority.clone(),
+    };
+    (call.protocol.clone(), name)
+}
+
+/// The path of a request that has one.
+fn path(call: &Call) -> Option<&str> {
+    let has_path = ["http1", "http2", "websocket"].contains(&call.protocol.as_str());
+    let resource = call.resource.as_str();
+    // An absolute form names the authority again (RFC 9112, 3.2.2).
+    let rest = resource
+        .split_once("://")
+        .map_or(resource, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    (has_path && path.starts_with('/')).then_some(path)
+}
+
+/// Calls of routes that were not kept, in words.
+pub fn other(analysis: &Analysis) -> u64 {
+    let other = analysis.losses.iter().filter(|loss| loss.cause == "other-route");
+    other.map(|loss| loss.count).sum()
+}

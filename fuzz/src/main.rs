@@ -1,0 +1,12 @@
+//! Any bytes are a conversation, and every protocol endures it. `fuzz/run` builds and runs it.
+
+#![no_main]
+
+#[path = "../../tests/src/conversation.rs"]
+#[allow(dead_code, reason = "seeds are written elsewhere")]
+mod conversation;
+
+use conversation::Conversation;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| Conversation::read(data).endure());
