@@ -179,7 +179,7 @@ impl Pairing {
 
     fn define(&mut self, request: &Message, response: &Message) {
         if let (Some(Naming::Asks(kind)), Some(Naming::Defines(number))) =
-            (&request.naming, &response.naming)
+            (request.naming.as_deref(), response.naming.as_deref())
         {
             if self.names.len() >= MAX_NAMES {
                 // Numbers rise.
@@ -190,8 +190,8 @@ impl Pairing {
     }
 
     fn name(&self, request: &mut Message) {
-        let Some(Naming::Refers(number)) = request.naming else { return };
-        if let Some((kind, resource)) = self.names.get(&number) {
+        let Some(Naming::Refers(number)) = request.naming.as_deref() else { return };
+        if let Some((kind, resource)) = self.names.get(number) {
             request.resource.clone_from(resource);
             if request.request_type == "EXECUTE" {
                 request.request_type.clone_from(kind);

@@ -95,7 +95,7 @@ pub struct Message {
     /// A protocol carried inside, by which it is known instead of the conversation's: `grpc`.
     pub inner: Option<&'static str>,
     /// A number that stands for a resource.
-    pub naming: Option<Naming>,
+    pub naming: Option<Box<Naming>>,
     /// `GET`, `SELECT`, `HGETALL`, `A` …: a short name of what is asked. Empty on most responses.
     pub request_type: String,
     /// What it is asked of: path, statement, key, name. At most 1,024 bytes.

@@ -107,12 +107,15 @@ fn probe_inside(stretch: &Stretch<'_>) -> Match {
 
 impl Talk {
     fn read(&mut self, stretch: &Stretch<'_>) -> Vec<Message> {
-        let (mut messages, mut of_server) = (Vec::new(), Vec::new());
+        let mut messages = Vec::new();
         self.client.read(&stretch.client, stretch.from_start, &mut messages);
-        self.server.read(&stretch.server, stretch.from_start, &mut of_server);
+        self.server.read(&stretch.server, stretch.from_start, &mut messages);
+        let n_before = messages.len();
         self.client.stalls(&mut self.server.granted, &mut messages);
-        self.server.stalls(&mut self.client.granted, &mut of_server);
-        messages.append(&mut of_server);
+        self.server.stalls(&mut self.client.granted, &mut messages);
+        if messages.len() > n_before {
+            messages.sort_by_key(|message| (message.from, message.end));
+        }
         messages
     }
 }

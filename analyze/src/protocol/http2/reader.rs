@@ -115,17 +115,13 @@ impl Reader {
         !matches!(self.state, State::Fresh | State::Preface | State::Lost { .. })
     }
 
-    /// Settles where this side stood because it had used up what the other granted.
+    /// Tells where this side stood because it had used up what the other granted, out of order.
     pub(super) fn stalls(&mut self, granted: &mut Granted, out: &mut Vec<Message>) {
-        let n_before = out.len();
         for standing in self.standings.drain(..) {
             if let Some(since) = granted.used_up(&standing) {
                 let (begin, end) = (since.saturating_sub(1), standing.until + 1);
                 out.push(part(self.side, standing.stream, Part::Stall, begin, end));
             }
-        }
-        if out.len() > n_before {
-            out.sort_by_key(|message| message.end);
         }
         granted.prune(self.sent, self.ended.drain(..));
     }

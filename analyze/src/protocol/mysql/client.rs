@@ -238,11 +238,11 @@ impl Client {
                     ("PREPARE", _) => {
                         let told = statement(rest, Dialect::Mysql);
                         message.resource = told.text;
-                        message.naming = Some(Naming::Asks(told.keyword));
+                        message.naming = Some(Box::new(Naming::Asks(told.keyword)));
                     }
                     ("EXECUTE" | "FETCH" | "RESET" | "CLOSE" | "LONG_DATA", Some(number)) => {
                         message.resource = format!("#{number}");
-                        message.naming = Some(Naming::Refers(number));
+                        message.naming = Some(Box::new(Naming::Refers(number)));
                         if name == "EXECUTE" {
                             message.attributes.push(("prepared", "true".to_string()));
                         }

@@ -360,7 +360,8 @@ impl Server {
                 };
                 let (columns, parameters) = (number(5), number(7));
                 if let Some(open) = &mut self.open {
-                    open.message.naming = Some(Naming::Defines(number(1) | number(3) << 16));
+                    let number = number(1) | number(3) << 16;
+                    open.message.naming = Some(Box::new(Naming::Defines(number)));
                 }
                 self.stage = match (parameters, columns) {
                     (0, 0) => return self.finish("OK".to_string(), Some(Outcome::Ok)),
