@@ -6,7 +6,7 @@ use super::{TimedMessage, answered, half, orphan, unanswered};
 use crate::call::CallState;
 use crate::issue::Issue;
 use crate::pair::Span;
-use crate::protocol::{Part, Role};
+use crate::protocol::{Outcome, Part, Role};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Exchanges remembered that ended before all their parts had passed.
@@ -174,7 +174,10 @@ impl Side {
         whole.retransmissions += timed.retransmissions;
         whole.message.end = whole.message.end.max(timed.message.end);
         let more = timed.message;
-        if !more.status.is_empty() {
+        let is_end_unknown = matches!(part, Part::End { .. })
+            && more.status.is_empty()
+            && more.issues.contains(&Issue::MissedStart);
+        if !more.status.is_empty() || is_end_unknown {
             (whole.message.status, whole.message.outcome) = (more.status, more.outcome);
         }
         whole.message.inner = whole.message.inner.or(more.inner);
@@ -235,9 +238,16 @@ impl Exchange {
         match (request, response) {
             (Some((request, asked)), Some((response, told))) => {
                 let end_ns = response.last_ns;
+                let given_up = (request.message.status.clone(), request.message.outcome);
                 let mut span = answered(protocol, request, response);
                 span.bytes = [asked, told];
+                // An answer that nobody waited for to its end is none.
+                if !is_answered && !given_up.0.is_empty() {
+                    (span.facts.status, span.facts.outcome) = given_up;
+                }
                 if !is_answered {
+                    // How it ends may change what it means.
+                    span.facts.outcome = span.facts.outcome.filter(|it| *it != Outcome::Ok);
                     span.times.response_last = end_ns.filter(|_| why.is_none());
                     span.state = if why.is_some() { CallState::Open } else { CallState::Complete };
                     span.facts.issues.extend(why);

@@ -40,6 +40,9 @@ impl Head<'_> {
             message.inner = Some("grpc");
             if let Some(code) = self.values("grpc-status").next() {
                 (message.status, message.outcome) = grpc::status(code);
+            } else if message.status == "200" {
+                // It says nothing of gRPC: the body's last frame does.
+                (message.status, message.outcome) = (String::new(), None);
             }
             let deadline = self.values("grpc-timeout").next().and_then(grpc::deadline_ns);
             message.attributes.extend(deadline.map(|ns| ("deadline_ns", ns.to_string())));

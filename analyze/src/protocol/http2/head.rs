@@ -5,8 +5,8 @@ use crate::protocol::ids::ID_FIELDS;
 use crate::protocol::message::ExplicitId;
 use crate::protocol::{Message, Outcome, grpc, text};
 
-/// Identities of entries of one block that are remembered.
-const MAX_UNKNOWN: usize = 8;
+/// Pseudo-headers of a request, which come first (RFC 9113, 8.3.1): method, scheme, authority, path.
+const N_PSEUDO: usize = 4;
 
 /// The fields of interest of one block.
 #[derive(Debug, Default)]
@@ -29,12 +29,14 @@ pub(super) struct Head {
     /// A field whose entry is not known.
     pub(super) has_unknown: bool,
     has_regular: bool,
+    n_fields: usize,
 }
 
 impl Head {
     pub(super) fn take(&mut self, field: Field<'_>) {
         let value = |most| Some(text::bounded(field.value, most));
-        self.has_regular |= field.name.is_regular();
+        self.n_fields += 1;
+        self.has_regular |= field.name.is_regular() || self.n_fields > N_PSEUDO;
         self.has_unknown |= field.unknown.is_some();
         match field.name {
             Name::Authority => self.authority = value(1_024),
@@ -60,7 +62,7 @@ impl Head {
                 let value = text::bounded(field.value, 512);
                 self.ids.push(ExplicitId { field: field_name, value });
             }
-            Name::Unknown if !self.has_regular && self.unknown.len() < MAX_UNKNOWN => {
+            Name::Unknown if !self.has_regular => {
                 self.unknown.extend(field.unknown);
             }
             Name::Unknown | Name::Scheme | Name::Other(_) => {}
@@ -86,9 +88,12 @@ impl Head {
         self.facts(message);
     }
 
-    /// A response's head, or trailers.
-    pub(super) fn response(self, message: &mut Message) {
-        if let Some(code) = self.status {
+    /// A response's head, or trailers; `is_all`: nothing follows; `is_cut`: fields may be missing.
+    pub(super) fn response(self, message: &mut Message, is_all: bool, is_cut: bool) {
+        // Of gRPC a 200 says nothing: its own status is in the trailers, or in a field that is not known.
+        let is_doubtful = if is_all { self.has_unknown || is_cut } else { self.framing.is_some() };
+        let is_doubtful = is_doubtful && self.grpc_status.is_none();
+        if let Some(code) = self.status.filter(|code| *code != 200 || !is_doubtful) {
             message.status = format!("{code:03}");
             message.outcome = Some(outcome(code));
         }

@@ -469,7 +469,7 @@ impl Reader {
         if head.status.is_some_and(|code| (100..200).contains(&code)) && !is_client {
             let mut message = Message::new(self.side, Role::Interim, begin, end);
             message.correlation = Some(u64::from(frame.stream));
-            head.response(&mut message);
+            head.response(&mut message, false, false);
             out.push(message);
             return;
         }
@@ -495,7 +495,7 @@ impl Reader {
             !is_placeholder(&message.resource)
         } else {
             let (framing, has_unknown) = (head.framing, head.has_unknown);
-            head.response(&mut message);
+            head.response(&mut message, ends, issue.is_some());
             self.open(frame.stream, ends || is_trailers, framing, [begin, end]);
             !message.status.is_empty() || !has_unknown
         };

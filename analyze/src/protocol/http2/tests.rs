@@ -140,7 +140,7 @@ fn messages_of_grpc_are_counted_and_its_status_is_that_of_the_trailers() {
             "end 1?",
         ],
         &[
-            "begin 1 grpc =200 content_type=application/grpc",
+            "begin 1 grpc = content_type=application/grpc",
             "item 1=",
             "item 1=",
             "item 1=",
@@ -161,7 +161,7 @@ fn trailers_of_grpc_web_are_in_its_body() {
         &dialog,
         &["whole 1?POST /a.B/C"],
         &[
-            "begin 1 grpc =200 content_type=application/grpc-web+proto",
+            "begin 1 grpc = content_type=application/grpc-web+proto",
             "item 1=",
             "end 1 grpc =INTERNAL (server)",
         ],

@@ -459,7 +459,8 @@ impl Server {
         self.done = Some(message);
     }
 
-    /// Goes to where a packet begins: only at a boundary that the capture shows. False: more bytes are needed.
+    /// Goes to where a packet begins: any at a boundary that the capture shows, elsewhere the first of a response that proves itself. False: more
+    /// bytes are needed.
     fn seek(&mut self, half: &Half<'_>, at_boundary: bool) -> bool {
         let mut at_boundary = at_boundary;
         loop {
@@ -488,6 +489,19 @@ impl Server {
                         return false;
                     }
                 }
+            }
+            let is_cut = half.cut_after(self.position);
+            for nth in 0..bytes.len() {
+                let proof = proves(&bytes[nth..], is_cut, true);
+                if proof == Some(false) {
+                    continue;
+                }
+                self.position += nth as u64;
+                (self.place, self.stage) = match proof {
+                    Some(_) => (Place::Head, Stage::Start),
+                    None => (Place::Lost { at_boundary: false }, self.stage),
+                };
+                return proof.is_some();
             }
             self.position += bytes.len() as u64;
         }
@@ -565,6 +579,41 @@ fn begins(bytes: &[u8], is_cut: bool) -> Option<Stage> {
         }
     };
     is_first.then_some(Stage::Start)
+}
+
+/// Whether a response begins in the midst of other bytes: with the number of columns and the first of them, an error with its SQLSTATE, an OK
+/// before another response (`is_first`). `None`: bytes that may come will tell.
+fn proves(bytes: &[u8], is_cut: bool, is_first: bool) -> Option<bool> {
+    let more = if is_cut { Some(false) } else { None };
+    let at = |nth: usize| bytes.get(nth).copied();
+    // A length of less than 64 KiB, sequence number 1.
+    if at(2).is_some_and(|high| high != 0) || at(3).is_some_and(|sequence| sequence != 1) {
+        return Some(false);
+    }
+    let (Some((length, _)), Some(first)) = (packet::head(bytes), at(4)) else { return more };
+    let length = length as usize;
+    match first {
+        ERROR => {
+            let is_state = bytes.iter().skip(8).take(5).all(u8::is_ascii_alphanumeric);
+            match (length, at(7), at(12)) {
+                (9.., None | Some(b'#'), None) if is_state => more,
+                (9.., Some(b'#'), Some(_)) => Some(is_state),
+                _ => Some(false),
+            }
+        }
+        OK if length == 7 && is_first => proves(bytes.get(11..).unwrap_or_default(), is_cut, false),
+        OK => Some(length >= 7 && !is_first),
+        1..=0xfa if length == 1 => {
+            let behind = [Some(0), Some(2), Some(3), Some(b'd'), Some(b'e'), Some(b'f')];
+            let fits =
+                |(nth, byte): (usize, &Option<u8>)| at(7 + nth).is_none() || at(7 + nth) == *byte;
+            match behind.iter().enumerate().all(fits) {
+                true if at(12).is_none() => more,
+                is_so => Some(is_so),
+            }
+        }
+        _ => Some(false),
+    }
 }
 
 /// Whether no bytes that may come make a packet of these.
