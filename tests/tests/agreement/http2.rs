@@ -32,14 +32,16 @@ impl Half {
 }
 
 /// A stream, by its connection's client port and its number.
-type Streams = BTreeMap<(u16, u32), [Half; 2]>;
+type Streams = BTreeMap<Key, [Half; 2]>;
+type Key = (u16, u32);
 
 /// What tshark says of these servers' connections, of which some speak nothing else, frame by frame in the order of its page.
 fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
     let spoken: Vec<(u16, &str)> = http2_ports.iter().map(|port| (*port, "http2")).collect();
     let mut streams = Streams::new();
     let (mut at_ns, mut ports, mut kind, mut ends) = (0, [0_u16; 2], 0, false);
-    let (mut place, mut name): (Option<((u16, u32), usize)>, String) = (None, String::new());
+    let mut place: Option<(Key, usize)> = None;
+    let mut name = String::new();
     for (field, show) in tshark::fields_of(capture, "http2", &spoken) {
         match field.as_str() {
             "timestamp" => at_ns = show.parse().expect("a time"),

@@ -569,10 +569,10 @@ fn begins(bytes: &[u8], is_cut: bool) -> Option<Stage> {
     let payload = &payload[..payload.len().min(length as usize)];
     let ends = |behind: &[u8]| behind.is_empty() && is_cut;
     let is_new = next.is_some_and(|(_, sequence)| sequence <= 2) || ends(behind);
-    let is_first = match payload.first()? {
-        &OK => length >= 7 && is_new,
-        &ERROR => payload.get(3).is_none_or(|b| *b == b'#') && length > 8 && is_new,
-        &EOF => length == EOF_LENGTH && is_new,
+    let is_first = match *payload.first()? {
+        OK => length >= 7 && is_new,
+        ERROR => payload.get(3).is_none_or(|b| *b == b'#') && length > 8 && is_new,
+        EOF => length == EOF_LENGTH && is_new,
         _ => {
             let packet = Packet { begin: 0, end: 0, sequence, length, payload, goes_on: false };
             n_columns(packet).is_some() && behind.get(4..8) == Some(&DEFINITION)
