@@ -1,5 +1,6 @@
 //! TLS between real programs, recorded by the recorder and analyzed: what the libraries were given stands at every point that the
 //! ciphertext passed. Programs with a library of their own, or without a socket beneath it, stay opaque and say so.
+//! Long: one site with its server and recorder, and every library once.
 
 use afterpath::call::{Analysis, Call, CallState};
 use afterpath::pipeline::{Config, analyze};

@@ -91,14 +91,13 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
 }
 
 fn code(status: &str) -> String {
-    const NAMES: [(&str, &str); 8] = [
+    const NAMES: [(&str, &str); 7] = [
         ("OK", "0"),
         ("DEADLINE_EXCEEDED", "4"),
         ("NOT_FOUND", "5"),
         ("PERMISSION_DENIED", "7"),
         ("UNIMPLEMENTED", "12"),
         ("INTERNAL", "13"),
-        ("CANCEL", ""),
         ("INTERNAL_ERROR", "reset 2"),
     ];
     let named = NAMES.iter().find(|(name, _)| *name == status);
@@ -135,7 +134,11 @@ pub(super) fn streams_agree(
         let answered = if is_late { &Half::default() } else { answered };
         let grpc = answered.field("grpc-status");
         let status = [grpc, answered.field("reset"), answered.field(":status")];
-        let status = status.into_iter().find(|status| !status.is_empty()).unwrap_or_default();
+        let mut status = status.into_iter().find(|status| !status.is_empty()).unwrap_or_default();
+        // Given up before the answer was over: what HTTP said of it is not how it ended.
+        if asked.reset_ns.is_some_and(|at| answered.last_ns.is_none_or(|last| at < last)) {
+            status = String::new();
+        }
         let answered_ns = (answered.first_ns > 0).then_some(answered.first_ns);
         let times = [Some(asked.first_ns), asked.last_ns, answered_ns, answered.last_ns];
         let counts = [asked.n_messages, answered.n_messages];
@@ -147,7 +150,11 @@ pub(super) fn streams_agree(
         let times = [t.request_first, t.request_last, t.response_first, t.response_last];
         let counts = [counted(call, "messages"), counted(call, "response.messages")];
         let asked = (call.request_type.clone(), call.resource.clone());
-        ours.push((call.client.port, asked.0, asked.1, code(&call.status), times, counts));
+        // Its client gave it up, with whatever error: tshark's calls have no status then.
+        let is_given_up =
+            call.attributes.iter().any(|(name, value)| name == "reset" && *value == call.status);
+        let status = if is_given_up { String::new() } else { code(&call.status) };
+        ours.push((call.client.port, asked.0, asked.1, status, times, counts));
     }
     let by_last = |row: &Row| (row.0, row.4[1], row.2.clone(), row.4[0], row.4[3]);
     told.sort_by_key(by_last);

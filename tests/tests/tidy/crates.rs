@@ -40,7 +40,9 @@ fn arrows_point_one_way() {
 
 #[test]
 fn every_package_has_the_shared_lints_and_fields() {
-    let manifests = ending("Cargo.toml").filter(|source| source.path != "Cargo.toml");
+    // A workspace of its own can inherit nothing: the fuzz target is built with other flags than all else.
+    let is_own = |path: &str| ["Cargo.toml", "fuzz/Cargo.toml"].contains(&path);
+    let manifests = ending("Cargo.toml").filter(|source| !is_own(&source.path));
     let mut complaints = Vec::new();
     for manifest in manifests {
         for line in

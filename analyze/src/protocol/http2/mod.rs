@@ -18,6 +18,7 @@ mod head;
 mod hpack;
 mod huffman;
 mod reader;
+mod search;
 mod window;
 
 pub use head::is_placeholder;

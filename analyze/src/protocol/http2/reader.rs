@@ -4,6 +4,7 @@
 use super::frame::{self, Frame, HEAD, PREFACE};
 use super::head::{Head, is_placeholder};
 use super::hpack;
+use super::search::{begins, least_insertion};
 use super::window::{Granted, Standing};
 use crate::issue::Issue;
 use crate::protocol::{Half, Message, Outcome, Part, Role, Side, grpc};
@@ -13,8 +14,6 @@ use std::collections::BTreeMap;
 const MAX_STREAMS: usize = 10_000;
 /// Longest header block that is waited for.
 const MAX_BLOCK: u64 = 1 << 20;
-/// Heads that lead from one to the next prove a beginning wherever it is looked for.
-const PROOF: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -568,43 +567,6 @@ impl Reader {
             at_boundary = false;
         }
     }
-}
-
-/// Whether frames begin here; `None`: that will be told by bytes that may come. What is cut must do with less.
-fn begins(bytes: &[u8], is_cut: bool, at_boundary: bool) -> Option<bool> {
-    if bytes.starts_with(PREFACE) {
-        return Some(true);
-    }
-    let (mut at, mut n) = (0_usize, 0);
-    while n < PROOF {
-        let rest = bytes.get(at..).unwrap_or(&[]);
-        let Some(frame) = Frame::read(rest) else {
-            let may_be = could_be(rest);
-            if !is_cut {
-                return if may_be { None } else { Some(false) };
-            }
-            let is_exact = n > 0 && at == bytes.len();
-            return Some(is_exact || (n > 0 && at_boundary && may_be));
-        };
-        if !frame.is_likely() {
-            return Some(false);
-        }
-        (at, n) = (at + frame.size() as usize, n + 1);
-    }
-    Some(true)
-}
-
-/// Whether a head may begin with so few bytes.
-fn could_be(bytes: &[u8]) -> bool {
-    PREFACE.starts_with(bytes)
-        || (bytes.first().is_none_or(|&byte| byte == 0)
-            && bytes.get(3).is_none_or(|&kind| kind <= frame::CONTINUATION))
-}
-
-/// Bytes of the shortest frame that may insert an entry: a request has four fields at least, trailers have one; an entry needs three bytes. What is shorter
-/// is a WINDOW_UPDATE behind a body, more often than not.
-fn least_insertion(side: Side) -> u64 {
-    HEAD as u64 + if side == Side::Client { 4 + 3 } else { 3 }
 }
 
 /// What a frame holds of its block, without padding, and the stream that it promises.

@@ -1,3 +1,5 @@
+//! Conversations with a client and a server of HTTP/2 and what is to be told of them. Never a server: the bytes are written out here.
+
 use super::huffman::tests::encode;
 use super::*;
 use crate::protocol::laws::{self, Dialog, line, told};

@@ -20,6 +20,7 @@ use server::{Ends, Server};
 
 mod client;
 mod packet;
+mod search;
 mod server;
 
 /// The protocol.
@@ -46,7 +47,7 @@ impl Protocol for Mysql {
         }
         let first = |half: &Half<'_>| half.pieces.first().is_some_and(|p| p.offset == half.start);
         let server = match first(&stretch.server) {
-            true => server::greets(&stretch.server),
+            true => search::greets(&stretch.server),
             false => Match::Maybe,
         };
         let client = match first(&stretch.client) {
@@ -81,8 +82,8 @@ impl Protocol for Mysql {
 fn probe_inside(stretch: &Stretch<'_>) -> Match {
     let known = |side| stretch.half(side).pieces.first().map_or(&[][..], |piece| piece.bytes);
     let (asked, told) = (known(Side::Client), known(Side::Server));
-    let is_exchange = client::is_command(asked) && server::is_ok(told);
-    match client::is_query(asked) || server::is_result(told) || is_exchange {
+    let is_exchange = client::is_command(asked) && search::is_ok(told);
+    match client::is_query(asked) || search::is_result(told) || is_exchange {
         true => Match::Yes,
         false => Match::No,
     }

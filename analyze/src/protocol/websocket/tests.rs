@@ -1,3 +1,5 @@
+//! Conversations with a WebSocket server and what is to be told of them. Never a server: the bytes are written out here.
+
 use super::*;
 use crate::protocol::laws::{self, Dialog, Told, line};
 
