@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "captures and pages are files")]
 
-use afterpath::call::{Analysis, Call, CallState};
+use afterpath::call::{Analysis, Call, CallState, LinkKind};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::import::{ImportPlan, Word, import};
@@ -45,8 +45,12 @@ fn line(call: &Call, since_ns: i64) -> String {
         call.attributes.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let ids: String = call.ids.iter().map(|(field, _)| format!(" {field}")).collect();
     let issues: String = call.issues.iter().map(|issue| format!(" {}", issue.name())).collect();
+    let link = call.link.as_ref().map_or("", |link| match link.kind {
+        LinkKind::Relay => " passed-on",
+        LinkKind::Work => " caused",
+    });
     format!(
-        "{times} {}>{} {} {} {} {} {} {:?}{facts}{ids}{issues}\n",
+        "{times} {}>{} {} {} {} {} {} {:?}{link}{facts}{ids}{issues}\n",
         call.client.port,
         call.server.port,
         call.protocol,

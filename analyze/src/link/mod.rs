@@ -92,6 +92,11 @@ struct Narrowed {
 /// A server's address and port in its place: one listening process.
 type Listener = (String, String, std::net::IpAddr, u16);
 
+/// In whatever version: proxies translate between them.
+fn speaks_http(call: &Call) -> bool {
+    ["http1", "http2", "grpc"].contains(&call.protocol.as_str())
+}
+
 impl Linker<'_> {
     fn could_be_relay(&self, candidates: &Candidates) -> bool {
         candidates.parents.iter().any(|&p| self.same_request(p, candidates.child))
@@ -99,7 +104,8 @@ impl Linker<'_> {
 
     fn same_request(&self, parent: CallIndex, child: CallIndex) -> bool {
         let (p, c) = (&self.calls[parent as usize], &self.calls[child as usize]);
-        p.protocol == c.protocol && p.request_type == c.request_type && p.resource == c.resource
+        let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
+        is_same && p.request_type == c.request_type && p.resource == c.resource
     }
 
     /// A proxy passes the request on: the parent says the same, and a proxy adds little before and after. Parents passed on

@@ -28,7 +28,7 @@ pub mod waterfall;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use filter::Filter;
 pub use instant::{Moment, Zone};

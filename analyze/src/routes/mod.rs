@@ -3,7 +3,7 @@
 //!
 //! A service has 2,000 routes at most: the most frequent ones; calls of others have the route `other`, and are counted.
 
-use crate::call::{Analysis, Call, Loss};
+use crate::call::{Call, Loss};
 use std::collections::BTreeMap;
 
 mod shape;
@@ -92,8 +92,39 @@ fn path(call: &Call) -> Option<&str> {
     (has_path && path.starts_with('/')).then_some(path)
 }
 
-/// Calls of routes that were not kept, in words.
-pub fn other(analysis: &Analysis) -> u64 {
-    let other = analysis.losses.iter().filter(|loss| loss.cause == "other-route");
-    other.map(|loss| loss.count).sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn asked(resources: impl Iterator<Item = String>, protocol: &str) -> Vec<Call> {
+        let call = sample::shop().calls[0].clone();
+        let of = |resource| Call { resource, protocol: protocol.to_string(), ..call.clone() };
+        resources.map(of).collect()
+    }
+
+    fn routes(calls: &[Call]) -> std::collections::BTreeSet<&str> {
+        calls.iter().map(|call| call.route.as_str()).collect()
+    }
+
+    #[test]
+    fn queries_and_authorities_are_no_part_of_a_route() {
+        let paths = ["/item/1?a=2", "http://shop/item/2", "*", "/item#x"].map(str::to_string);
+        let mut calls = asked(paths.into_iter(), "http1");
+        assert_eq!(learn(&mut calls), []);
+        let expected = ["/item/{id}", "/item/{id}", "*", "/item"];
+        assert!(calls.iter().map(|call| call.route.as_str()).eq(expected));
+    }
+
+    #[test]
+    fn the_most_frequent_routes_are_kept_and_the_others_counted() {
+        let names = (0..MAX_ROUTES + 30).map(|n| format!("key {n}"));
+        let twice = (0..10).map(|n| format!("key {}", MAX_ROUTES + n));
+        let mut calls = asked(names.chain(twice), "redis");
+        let losses = learn(&mut calls);
+        assert_eq!((losses.len(), losses[0].count), (1, 30));
+        let routes = routes(&calls);
+        assert_eq!(routes.len(), MAX_ROUTES + 1);
+        assert!(routes.contains(OTHER) && routes.contains("key 2009"));
+    }
 }

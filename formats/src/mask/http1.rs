@@ -1,8 +1,10 @@
 //! HTTP/1 (RFC 9112), as far as masking needs it: heads and bodies are masked by the same rules (`text`), so that a mistaken
 //! boundary hides nothing less. What framing adds: the lines of chunked bodies stay as they are and don't end a value,
-//! compressed bodies and what follows an upgrade (but to WebSocket) are overwritten whole, and a gap inside a body of known length is survived.
+//! compressed bodies and what follows an upgrade (but to WebSocket or HTTP/2) are overwritten whole, and a gap inside a body of known length is survived.
 //! It never keeps a byte of which it does not know the message.
+//! Long: one state machine over heads, bodies and what follows them.
 
+use super::http2::Http2;
 use super::pen::{Pen, STAR};
 use super::text::Text;
 use super::websocket::Websocket;
@@ -46,6 +48,8 @@ enum State {
     Opaque,
     /// WebSocket, after an upgrade.
     Websocket,
+    /// HTTP/2, after an upgrade.
+    Http2,
     Lost,
 }
 
@@ -54,6 +58,7 @@ enum Otherwise {
     Lost,
     Opaque,
     Websocket,
+    Http2,
 }
 
 /// What a head said.
@@ -67,6 +72,7 @@ struct Head {
     is_encoded: bool,
     is_upgrade: bool,
     is_websocket: bool,
+    is_http2: bool,
 }
 
 /// One direction of an HTTP/1 connection.
@@ -78,6 +84,7 @@ pub(super) struct Http1 {
     line: [u8; LINE],
     n_line: u8,
     websocket: Option<Box<Websocket>>,
+    http2: Option<Box<Http2>>,
 }
 
 impl Http1 {
@@ -91,6 +98,7 @@ impl Http1 {
             line: [0; LINE],
             n_line: 0,
             websocket: None,
+            http2: None,
         }
     }
 
@@ -112,6 +120,10 @@ impl Http1 {
             State::Opaque => return,
             State::Websocket => {
                 self.websocket.iter_mut().for_each(|frames| frames.skip(n));
+                return;
+            }
+            State::Http2 => {
+                self.http2.iter_mut().for_each(|frames| frames.skip(n));
                 return;
             }
             State::BodyStart { n: seen, left } => left.map(|left| left - u64::from(seen)),
@@ -161,6 +173,11 @@ impl Http1 {
                 self.websocket.get_or_insert_with(|| Box::new(Websocket::new())).feed(bytes, pen);
                 bytes.len()
             }
+            State::Http2 => {
+                // A server has no preface.
+                self.http2.get_or_insert_with(|| Box::new(Http2::new(false))).feed(bytes, pen);
+                bytes.len()
+            }
             State::Lost => {
                 pen.withhold(bytes);
                 bytes.len()
@@ -183,6 +200,12 @@ impl Http1 {
             pen.keep(1);
             return 1;
         }
+        if byte == b' ' && otherwise == Otherwise::Http2 && self.line[..usize::from(n)] == *b"PRI" {
+            let mut http2 = Http2::new(true);
+            http2.feed(&mut { *b"PRI" }, &mut Pen::default());
+            (self.http2, self.state) = (Some(Box::new(http2)), State::Http2);
+            return 0;
+        }
         if (byte == b' ' && n > 0) || (is_version && usize::from(n) + 1 == VERSION.len()) {
             self.state = State::Head;
             return self.head_piece(&mut bytes[..1], pen);
@@ -197,7 +220,7 @@ impl Http1 {
             Otherwise::Lost => State::Lost,
             // What looked like a method was no frame.
             Otherwise::Websocket if n == 0 => State::Websocket,
-            Otherwise::Opaque | Otherwise::Websocket => State::Opaque,
+            Otherwise::Opaque | Otherwise::Websocket | Otherwise::Http2 => State::Opaque,
         };
         0
     }
@@ -244,6 +267,7 @@ impl Http1 {
         } else if let Some(value) = header(line, b"upgrade:") {
             head.is_upgrade |= head.status.is_none();
             head.is_websocket |= value.eq_ignore_ascii_case(b"websocket");
+            head.is_http2 |= value.eq_ignore_ascii_case(b"h2c");
         }
     }
 
@@ -255,6 +279,7 @@ impl Http1 {
         self.state = match (head.status, head.is_trailer) {
             (_, true) => start(Otherwise::Lost),
             (Some(101), _) if head.is_websocket => State::Websocket,
+            (Some(101), _) if head.is_http2 => State::Http2,
             (Some(101), _) => State::Opaque,
             (Some(100..=199 | 204 | 304), _) => start(Otherwise::Lost),
             _ if head.is_chunked => State::ChunkSize { size: 0, n: 0 },
@@ -263,6 +288,7 @@ impl Http1 {
                 State::Body { left: head.length }
             }
             _ if head.is_upgrade && head.is_websocket => start(Otherwise::Websocket),
+            _ if head.is_upgrade && head.is_http2 => start(Otherwise::Http2),
             _ if head.is_upgrade => start(Otherwise::Opaque),
             _ => start(Otherwise::Lost),
         };
@@ -385,7 +411,7 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::laws::{check, masked};
+    use super::super::laws::{Field, check, check_bytes, fields, frame, masked, request};
 
     #[test]
     fn heads() {
@@ -435,6 +461,28 @@ mod tests {
             "GET / HTTP/1.1\r\nUpgrade: other\r\n\r\n*****",
         );
         check("HTTP/1.1 101 Up\r\n\r\nabc", "HTTP/1.1 101 Up\r\n\r\n***");
+    }
+
+    #[test]
+    fn an_upgrade_to_http2_goes_on_as_http2() {
+        let sent = [Field::Literal(":path", "/a"), Field::Literal("authorization", "hunter2")];
+        let masked_fields =
+            [Field::Literal(":path", "/a"), Field::Literal("authorization", "*******")];
+        let upgrade = b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+        let client = |fields_sent: &[Field]| {
+            [&upgrade[..], &request(&[fields(fields_sent, false)], b"")].concat()
+        };
+        check_bytes(&client(&sent), &client(&masked_fields));
+        let answer = b"HTTP/1.1 101 Go\r\nUpgrade: h2c\r\n\r\n";
+        let server = |fields_sent: &[Field]| {
+            [&answer[..], &frame(1, 4, 1, &fields(fields_sent, false))].concat()
+        };
+        check_bytes(&server(&sent), &server(&masked_fields));
+        // Not upgraded, the client goes on as before.
+        check(
+            "GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\nPOST /?token=abc HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\nPOST /?token=*** HTTP/1.1\r\n\r\n",
+        );
     }
 
     #[test]

@@ -268,3 +268,108 @@ fn string(cursor: &mut Cursor<'_>, most: usize, out: &mut Vec<u8>) -> Option<boo
     out.extend_from_slice(&bytes[..bytes.len().min(most)]);
     Some(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::laws::Dice;
+
+    type Told = Vec<(Name, String)>;
+
+    /// What a block tells of fields of interest; an unknown one by its identity.
+    fn told(decoder: &mut Decoder, block: &[u8]) -> Told {
+        let mut told = Vec::new();
+        let is_good = decoder.block(block, false, |field| {
+            let value = match field.unknown {
+                Some(identity) => format!("#{identity}"),
+                None => String::from_utf8_lossy(field.value).into_owned(),
+            };
+            if field.name.is_wanted() {
+                told.push((field.name, value));
+            }
+        });
+        assert!(is_good);
+        told
+    }
+
+    const NAMES: [&str; 8] = [
+        ":method",
+        ":path",
+        ":authority",
+        "user-agent",
+        "traceparent",
+        "x-other",
+        "grpc-status",
+        "accept",
+    ];
+
+    /// Blocks of another maker's encoder, and what it was given.
+    fn encoded(n: usize) -> Vec<(Vec<u8>, Told)> {
+        let (mut encoder, mut dice) = (loona_hpack::Encoder::new(), Dice::new(3));
+        let block = |_| {
+            let fields: Vec<(&str, String)> = (0..1 + dice.below(6))
+                .map(|_| (NAMES[dice.below(NAMES.len())], format!("value-{}", dice.below(12))))
+                .collect();
+            let bytes = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let block = encoder.encode(bytes);
+            let named = fields.into_iter().map(|(name, value)| (Name::of(name.as_bytes()), value));
+            (block, named.filter(|(name, _)| name.is_wanted()).collect())
+        };
+        (0..n).map(block).collect()
+    }
+
+    #[test]
+    fn another_makers_blocks_are_decoded() {
+        let mut decoder = Decoder::new();
+        for (block, fields) in encoded(2_000) {
+            assert_eq!(told(&mut decoder, &block), fields);
+        }
+    }
+
+    #[test]
+    fn joined_late_what_is_told_is_true_and_an_identity_stays_one_entrys() {
+        let blocks = encoded(400);
+        for start in [1, 7, 50, 200] {
+            let mut decoder = Decoder::new();
+            decoder.joined_late();
+            let mut entries: std::collections::BTreeMap<String, (Name, String)> =
+                Default::default();
+            for (block, fields) in &blocks[start..] {
+                let told = told(&mut decoder, block);
+                // Unknown entries are of interest until they are known to be of none.
+                let mut rest = fields.iter();
+                for (name, value) in told {
+                    match value.starts_with('#') {
+                        false if name == Name::Unknown => {}
+                        false => assert!(rest.any(|known| *known == (name, value.clone()))),
+                        true => {
+                            let is_of_interest =
+                                fields.iter().any(|f| entries.get(&value) == Some(f));
+                            assert!(!entries.contains_key(&value) || is_of_interest);
+                            if told_alone(fields, block) {
+                                entries.insert(value, fields[0].clone());
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A block of one field of interest, named by one byte.
+    fn told_alone(fields: &[(Name, String)], block: &[u8]) -> bool {
+        fields.len() == 1 && block.len() == 1
+    }
+
+    #[test]
+    fn every_prefix_and_noise_are_endured() {
+        let mut dice = Dice::new(9);
+        for (block, _) in encoded(200) {
+            for end in 0..block.len() {
+                Decoder::new().block(&block[..end], true, |_| ());
+            }
+            let noise: Vec<u8> = block.iter().map(|byte| byte ^ (1 << dice.below(8))).collect();
+            Decoder::new().block(&noise, false, |_| ());
+        }
+    }
+}
