@@ -3,7 +3,6 @@
 #![no_main]
 
 #[path = "../../tests/src/conversation.rs"]
-#[allow(dead_code, reason = "seeds are written elsewhere")]
 mod conversation;
 
 use conversation::Conversation;

@@ -120,11 +120,7 @@ impl Conversation {
                     let piece = Piece { offset: *offset, bytes, wire_length: *wire_length };
                     return (*offset >= start && *offset < end).then_some(piece);
                 }
-                let from = start.saturating_sub(*offset).min(bytes.len() as u64);
-                let to = end.saturating_sub(*offset).min(bytes.len() as u64);
-                let bytes = bytes.get(from as usize..to as usize)?;
-                let wire_length = bytes.len() as u32;
-                (!bytes.is_empty()).then_some(Piece { offset: offset + from, bytes, wire_length })
+                Piece::within(*offset, bytes, start, end)
             });
             within.collect()
         });
@@ -143,18 +139,4 @@ impl Conversation {
             from_start: self.from_start,
         })
     }
-}
-
-/// A conversation's bytes, of what each side said in turn: how a corpus is made.
-pub fn written(port: u16, turns: &[(bool, &[u8])]) -> Vec<u8> {
-    let nth = PORTS.iter().position(|known| *known == port).unwrap_or(0);
-    let mut bytes = vec![0, nth as u8];
-    for (is_server, said) in turns {
-        for piece in said.chunks(usize::from(u16::MAX)) {
-            bytes.push(u8::from(*is_server) | CUT);
-            bytes.extend((piece.len() as u16).to_le_bytes());
-            bytes.extend(piece);
-        }
-    }
-    bytes
 }

@@ -29,7 +29,7 @@ pub(super) fn name(connection: &mut Connection) {
             known.insert((unnamed.flow, unnamed.facts.resource.clone()), words);
         }
     }
-    for span in &mut connection.spans {
+    for span in connection.spans.iter_mut().filter(|span| is_unnamed(span)) {
         let place = (span.flow, span.facts.resource.clone());
         let Some([request_type, resource, authority]) = known.get(&place) else { continue };
         let facts = &mut span.facts;

@@ -129,10 +129,14 @@ impl Pairing {
     }
 
     fn name(&self, request: &mut Message) {
-        let Some(Naming::Refers(number)) = request.naming.as_deref() else { return };
+        let (number, has_type) = match request.naming.as_deref() {
+            Some(Naming::Refers(number)) => (number, true),
+            Some(Naming::Executes(number)) => (number, false),
+            _ => return,
+        };
         if let Some((kind, resource)) = self.names.get(number) {
             request.resource.clone_from(resource);
-            if request.request_type == "EXECUTE" {
+            if !has_type {
                 request.request_type.clone_from(kind);
             }
         }

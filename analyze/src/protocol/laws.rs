@@ -310,11 +310,7 @@ fn with_stretch<T>(
                 let piece = Piece { offset: *offset, bytes, wire_length: *wire_length };
                 return (*offset >= start && *offset < end).then_some(piece);
             }
-            let from = start.saturating_sub(*offset).min(bytes.len() as u64);
-            let to = end.saturating_sub(*offset).min(bytes.len() as u64);
-            let bytes = bytes.get(from as usize..to as usize)?;
-            let wire_length = bytes.len() as u32;
-            (!bytes.is_empty()).then_some(Piece { offset: offset + from, bytes, wire_length })
+            Piece::within(*offset, bytes, start, end)
         });
         within.collect()
     });

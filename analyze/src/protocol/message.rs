@@ -52,6 +52,8 @@ pub enum Naming {
     Defines(u64),
     /// A request by number.
     Refers(u64),
+    /// The same, which is of the type that the number stands for.
+    Executes(u64),
 }
 
 /// How a response judges its request.

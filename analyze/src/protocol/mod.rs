@@ -16,6 +16,7 @@ pub mod mysql;
 pub mod nats;
 pub mod postgres;
 pub mod redis;
+mod seek;
 mod sql;
 pub mod stretch;
 pub mod text;

@@ -41,7 +41,15 @@ pub struct Piece<'a> {
     pub wire_length: u32,
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    /// What of a stream's captured bytes from `offset` on lies in `start..end`; `None`: nothing.
+    pub fn within(offset: u64, bytes: &'a [u8], start: u64, end: u64) -> Option<Piece<'a>> {
+        let from = start.saturating_sub(offset).min(bytes.len() as u64);
+        let to = end.saturating_sub(offset).min(bytes.len() as u64);
+        let bytes = bytes.get(from as usize..to as usize).filter(|bytes| !bytes.is_empty())?;
+        Some(Piece { offset: offset + from, bytes, wire_length: bytes.len() as u32 })
+    }
+
     /// Stream offset after the last captured byte.
     pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64

@@ -4,7 +4,7 @@
 //! A service has 2,000 routes at most: the most frequent ones; calls of others have the route `other`, and are counted.
 
 use crate::call::{Call, Loss};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod shape;
 mod tree;
@@ -34,42 +34,40 @@ pub fn learn(calls: &mut [Call]) -> Vec<Loss> {
             }
         }
         tree.learn();
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for &index in &indices {
             let route = match path(&calls[index]) {
                 Some(path) => tree.route(path),
                 None => calls[index].resource.clone(),
             };
-            *counts.entry(route.clone()).or_default() += 1;
             calls[index].route = route;
         }
-        losses.extend(limit(calls, &indices, counts, &name));
+        // So few calls have no more routes.
+        if indices.len() > MAX_ROUTES {
+            losses.extend(limit(calls, &indices, &name));
+        }
     }
     losses
 }
 
 /// Keeps the most frequent routes of a service; of equals the first by name.
-fn limit(
-    calls: &mut [Call],
-    indices: &[usize],
-    counts: BTreeMap<String, u64>,
-    name: &str,
-) -> Option<Loss> {
+fn limit(calls: &mut [Call], indices: &[usize], name: &str) -> Option<Loss> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for &index in indices {
+        *counts.entry(&calls[index].route).or_default() += 1;
+    }
     if counts.len() <= MAX_ROUTES {
         return None;
     }
-    let mut ranked: Vec<(&String, &u64)> = counts.iter().collect();
-    ranked.sort_by_key(|(route, n)| (std::cmp::Reverse(**n), *route));
-    let kept: std::collections::BTreeSet<&str> =
-        ranked[..MAX_ROUTES].iter().map(|(route, _)| route.as_str()).collect();
-    let mut n = 0;
-    for &index in indices {
-        if !kept.contains(calls[index].route.as_str()) {
-            calls[index].route = OTHER.to_string();
-            n += 1;
-        }
+    let mut ranked: Vec<(&str, u64)> = counts.into_iter().collect();
+    ranked.sort_by_key(|(route, n)| (std::cmp::Reverse(*n), *route));
+    let kept: BTreeSet<&str> = ranked[..MAX_ROUTES].iter().map(|(route, _)| *route).collect();
+    let is_other = |index: &usize| !kept.contains(calls[*index].route.as_str());
+    let others: Vec<usize> = indices.iter().copied().filter(is_other).collect();
+    for &index in &others {
+        calls[index].route = OTHER.to_string();
     }
-    Some(Loss { place: name.to_string(), cause: "other-route".to_string(), count: n })
+    let count = others.len() as u64;
+    Some(Loss { place: name.to_string(), cause: "other-route".to_string(), count })
 }
 
 fn service(call: &Call) -> Service {
@@ -103,7 +101,7 @@ mod tests {
         resources.map(of).collect()
     }
 
-    fn routes(calls: &[Call]) -> std::collections::BTreeSet<&str> {
+    fn routes(calls: &[Call]) -> BTreeSet<&str> {
         calls.iter().map(|call| call.route.as_str()).collect()
     }
 

@@ -67,7 +67,8 @@ impl Head<'_> {
     }
 }
 
-fn outcome(code: u16) -> Outcome {
+/// RFC 9110, 15.
+pub(in crate::protocol) fn outcome(code: u16) -> Outcome {
     match code {
         400..500 => Outcome::ClientError,
         500..600 => Outcome::ServerError,

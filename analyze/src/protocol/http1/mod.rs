@@ -16,6 +16,7 @@ mod search;
 
 use std::collections::VecDeque;
 
+pub(super) use self::describe::outcome;
 use self::head::Begins;
 use self::reader::{Reader, Step};
 use super::{

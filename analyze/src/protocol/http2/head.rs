@@ -1,6 +1,7 @@
 //! What the fields of a header block say of a message. Never looks at frames.
 
 use super::hpack::{Field, Name};
+use crate::protocol::http1::outcome;
 use crate::protocol::ids::ID_FIELDS;
 use crate::protocol::message::ExplicitId;
 use crate::protocol::{Message, Outcome, grpc, text};
@@ -133,13 +134,5 @@ fn placeholder(unknown: &[u64], age: u32) -> String {
         (true, _) => String::new(),
         (false, 0) => format!("{PLACEHOLDER}{}", known.join(",")),
         (false, _) => format!("{PLACEHOLDER}{age}.{}", known.join(",")),
-    }
-}
-
-fn outcome(code: u16) -> Outcome {
-    match code {
-        400..500 => Outcome::ClientError,
-        500..600 => Outcome::ServerError,
-        _ => Outcome::Ok,
     }
 }

@@ -7,6 +7,7 @@ use super::hpack;
 use super::search::{begins, least_insertion};
 use super::window::{Granted, Standing};
 use crate::issue::Issue;
+use crate::protocol::seek::{Look, seek};
 use crate::protocol::{Half, Message, Outcome, Part, Role, Side, grpc};
 use std::collections::BTreeMap;
 
@@ -526,46 +527,35 @@ impl Reader {
     /// Goes to where a frame begins.
     fn seek(&mut self, half: &Half<'_>, at_boundary: bool) -> Step {
         let mut at_boundary = at_boundary;
-        loop {
-            let bytes = half.at(self.position);
-            if bytes.is_empty() {
-                if self.position >= half.end {
-                    self.state = State::Lost { at_boundary };
-                    return Step::Stuck;
-                }
-                self.position = half.next_known(self.position).unwrap_or(half.end).min(half.end);
-                at_boundary = true;
-                continue;
-            }
-            let is_cut = half.cut_after(self.position);
-            for (nth, rest) in (0..bytes.len()).map(|n| (n, &bytes[n..])) {
-                let is_first = at_boundary && nth == 0;
-                match begins(rest, is_cut, is_first) {
-                    Some(false) => continue,
-                    None => {
-                        self.position += nth as u64;
-                        self.state = State::Lost { at_boundary: is_first };
-                        return Step::Stuck;
+        let found =
+            seek(half, &mut self.position, &mut at_boundary, |bytes, is_cut, is_boundary| {
+                for nth in 0..bytes.len() {
+                    match begins(&bytes[nth..], is_cut, is_boundary && nth == 0) {
+                        Some(true) => return Look::At(nth),
+                        None => return Look::Wait(nth),
+                        Some(false) => {}
                     }
-                    Some(true) if rest.starts_with(PREFACE) => {
-                        self.position += (nth + PREFACE.len()) as u64;
-                        self.hpack = hpack::Decoder::new();
-                        self.granted = Granted::new();
-                        self.doubt = self.doubt.filter(|doubt| *doubt != Issue::MissedStart);
-                    }
-                    Some(true) => self.position += nth as u64,
                 }
-                self.is_block_cut = rest.get(3) == Some(&frame::CONTINUATION);
-                let unseen = self.lost_at.take().map(|at| self.position - at);
-                if unseen.is_some_and(|n| n >= least_insertion(self.side)) {
-                    self.hpack.forget();
-                }
-                self.state = State::Head;
-                return Step::On;
-            }
-            self.position += bytes.len() as u64;
-            at_boundary = false;
+                Look::Nowhere
+            });
+        if !found {
+            self.state = State::Lost { at_boundary };
+            return Step::Stuck;
         }
+        self.state = State::Head;
+        let bytes = half.at(self.position);
+        if bytes.starts_with(PREFACE) {
+            self.position += PREFACE.len() as u64;
+            self.hpack = hpack::Decoder::new();
+            self.granted = Granted::new();
+            self.doubt = self.doubt.filter(|doubt| *doubt != Issue::MissedStart);
+        }
+        self.is_block_cut = bytes.get(3) == Some(&frame::CONTINUATION);
+        let unseen = self.lost_at.take().map(|at| self.position - at);
+        if unseen.is_some_and(|n| n >= least_insertion(self.side)) {
+            self.hpack.forget();
+        }
+        Step::On
     }
 }
 

@@ -3,6 +3,7 @@
 use super::packet::{self, Next, Packet};
 use crate::issue::Issue;
 use crate::protocol::cursor::Cursor;
+use crate::protocol::seek::{Look, seek};
 use crate::protocol::sql::{Dialect, statement};
 use crate::protocol::{Half, Match, Message, Naming, Role, Side, text};
 
@@ -244,6 +245,7 @@ impl Client {
                         message.resource = format!("#{number}");
                         message.naming = Some(Box::new(Naming::Refers(number)));
                         if name == "EXECUTE" {
+                            message.naming = Some(Box::new(Naming::Executes(number)));
                             message.attributes.push(("prepared", "true".to_string()));
                         }
                     }
@@ -293,32 +295,16 @@ impl Client {
     /// Goes to where a command begins: only at a boundary that the capture shows. False: more bytes are needed.
     fn seek(&mut self, half: &Half<'_>, at_boundary: bool) -> bool {
         let mut at_boundary = at_boundary;
-        loop {
-            let bytes = half.at(self.position);
-            if bytes.is_empty() {
-                self.place = Place::Lost { at_boundary };
-                if self.position >= half.end {
-                    return false;
+        let found =
+            seek(half, &mut self.position, &mut at_boundary, |bytes, is_cut, is_boundary| {
+                match is_boundary.then(|| begins(bytes, is_cut)) {
+                    Some(Match::Yes) => Look::At(0),
+                    Some(Match::Maybe) => Look::Wait(0),
+                    Some(Match::No) | None => Look::Nowhere,
                 }
-                self.position = half.next_known(self.position).unwrap_or(half.end).min(half.end);
-                at_boundary = true;
-                continue;
-            }
-            if at_boundary {
-                match begins(bytes, half.cut_after(self.position)) {
-                    Match::Yes => {
-                        self.place = Place::Commands;
-                        return true;
-                    }
-                    Match::Maybe => {
-                        self.place = Place::Lost { at_boundary };
-                        return false;
-                    }
-                    Match::No => at_boundary = false,
-                }
-            }
-            self.position += bytes.len() as u64;
-        }
+            });
+        self.place = if found { Place::Commands } else { Place::Lost { at_boundary } };
+        found
     }
 }
 

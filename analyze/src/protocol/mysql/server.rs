@@ -7,6 +7,7 @@ use super::packet::{self, Next, Packet};
 use super::search::{begins, is_hopeless, proves};
 use crate::issue::Issue;
 use crate::protocol::cursor::Cursor;
+use crate::protocol::seek::{Look, seek};
 use crate::protocol::{Half, Message, Naming, Outcome, Role, Side, text};
 
 /// Bytes of a packet that are waited for.
@@ -463,49 +464,32 @@ impl Server {
     /// Goes to where a packet begins: any at a boundary that the capture shows, elsewhere the first of a response that proves itself. False: more
     /// bytes are needed.
     fn seek(&mut self, half: &Half<'_>, at_boundary: bool) -> bool {
-        let mut at_boundary = at_boundary;
-        loop {
-            let bytes = half.at(self.position);
-            if bytes.is_empty() {
-                self.place = Place::Lost { at_boundary };
-                if self.position >= half.end {
-                    return false;
+        let (mut at_boundary, mut stage) = (at_boundary, Stage::Start);
+        let found =
+            seek(half, &mut self.position, &mut at_boundary, |bytes, is_cut, is_boundary| {
+                let begun = if is_boundary { begins(bytes, is_cut) } else { None };
+                if let Some(begun) = begun {
+                    stage = begun;
+                    return Look::At(0);
                 }
-                self.position = half.next_known(self.position).unwrap_or(half.end).min(half.end);
-                at_boundary = true;
-                continue;
-            }
-            if at_boundary {
-                match begins(bytes, half.cut_after(self.position)) {
-                    Some(stage) => {
-                        (self.place, self.stage) = (Place::Head, stage);
-                        return true;
-                    }
-                    None if half.cut_after(self.position) || bytes.len() > 1 << 16 => {
-                        at_boundary = false;
-                    }
-                    None if is_hopeless(bytes) => at_boundary = false,
-                    None => {
-                        self.place = Place::Lost { at_boundary };
-                        return false;
+                if is_boundary && !is_cut && bytes.len() <= 1 << 16 && !is_hopeless(bytes) {
+                    return Look::Wait(0);
+                }
+                for nth in 0..bytes.len() {
+                    match proves(&bytes[nth..], is_cut, true) {
+                        Some(true) => return Look::At(nth),
+                        None => return Look::Wait(nth),
+                        Some(false) => {}
                     }
                 }
-            }
-            let is_cut = half.cut_after(self.position);
-            for nth in 0..bytes.len() {
-                let proof = proves(&bytes[nth..], is_cut, true);
-                if proof == Some(false) {
-                    continue;
-                }
-                self.position += nth as u64;
-                (self.place, self.stage) = match proof {
-                    Some(_) => (Place::Head, Stage::Start),
-                    None => (Place::Lost { at_boundary: false }, self.stage),
-                };
-                return proof.is_some();
-            }
-            self.position += bytes.len() as u64;
+                Look::Nowhere
+            });
+        if found {
+            (self.place, self.stage) = (Place::Head, stage);
+        } else {
+            self.place = Place::Lost { at_boundary };
         }
+        found
     }
 }
 

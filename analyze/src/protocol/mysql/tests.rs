@@ -157,7 +157,7 @@ fn a_prepared_statement_tells_its_number() {
         let told = laws::told(&Mysql, &dialog);
         assert_eq!(told.client[1].naming.as_deref(), Some(&Naming::Asks("SELECT".to_string())));
         assert_eq!(told.server[1].naming.as_deref(), Some(&Naming::Defines(5)));
-        assert_eq!(told.client[2].naming.as_deref(), Some(&Naming::Refers(5)));
+        assert_eq!(told.client[2].naming.as_deref(), Some(&Naming::Executes(5)));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::issue::Issue;
 use crate::protocol::cursor::Cursor;
+use crate::protocol::seek::{Look, seek};
 use crate::protocol::{Half, Match, Side};
 
 /// A control frame's payload at most (RFC 6455, 5.5).
@@ -251,33 +252,17 @@ impl Reader {
 
     /// Goes to where a frame begins: only at a boundary that the capture shows, since anything may look like a frame. False: more is needed.
     fn seek(&mut self, half: &Half<'_>, at_boundary: bool) -> bool {
-        let mut at_boundary = at_boundary;
-        loop {
-            let bytes = half.at(self.position);
-            if bytes.is_empty() {
-                self.state = State::Lost { at_boundary };
-                if self.position >= half.end {
-                    return false;
+        let (side, mut at_boundary) = (self.side, at_boundary);
+        let found =
+            seek(half, &mut self.position, &mut at_boundary, |bytes, is_cut, is_boundary| {
+                match is_boundary.then(|| follows(side, bytes, is_cut)) {
+                    Some(Match::Yes) => Look::At(0),
+                    Some(Match::Maybe) => Look::Wait(0),
+                    Some(Match::No) | None => Look::Nowhere,
                 }
-                self.position = half.next_known(self.position).unwrap_or(half.end).min(half.end);
-                at_boundary = true;
-                continue;
-            }
-            if at_boundary {
-                match follows(self.side, bytes, half.cut_after(self.position)) {
-                    Match::Yes => {
-                        self.state = State::Head;
-                        return true;
-                    }
-                    Match::Maybe => {
-                        self.state = State::Lost { at_boundary };
-                        return false;
-                    }
-                    Match::No => at_boundary = false,
-                }
-            }
-            self.position += bytes.len() as u64;
-        }
+            });
+        self.state = if found { State::Head } else { State::Lost { at_boundary } };
+        found
     }
 }
 
