@@ -3,7 +3,7 @@
 //!
 //! Long: one corpus, and the laws that hold for all of it; apart they would need it twice.
 
-use super::http2::encode_huffman;
+use super::http2::HUFFMAN;
 use super::{Mode, STAR, StreamMask};
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ pub(super) fn fields(fields: &[Field], is_huffman: bool) -> Vec<u8> {
     let mut block = Vec::new();
     let string = |block: &mut Vec<u8>, text: &str| {
         let bytes =
-            if is_huffman { encode_huffman(text.as_bytes()) } else { text.as_bytes().to_vec() };
+            if is_huffman { HUFFMAN.encode(text.as_bytes()) } else { text.as_bytes().to_vec() };
         assert!(bytes.len() < 127);
         block.push(bytes.len() as u8 | if is_huffman { 0x80 } else { 0 });
         block.extend(bytes);

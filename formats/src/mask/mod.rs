@@ -38,7 +38,7 @@ mod websocket;
 
 pub use command_line::mask_command_line;
 use detect::Protocol;
-pub use http2::HUFFMAN_LENGTHS;
+pub use http2::{Canonical, HUFFMAN};
 use pen::Pen;
 pub use pen::STAR;
 

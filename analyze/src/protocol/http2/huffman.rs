@@ -1,56 +1,32 @@
 //! HPACK's Huffman code (RFC 7541, 5.2 and Appendix B), decoded symbol by symbol: short codes by one look-up, longer ones by their length. Never
 //! allocates more than it is allowed to.
 
-use afterpath_formats::mask::HUFFMAN_LENGTHS as LENGTHS;
+use afterpath_formats::mask::HUFFMAN as CODE;
 
 /// Codes of at most so many bits are found by one look-up; text has hardly any longer.
 const FAST_BITS: u32 = 9;
 const LONGEST: usize = 30;
 
-/// By length: the first code, the place of its symbol, and how many there are.
-struct Canonical {
-    first: [u32; LONGEST + 1],
-    place: [u16; LONGEST + 1],
-    n: [u16; LONGEST + 1],
-    symbols: [u16; 257],
-    /// By the next bits: symbol and length; length 0: a longer code.
-    fast: [(u8, u8); 1 << FAST_BITS],
-}
-
-static CODE: Canonical = {
-    let mut code = Canonical {
-        first: [0; LONGEST + 1],
-        place: [0; LONGEST + 1],
-        n: [0; LONGEST + 1],
-        symbols: [0; 257],
-        fast: [(0, 0); 1 << FAST_BITS],
-    };
-    let (mut length, mut next, mut place) = (1, 0_u32, 0);
-    while length <= LONGEST {
-        next <<= 1;
-        (code.first[length], code.place[length]) = (next, place as u16);
-        let mut symbol = 0;
-        while symbol < 257 {
-            if LENGTHS[symbol] as usize == length {
-                code.symbols[place] = symbol as u16;
-                code.n[length] += 1;
-                if length as u32 <= FAST_BITS {
-                    let spare = FAST_BITS - length as u32;
-                    let mut rest = 0;
-                    while rest < 1 << spare {
-                        let bits = (next << spare | rest) as usize;
-                        code.fast[bits] = (symbol as u8, length as u8);
-                        rest += 1;
-                    }
-                }
-                place += 1;
-                next += 1;
+/// By the next bits: symbol and length; length 0: a longer code.
+static FAST: [(u8, u8); 1 << FAST_BITS] = {
+    let mut fast = [(0, 0); 1 << FAST_BITS];
+    let mut length = 1;
+    while length <= FAST_BITS as usize {
+        let spare = FAST_BITS - length as u32;
+        let mut nth = 0;
+        while nth < CODE.n[length] as usize {
+            let symbol = CODE.symbols[CODE.place[length] as usize + nth];
+            let first = (CODE.first[length] as usize + nth) << spare;
+            let mut rest = 0;
+            while rest < 1 << spare {
+                fast[first | rest] = (symbol as u8, length as u8);
+                rest += 1;
             }
-            symbol += 1;
+            nth += 1;
         }
         length += 1;
     }
-    code
+    fast
 };
 
 /// Appends the text of `bytes` to `out`, at most `most` bytes of it; false: these are no codes, or the padding is none.
@@ -61,7 +37,7 @@ pub(super) fn decode(bytes: &[u8], most: usize, out: &mut Vec<u8>) -> bool {
             bits |= u64::from(bytes[next]) << (56 - n_bits);
             (n_bits, next) = (n_bits + 8, next + 1);
         }
-        let (mut symbol, mut length) = CODE.fast[(bits >> (64 - FAST_BITS)) as usize];
+        let (mut symbol, mut length) = FAST[(bits >> (64 - FAST_BITS)) as usize];
         if length == 0 {
             match longer((bits >> 32) as u32) {
                 Some(found) => (symbol, length) = found,
@@ -96,26 +72,9 @@ fn longer(bits: u32) -> Option<(u8, u8)> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::protocol::laws::Dice;
-
-    /// An encoder from the same lengths.
-    pub(in super::super) fn encode(text: &[u8]) -> Vec<u8> {
-        let mut bits = Vec::new();
-        for &byte in text {
-            let length = usize::from(LENGTHS[usize::from(byte)]);
-            let place = usize::from(CODE.place[length]);
-            let among = &CODE.symbols[place..place + usize::from(CODE.n[length])];
-            let nth = among.iter().position(|&symbol| symbol == u16::from(byte)).unwrap();
-            let code = CODE.first[length] + nth as u32;
-            bits.extend((0..length).rev().map(|place| code >> place & 1 == 1));
-        }
-        bits.resize(bits.len().next_multiple_of(8), true);
-        bits.chunks(8)
-            .map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)))
-            .collect()
-    }
 
     #[test]
     fn texts_of_the_standard() {
@@ -140,10 +99,10 @@ pub(super) mod tests {
         for n in 0..300 {
             let text: Vec<u8> = (0..n).map(|_| dice.byte()).collect();
             let mut out = Vec::new();
-            assert!(decode(&encode(&text), usize::MAX, &mut out));
+            assert!(decode(&CODE.encode(&text), usize::MAX, &mut out));
             assert_eq!(out, text);
             out.clear();
-            assert!(decode(&encode(&text), 3, &mut out) && out.len() <= 3);
+            assert!(decode(&CODE.encode(&text), 3, &mut out) && out.len() <= 3);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Conversations with a client and a server of HTTP/2 and what is to be told of them. Never a server: the bytes are written out here.
 
-use super::huffman::tests::encode;
 use super::*;
 use crate::protocol::laws::{self, Dialog, line, told};
 use crate::protocol::{Message, PROTOCOLS, Part};
+use afterpath_formats::mask::HUFFMAN;
 
 /// A frame.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn block(fields: &[&str]) -> Vec<u8> {
         };
         let (name, value) = field.split_once('=').expect("name=value");
         block.push(if is_inserted { 0x40 } else { 0 });
-        let name = encode(name.as_bytes());
+        let name = HUFFMAN.encode(name.as_bytes());
         block.push(0x80 | name.len() as u8);
         block.extend(name);
         block.push(value.len() as u8);

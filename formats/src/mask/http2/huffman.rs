@@ -1,9 +1,8 @@
 //! HPACK's Huffman code (RFC 7541, Appendix B), symbol by symbol, and what to write over the rest of a string so that it
 //! stays valid. The code is canonical, so its lengths are all there is to know. It never fails: what is no code is said.
 
-/// The length in bits of each symbol's code in HPACK's Huffman code (RFC 7541, Appendix B), which is canonical; symbol 256 is the end
-/// of string.
-pub const LENGTHS: [u8; 257] = [
+/// The length in bits of each symbol's code; 256 is the end of string.
+const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
     28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
     5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
@@ -16,15 +15,21 @@ pub const LENGTHS: [u8; 257] = [
     22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// By length: the first code, the place of its symbol among `symbols`, and how many there are.
-struct Canonical {
-    first: [u32; 31],
-    place: [u16; 31],
-    n: [u16; 31],
-    symbols: [u16; 257],
+/// HPACK's Huffman code (RFC 7541, Appendix B), which is canonical. By length in bits, up to 30: the first code, the place of its symbol among
+/// `symbols`, and how many there are. Symbol 256 is the end of string.
+pub struct Canonical {
+    /// The first code of a length.
+    pub first: [u32; 31],
+    /// Where the symbol of that code stands.
+    pub place: [u16; 31],
+    /// How many codes of a length there are.
+    pub n: [u16; 31],
+    /// Symbols by their codes.
+    pub symbols: [u16; 257],
 }
 
-const CANONICAL: Canonical = {
+/// The code.
+pub static CANONICAL: Canonical = {
     let mut table = Canonical { first: [0; 31], place: [0; 31], n: [0; 31], symbols: [0; 257] };
     let (mut length, mut code, mut place) = (1, 0_u32, 0);
     while length <= 30 {
@@ -45,6 +50,24 @@ const CANONICAL: Canonical = {
     }
     table
 };
+
+impl Canonical {
+    /// A text in this code, filled up with ones (RFC 7541, 5.2). Slow: bit by bit.
+    pub fn encode(&self, text: &[u8]) -> Vec<u8> {
+        let mut bits = Vec::new();
+        for &byte in text {
+            let length = usize::from(LENGTHS[usize::from(byte)]);
+            let place = usize::from(self.place[length]);
+            let among = &self.symbols[place..place + usize::from(self.n[length])];
+            let nth = among.iter().take_while(|&&symbol| symbol != u16::from(byte)).count();
+            let code = self.first[length] + nth as u32;
+            bits.extend((0..length).rev().map(|place| code >> place & 1 == 1));
+        }
+        bits.resize(bits.len().next_multiple_of(8), true);
+        let byte = |bits: &[bool]| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+        bits.chunks(8).map(byte).collect()
+    }
+}
 
 /// A decoder between two bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,23 +139,6 @@ pub(super) mod tests {
     use super::super::super::pen::STAR_IN_HUFFMAN;
     use super::*;
 
-    /// An encoder, bit by bit, from the same table.
-    pub(in super::super::super) fn encode(text: &[u8]) -> Vec<u8> {
-        let mut bits = Vec::new();
-        for &byte in text {
-            let length = usize::from(LENGTHS[usize::from(byte)]);
-            let place = usize::from(CANONICAL.place[length]);
-            let among = &CANONICAL.symbols[place..place + usize::from(CANONICAL.n[length])];
-            let nth = among.iter().position(|&symbol| symbol == u16::from(byte)).unwrap();
-            let code = CANONICAL.first[length] + nth as u32;
-            bits.extend((0..length).rev().map(|place| code >> place & 1 == 1));
-        }
-        bits.resize(bits.len().next_multiple_of(8), true);
-        bits.chunks(8)
-            .map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)))
-            .collect()
-    }
-
     #[test]
     fn decodes_what_the_standard_encodes() {
         // RFC 7541, C.4.1, C.4.3, C.6.1.
@@ -162,7 +168,7 @@ pub(super) mod tests {
         let mut n_checked = 0;
         for text in texts {
             for secret in ["0", "00", "X-y", "hunter2hunter2", "?", "#|", "a"] {
-                let mut bytes = encode(format!("{text}{secret}").as_bytes());
+                let mut bytes = CANONICAL.encode(format!("{text}{secret}").as_bytes());
                 let n_bits: usize =
                     text.bytes().map(|byte| usize::from(LENGTHS[usize::from(byte)])).sum();
                 let at = n_bits.div_ceil(8);

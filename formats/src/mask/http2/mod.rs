@@ -8,9 +8,7 @@ mod huffman;
 use super::pen::{Pen, STAR};
 use super::text::Text;
 use hpack::Hpack;
-pub use huffman::LENGTHS as HUFFMAN_LENGTHS;
-#[cfg(test)]
-pub(super) use huffman::tests::encode as encode_huffman;
+pub use huffman::{CANONICAL as HUFFMAN, Canonical};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
