@@ -10,18 +10,18 @@ import time
 
 import network
 import processes
-import topology
+from topology import Topology, real_name
 
 BUFFER_KIB = "32768"
 # The kernel hands a block of packets over at the latest after a second: stopping sooner loses the last one, silently.
 DRAIN_SECONDS = 2.5
 
 
-def plan(mode: str) -> list:
+def plan(shape: Topology, mode: str) -> list:
     """(namespace, interface) of each capture."""
     if mode == "any":
-        return [(netns, "any") for netns in topology.NAMESPACES]
-    return list(topology.POINTS)
+        return [(netns, "any") for netns in shape.namespaces]
+    return list(shape.points)
 
 
 def file_name(netns: str, interface: str) -> str:
@@ -49,8 +49,8 @@ def await_ready(name: str, process, seconds: float = 10) -> None:
 class Captures:
     """All captures of one recording."""
 
-    def __init__(self, folder: str, mode: str, snaplen: int):
-        self.points = plan(mode)
+    def __init__(self, shape: Topology, folder: str, mode: str, snaplen: int):
+        self.points = plan(shape, mode)
         self.running = {
             f"tcpdump-{netns}-{interface}": tcpdump(netns, interface, os.path.join(folder, file_name(netns, interface)), snaplen)
             for netns, interface in self.points}
@@ -74,8 +74,8 @@ class Recorder:
 
     NAME = "recorder"
 
-    def __init__(self, folder: str, program: str, arguments: str):
-        names = ",".join(network.real_name(netns) for netns in topology.NAMESPACES)
+    def __init__(self, shape: Topology, folder: str, program: str, arguments: str):
+        names = ",".join(real_name(netns) for netns in shape.namespaces)
         self.process = processes.start(self.NAME, None, [
             program, "run", "--output", os.path.join(folder, "box.afterpath"), "--netns", names, *arguments.split()], stop=signal.SIGINT)
         deadline = time.monotonic() + 20
@@ -103,18 +103,15 @@ def read_counts(name: str) -> int:
     return counts["captured"]
 
 
-def import_arguments(mode: str) -> str:
+def import_arguments(shape: Topology, mode: str) -> str:
     """The arguments with which `afterpath import` reads the recording; file names are relative to it."""
-    if mode == "any":
-        groups = [f"--netns {netns}={file_name(netns, 'any')}" for netns in topology.NAMESPACES]
-    else:
-        groups = []
-        for netns in topology.NAMESPACES:
-            files = [f"{device}@{file_name(netns, device)}" for owner, device in topology.POINTS if owner == netns]
-            groups.append(f"--netns {netns}={','.join(files)}")
+    groups = []
+    for netns in shape.namespaces:
+        files = [f"{device}@{file_name(netns, device)}" for owner, device in shape.points if owner == netns]
+        groups.append(f"--netns {netns}={file_name(netns, 'any') if mode == 'any' else ','.join(files)}")
     return " ".join(["--host box", *groups]) + "\n"
 
 
-def interface_names() -> dict:
+def interface_names(shape: Topology) -> dict:
     """Namespace → interface index → name: an SLL2 capture has only the index."""
-    return {netns: network.interfaces(netns) for netns in topology.NAMESPACES}
+    return {netns: network.interfaces(netns) for netns in shape.namespaces}

@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
 
 def add_load(command: argparse.ArgumentParser) -> None:
     """What services and load share."""
+    command.add_argument("--topology", choices=("shop", "mesh"), default="shop", help="the smaller or the larger one (default: shop)")
+    command.add_argument("--profile", choices=("causal", "timers"), default="causal",
+                         help="causal: every step follows something that was read; timers: services also wait before calls (mesh only)")
     command.add_argument("--concurrency", type=int, default=2, metavar="C")
     command.add_argument("--seed", type=int, default=1)
 
@@ -51,7 +54,7 @@ def run(given: argparse.Namespace) -> None:
     import record
     if given.command == "up":
         with record.exclusive():
-            return record.up(given.concurrency, given.seed)
+            return record.up(given)
     if given.command == "down":
         with record.exclusive():
             return record.down()

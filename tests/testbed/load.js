@@ -5,25 +5,11 @@
 const crypto = require('crypto');
 const fs = require('fs');
 const http = require('http');
+const { now, asLine } = require('./services/truth.js');
 
 const given = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const truth = fs.openSync(given.truth, 'a');
 
-// Node tells wall-clock time in milliseconds only: its finer clock is set by their ticks, the earliest seen is the truest.
-const offset = (() => {
-  let found = null;
-  for (let ticks = 0; ticks < 20; ticks += 1) {
-    const before = Date.now();
-    let after = before;
-    while (after === before) after = Date.now();
-    const seen = BigInt(after) * 1000000n - process.hrtime.bigint();
-    found = found === null || seen > found ? seen : found;
-  }
-  return found;
-})();
-
-// CLOCK_REALTIME, nanoseconds.
-const now = () => process.hrtime.bigint() + offset;
 const address = (ip, port) => `${ip}:${port}`;
 const until = (instant) => new Promise((done) => {
   const left = Number(instant - now()) / 1e6;
@@ -36,9 +22,9 @@ class Worker {
   }
 
   // One exchange: status, both ends of its socket, and the times before and after the write and after the last read.
-  exchange(ask, requestId) {
+  exchange(ask, requestId, callId) {
     return new Promise((done, failed) => {
-      const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Testbed-Request': requestId };
+      const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Testbed-Request': requestId, 'X-Testbed-Span': callId };
       if (ask.body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(ask.body) });
       const { host, port } = given;
       const request = http.request({ agent: this.agent, host, port, method: ask.method, path: ask.path, headers }, (response) => {
@@ -64,10 +50,11 @@ class Worker {
       method: ask.method, path: ask.path, pid: process.pid, thread: process.pid, calls: [],
     };
     try {
-      const made = await this.exchange(ask, requestId);
+      const callId = crypto.randomBytes(8).toString('hex');
+      const made = await this.exchange(ask, requestId, callId);
       span.status = made.status;
       span.calls.push({
-        call_id: crypto.randomBytes(8).toString('hex'), order: 0, protocol: 'http1', operation: ask.method, resource: ask.path,
+        call_id: callId, order: 0, protocol: 'http1', operation: ask.method, resource: ask.path,
         status: made.status, local: made.local, remote: made.remote,
         t_start_ns: made.started, t_sent_ns: made.sent, t_end_ns: made.ended,
       });
@@ -75,8 +62,7 @@ class Worker {
       span.status = 0;
       span.error = String(error);
     }
-    const line = JSON.stringify(span, (_, value) => (typeof value === 'bigint' ? `@${value}@` : value)).replace(/"@(-?\d+)@"/g, '$1');
-    fs.writeSync(truth, `${line}\n`);
+    fs.writeSync(truth, asLine(span));
   }
 }
 

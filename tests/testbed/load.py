@@ -7,29 +7,29 @@ import argparse
 import json
 import os
 
-import topology
-from schedule import Schedule
+import schedule
+from topology import Topology
 
 
 def parts(given: argparse.Namespace) -> list:
     """The warm-up, then the measured requests, with one of them alone if so asked. Each begins when the one before has ended."""
-    schedule = Schedule(given.seed, given.concurrency)
-    made = [{"alone": False, "asks": schedule.warm_up()}]
+    load = schedule.load_of(given.topology)
+    drawn = schedule.Schedule(load, given.seed, given.concurrency)
+    made = [{"alone": False, "asks": drawn.warm_up()}]
     if not given.delay:
-        return made + [{"alone": False, "asks": schedule.measured(1, given.requests)}]
+        return made + [{"alone": False, "asks": drawn.measured(1, given.requests)}]
     alone = given.delay_request
     return made + [
-        {"alone": False, "asks": schedule.measured(1, alone - 1)},
-        # A page: it always asks B.
-        {"alone": True, "asks": [schedule.ask(alone, "measured", 0, "page")]},
-        {"alone": False, "asks": schedule.measured(alone + 1, given.requests)},
+        {"alone": False, "asks": drawn.measured(1, alone - 1)},
+        {"alone": True, "asks": [drawn.ask(alone, "measured", 0, load.alone)]},
+        {"alone": False, "asks": drawn.measured(alone + 1, given.requests)},
     ]
 
 
-def write(given: argparse.Namespace, truth: str, path: str) -> str:
+def write(given: argparse.Namespace, shape: Topology, truth: str, path: str) -> str:
     """Writes what load.js reads; the path."""
     as_objects = [{**part, "asks": [{**ask._asdict(), "body": ask.body.decode()} for ask in part["asks"]]} for part in parts(given)]
-    host, port = topology.GATEWAY
+    host, port = shape.entry
     with open(path, "w") as file:
         json.dump({"truth": os.path.abspath(truth), "host": host, "port": port, "concurrency": given.concurrency,
                    "parts": as_objects}, file)

@@ -1,4 +1,4 @@
-"""Creates and removes the namespaces, veths, bridges and NAT rules that topology.py describes.
+"""Creates and removes the namespaces, veths, bridges, tunnels, routes and NAT rules that a topology describes.
 
 It never touches a namespace without the testbed's prefix, nor the machine's own interfaces, routes and firewall.
 """
@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import topology
-from topology import HYPERVISOR, LINKS, PREFIX, real_name
+from topology import PREFIX, Bridge, Link, Topology, real_name
 
 NETNS_DIRECTORY = "/run/netns"
 
@@ -50,42 +50,85 @@ def add_namespace(netns: str) -> None:
     run("ip", "-n", real_name(netns), "link", "set", "lo", "up")
 
 
-def add_bridge(bridge: str) -> None:
-    """A bridge of the hypervisor."""
-    hypervisor = real_name(HYPERVISOR)
-    run("ip", "-n", hypervisor, "link", "add", bridge, "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
-    run("ip", "-n", hypervisor, "link", "set", bridge, "up")
+def add_bridge(bridge: Bridge) -> None:
+    """A bridge of a hypervisor."""
+    hypervisor = real_name(bridge.hypervisor)
+    run("ip", "-n", hypervisor, "link", "add", bridge.name, "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
+    run("ip", "-n", hypervisor, "link", "set", bridge.name, "up")
 
 
-def add_link(link: topology.Link) -> None:
+def add_link(link: Link, bridge: Bridge) -> None:
     """A veth pair from a namespace to its bridge; offloads stay as the kernel gives them."""
-    hypervisor, netns = real_name(HYPERVISOR), real_name(link.netns)
-    run("ip", "-n", hypervisor, "link", "add", link.port, "type", "veth", "peer", "name", link.interface, "netns", netns)
-    run("ip", "-n", hypervisor, "link", "set", link.port, "master", link.bridge, "up")
+    hypervisor, netns = real_name(bridge.hypervisor), real_name(link.netns)
+    run("ip", "-n", hypervisor, "link", "add", link.port, "mtu", str(bridge.mtu), "type", "veth",
+        "peer", "name", link.interface, "mtu", str(bridge.mtu), "netns", netns)
+    run("ip", "-n", hypervisor, "link", "set", link.port, "master", bridge.name, "up")
     run("ip", "-n", netns, "address", "add", f"{link.address}/{topology.PREFIX_LENGTH}", "dev", link.interface)
+    if link.address_6:
+        set_kernel(link.netns, f"net/ipv6/conf/{link.interface}/disable_ipv6", "0")
+        run("ip", "-n", netns, "address", "add", f"{link.address_6}/{topology.PREFIX_LENGTH_6}", "dev", link.interface, "nodad")
     run("ip", "-n", netns, "link", "set", link.interface, "up")
 
 
-def add_balancer() -> None:
-    """The L4 gateway: routes, rewrites the destination to B, and the source to itself with a port of its own choice."""
-    run(*inside("l4gw", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"))
-    nat = inside("l4gw", "iptables", "-w", "-t", "nat")
-    target = topology.dotted(topology.SERVICE_B)
-    port = str(topology.BALANCER[1])
-    run(*nat, "-A", "PREROUTING", "-i", "eth0", "-p", "tcp", "--dport", port, "-j", "DNAT", "--to-destination", target)
-    run(*nat, "-A", "POSTROUTING", "-o", "eth1", "-p", "tcp", "-j", "MASQUERADE",
-        "--to-ports", topology.MASQUERADE_PORTS, "--random")
+def set_kernel(netns: str, name: str, value: str) -> None:
+    """A kernel setting of one namespace."""
+    run(*inside(netns, "sh", "-c", f"echo {value} > /proc/sys/{name}"))
 
 
-def up() -> None:
-    """Builds the whole network; the caller has removed what was left of another."""
-    for netns in topology.NAMESPACES:
+def add_tunnel(shape: Topology) -> None:
+    """A cable between two hypervisors, and a VXLAN over it that joins their bridges into one network."""
+    tunnel = shape.tunnel
+    hypervisors = [next(bridge.hypervisor for bridge in shape.bridges if bridge.name == name) for name in tunnel.bridges]
+    ends = [real_name(hypervisor) for hypervisor in hypervisors]
+    run("ip", "-n", ends[0], "link", "add", tunnel.interface, "type", "veth", "peer", "name", tunnel.interface, "netns", ends[1])
+    for end, bridge, own, other in zip(ends, tunnel.bridges, tunnel.addresses, reversed(tunnel.addresses)):
+        device = f"vxlan{tunnel.number}"
+        run("ip", "-n", end, "address", "add", f"{own}/24", "dev", tunnel.interface)
+        run("ip", "-n", end, "link", "set", tunnel.interface, "up")
+        run("ip", "-n", end, "link", "add", device, "type", "vxlan", "id", str(tunnel.number), "local", own, "remote", other,
+            "dstport", "4789", "dev", tunnel.interface)
+        run("ip", "-n", end, "link", "set", device, "master", bridge, "up")
+
+
+def add_gateway(shape: Topology) -> None:
+    """The L4 gateway: routes, rewrites the destination of the ports it forwards, and the source to itself with a port of its own choice."""
+    gateway = shape.gateway
+    set_kernel(gateway.netns, "net/ipv4/ip_forward", "1")
+    nat = inside(gateway.netns, "iptables", "-w", "-t", "nat")
+    for forward in gateway.forwards:
+        run(*nat, "-A", "PREROUTING", "-i", gateway.inner, "-p", "tcp", "--dport", str(forward.port),
+            "-j", "DNAT", "--to-destination", topology.dotted(forward.target))
+        if forward.mtu:
+            run("ip", "-n", real_name(gateway.netns), "route", "add", forward.target[0], "dev", gateway.outer, "mtu", "lock", str(forward.mtu))
+    run(*nat, "-A", "POSTROUTING", "-o", gateway.outer, "-p", "tcp", "-j", "MASQUERADE", "--to-ports", gateway.source_ports, "--random")
+    add_routes(shape)
+
+
+def add_routes(shape: Topology) -> None:
+    """The ways from the gateway's inner network to the outer one. Nobody asks for the path's MTU: what is too large is cut on the way."""
+    gateway = shape.gateway
+    at = {link.interface: link for link in shape.links if link.netns == gateway.netns}
+    inner, outer = at[gateway.inner], at[gateway.outer]
+    beyond = outer.address.rpartition(".")[0] + f".0/{topology.PREFIX_LENGTH}"
+    for link in shape.links:
+        if link.bridge == inner.bridge and link.netns != gateway.netns:
+            run("ip", "-n", real_name(link.netns), "route", "add", beyond, "via", inner.address)
+            if any(forward.mtu for forward in gateway.forwards):
+                set_kernel(link.netns, "net/ipv4/ip_no_pmtu_disc", "1")
+
+
+def up(shape: Topology) -> None:
+    """Builds a whole network; the caller has removed what was left of another."""
+    for netns in shape.namespaces:
         add_namespace(netns)
-    for bridge in topology.BRIDGES:
+    for bridge in shape.bridges:
         add_bridge(bridge)
-    for link in LINKS:
-        add_link(link)
-    add_balancer()
+    bridges = {bridge.name: bridge for bridge in shape.bridges}
+    for link in shape.links:
+        add_link(link, bridges[link.bridge])
+    if shape.tunnel:
+        add_tunnel(shape)
+    add_gateway(shape)
 
 
 def down() -> None:

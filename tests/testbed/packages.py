@@ -12,6 +12,7 @@ NEEDED = (
     "tcpdump", "tshark", "tcptrace", "nginx-light", "haproxy", "redis-server", "postgresql", "python3-psycopg",
     "iptables", "iproute2", "dnsmasq-base", "openssl", "procps", "util-linux", "wrk", "curl", "nodejs", "systemd", "python3-pip", "nats-server",
     "nghttp2-client", "nghttp2-server", "nghttp2-proxy", "mariadb-server-core", "mariadb-client-core",
+    "openjdk-17-jdk-headless",
     # The recorder's programs are built again and compared.
     "clang-19", "llvm-19",
 )

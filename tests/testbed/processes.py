@@ -62,15 +62,30 @@ def log_tail(name: str) -> str:
 
 def await_listener(process: subprocess.Popen, name: str, netns: str, port: int, seconds: float = 15) -> None:
     """Waits until a port is open, without connecting to it: no packet may come from the wait itself."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    def is_listening() -> bool:
         listening = subprocess.run(network.inside(netns, "ss", "-Hltn", f"sport = :{port}"), capture_output=True)
-        if listening.stdout.strip():
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise RuntimeError(f"{name} does not listen on port {port}: {log_tail(name)}")
+        return bool(listening.stdout.strip())
+
+    await_true(is_listening, process, name, f"does not listen on port {port}", seconds)
+
+
+def await_true(is_so, process: subprocess.Popen, name: str, what: str, seconds: float = 15) -> None:
+    """Waits until something is so, as long as the process is there."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{name} {what}: {log_tail(name)}")
+        time.sleep(0.03)
+
+
+def await_word(process: subprocess.Popen, name: str, word: str) -> None:
+    """Waits until a process has said a word."""
+    await_true(lambda: word in log_tail(name), process, name, f"never said {word}")
+
+
+def await_path(process: subprocess.Popen, name: str, path: str) -> None:
+    """Waits until a process has made a file or a unix socket."""
+    await_true(lambda: os.path.exists(path), process, name, f"never made {os.path.basename(path)}")
 
 
 def remembered() -> dict:

@@ -6,6 +6,7 @@ It never leaves anything running, whatever fails, and never writes into a folder
 import argparse
 import contextlib
 import fcntl
+import importlib
 import os
 import signal
 import subprocess
@@ -17,13 +18,15 @@ import load
 import network
 import processes
 import scrub
-import servers
+import topology
 import truth
+from servers import Settings
+from topology import Topology
 
 # Beside the namespaces it guards: temporary folders differ from run to run.
 LOCK = "/run/ap-testbed.lock"
 SETTLE_SECONDS = 0.3
-PARAMETERS = ("requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")
+PARAMETERS = ("topology", "profile", "requests", "concurrency", "seed", "capture", "snaplen", "delay", "delay_request")
 
 
 @contextlib.contextmanager
@@ -41,26 +44,32 @@ def down() -> None:
 
 
 @contextlib.contextmanager
-def testbed_network():
+def testbed_network(shape: Topology):
     """The network for the length of a `with`."""
     down()
     try:
         processes.make_state()
-        network.up()
+        network.up(shape)
         yield
     finally:
         down()
 
 
-def up(concurrency: int, seed: int) -> None:
+def start_servers(given: argparse.Namespace, folder: str) -> None:
+    """All servers of a topology; `folder` is for their logs."""
+    settings = Settings(folder, given.concurrency, given.seed, given.profile)
+    importlib.import_module(f"{given.topology}.servers").start_all(settings)
+
+
+def up(given: argparse.Namespace) -> None:
     """Network and servers, left running; their truth goes into the state folder."""
     down()
     try:
         processes.make_state()
-        network.up()
+        network.up(topology.load(given.topology))
         folder = os.path.join(processes.STATE, "truth")
         os.makedirs(folder)
-        servers.start_all(folder, concurrency, seed)
+        start_servers(given, folder)
     except BaseException:
         down()
         raise
@@ -86,9 +95,9 @@ def start_hold(given: argparse.Namespace, folder: str, request_id: str) -> subpr
     return process
 
 
-def drive(given: argparse.Namespace, folder: str) -> None:
+def drive(given: argparse.Namespace, shape: Topology, folder: str) -> None:
     """Runs the load to its end; the held request in the middle of it, if there is one."""
-    path = load.write(given, os.path.join(folder, "truth", "client.jsonl"), os.path.join(processes.STATE, "load.json"))
+    path = load.write(given, shape, os.path.join(folder, "truth", "client.jsonl"), os.path.join(processes.STATE, "load.json"))
     client = processes.start("load", "client", ["node", os.path.join(processes.HERE, "load.js"), path],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     hold = None
@@ -104,38 +113,38 @@ def drive(given: argparse.Namespace, folder: str) -> None:
         raise RuntimeError(f"load: {processes.log_tail('load')}")
 
 
-def start_captures(given: argparse.Namespace, folder: str):
+def start_captures(given: argparse.Namespace, shape: Topology, folder: str):
     """What keeps the packets."""
     if given.capture != "recorder":
-        return capture.Captures(folder, given.capture, given.snaplen)
+        return capture.Captures(shape, folder, given.capture, given.snaplen)
     if not given.recorder:
         raise RuntimeError("--capture recorder needs --recorder PROGRAM")
-    return capture.Recorder(folder, os.path.abspath(given.recorder), given.recorder_arguments)
+    return capture.Recorder(shape, folder, os.path.abspath(given.recorder), given.recorder_arguments)
 
 
-def measure(given: argparse.Namespace, folder: str) -> dict:
+def measure(given: argparse.Namespace, shape: Topology, folder: str) -> dict:
     """Everything that happens while the network stands; what the truth needs to know of it."""
-    with testbed_network():
-        captures = start_captures(given, folder)
-        servers.start_all(os.path.join(folder, "truth"), given.concurrency, given.seed)
+    with testbed_network(shape):
+        captures = start_captures(given, shape, folder)
+        start_servers(given, os.path.join(folder, "truth"))
         time.sleep(SETTLE_SECONDS)
         before = cost.sample()
-        drive(given, folder)
+        drive(given, shape, folder)
         facts = {"cpu": cost.between(before, cost.sample())}
-        facts |= {"packets": captures.stop(), "interfaces": capture.interface_names()}
+        facts |= {"packets": captures.stop(), "interfaces": capture.interface_names(shape)}
     return facts
 
 
 def record(given: argparse.Namespace) -> None:
     """The whole recording; prints one line about it."""
-    folder = make_folder(given.out)
+    folder, shape = make_folder(given.out), topology.load(given.topology)
     with exclusive():
-        facts = measure(given, folder)
+        facts = measure(given, shape, folder)
     facts |= {name: getattr(given, name) for name in PARAMETERS}
     if given.capture != "recorder":
         with open(os.path.join(folder, "import-args"), "w") as file:
-            file.write(capture.import_arguments(given.capture))
-    made = truth.build(folder, facts)
+            file.write(capture.import_arguments(shape, given.capture))
+    made = truth.build(shape, folder, facts)
     # A bundle is not scrubbed: its ids stay visible.
     if not given.keep_ids and given.capture != "recorder":
         scrub.scrub(folder)

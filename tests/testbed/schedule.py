@@ -3,18 +3,14 @@
 It never makes a value that only one request has: items and quantities are drawn from small pools, popular ones often.
 """
 
-import json
+import importlib
 import random
 from typing import NamedTuple
 
 ITEMS = 200
-ROUTES = (("shop", 38), ("page", 24), ("order", 18), ("popular", 12), ("health", 8))
 WARM_UP_EACH = 3
 WARM_UP_RATE = 20.0
-# What keeps two cores under about 40 %, captures included.
-MOST_PER_SECOND = 80.0
-# What one request takes on average; services/service_b.py makes its queries slower as more workers are to be kept busy.
-TYPICAL_SECONDS = 0.060
+# The share of the workers that is busy on average.
 BUSY = 0.6
 
 
@@ -29,24 +25,37 @@ class Ask(NamedTuple):
     body: bytes
 
 
+class Load(NamedTuple):
+    """What a topology is asked for."""
+
+    routes: tuple  # (name, weight)
+    request: object  # (route, item, chance) → (method, path, body)
+    alone: str  # the route of a request that runs alone: it crosses every place where something can be held
+    most_per_second: float  # what keeps two cores under about 40 %, captures included
+    typical_seconds: float  # what one request takes on average; leaves get slower as more workers are to be kept busy
+
+
+def load_of(name: str) -> Load:
+    """The load of a topology, by its name."""
+    return importlib.import_module(f"{name}.load").LOAD
+
+
 class Schedule:
     """Draws requests; the same seed gives the same ones."""
 
-    def __init__(self, seed: int, concurrency: int):
+    def __init__(self, load: Load, seed: int, concurrency: int):
+        self.load = load
         self.chance = random.Random(f"{seed} load")
         self.weights = [1 / rank**1.1 for rank in range(1, ITEMS + 1)]
-        self.rate = min(MOST_PER_SECOND, BUSY * concurrency / TYPICAL_SECONDS)
+        self.rate = min(load.most_per_second, BUSY * concurrency / load.typical_seconds)
         self.concurrency = concurrency
 
     def ask(self, index: int, phase: str, at: float, route: str = "") -> Ask:
         """One request on a route, or on a drawn one."""
-        route = route or self.chance.choices([name for name, _ in ROUTES], [weight for _, weight in ROUTES])[0]
+        names, weights = zip(*self.load.routes)
+        route = route or self.chance.choices(names, weights)[0]
         item = self.chance.choices(range(1, ITEMS + 1), self.weights)[0]
-        if route == "order":
-            body = {"item": item, "quantity": self.chance.randint(1, 5)}
-            return Ask(index, phase, at, "POST", "/order", json.dumps(body).encode())
-        path = f"/{route}/{item}" if route in ("shop", "page") else f"/{route}"
-        return Ask(index, phase, at, "GET", path, b"")
+        return Ask(index, phase, at, *self.load.request(route, item, self.chance))
 
     def warm_up(self) -> list:
         """A few requests for each worker."""

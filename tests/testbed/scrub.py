@@ -1,6 +1,6 @@
 """Overwrites the testbed's ids in a recording's captures, at equal length, and proves that none is left.
 
-It never touches a byte outside the values of X-Testbed headers and the checksums that cover them, nor the truth.
+It never touches a byte outside the ids, the values of X-Testbed headers and the checksums that cover them, nor the truth.
 """
 
 import glob
@@ -26,29 +26,57 @@ def ones_sum(data: bytes) -> int:
 
 def tcp_sum(data: bytearray, at: pcap.Segment) -> int:
     """The sum over a segment and its pseudo header: 0xffff when the checksum in it is right."""
-    pseudo = bytes(data[at.ip + 12:at.ip + 20]) + struct.pack(">HH", pcap.TCP, at.end - at.tcp)
+    pseudo = at.addresses(data) + struct.pack(">HH", pcap.TCP, at.end - at.tcp)
     return ones_sum(pseudo + bytes(data[at.tcp:at.end]))
 
 
-def scrub_segment(data: bytearray, at: pcap.Segment) -> bool:
-    """Fills the values with zeros. A checksum that was right is made right; one left to the card stays as it is."""
-    values = [match.span(1) for match in VALUE.finditer(data, at.payload, at.end)]
-    if not values:
-        return False
-    was_right = at.whole and tcp_sum(data, at) == 0xFFFF
-    for begin, end in values:
-        data[begin:end] = b"0" * (end - begin)
-    if was_right:
-        data[at.tcp + 16:at.tcp + 18] = b"\0\0"
-        data[at.tcp + 16:at.tcp + 18] = struct.pack(">H", 0xFFFF - tcp_sum(data, at))
-    return True
+class Scrubber:
+    """Overwrites ids in one capture: the values of our headers, and whatever else is half an id."""
+
+    def __init__(self, halves: set):
+        self.halves = halves
+        self.first = {}  # what fragments have in common → the first one's TCP header
+
+    def values(self, data: bytearray, at: pcap.Segment) -> list:
+        """(begin, end) of each value to be overwritten."""
+        found = [match.span(1) for match in VALUE.finditer(data, at.payload, at.end)]
+        for run in HEX_RUN.finditer(data, at.payload, at.end):
+            places = (place for place in range(run.start(), run.end() - HALF + 1) if bytes(data[place:place + HALF]).lower() in self.halves)
+            found += ((place, place + HALF) for place in places)
+        return found
+
+    def scrub(self, data: bytearray, at: pcap.Segment) -> bool:
+        """Fills the values of one segment with zeros. A checksum that was right is made right; one left to the card stays as it is."""
+        if at.fragment and at.tcp >= 0:
+            self.first[at.fragment] = at.tcp
+        values = self.values(data, at)
+        if not values:
+            return False
+        before = bytes(data[at.payload:at.end])
+        was_right = not at.fragment and at.whole and tcp_sum(data, at) == 0xFFFF
+        for begin, end in values:
+            data[begin:end] = b"0" * (end - begin)
+        if was_right:
+            data[at.tcp + 16:at.tcp + 18] = b"\0\0"
+            data[at.tcp + 16:at.tcp + 18] = struct.pack(">H", 0xFFFF - tcp_sum(data, at))
+        elif at.fragment in self.first:
+            self.mend(data, self.first[at.fragment], before, bytes(data[at.payload:at.end]))
+        return True
+
+    def mend(self, data: bytearray, tcp: int, before: bytes, after: bytes) -> None:
+        """A checksum over several fragments, by what changed in one of them (RFC 1624). All begin at an even byte of the segment."""
+        kept = struct.unpack_from(">H", data, tcp + 16)[0]
+        total = (0xFFFF - kept) + (0xFFFF - ones_sum(before)) + ones_sum(after)
+        while total >> 16:
+            total = (total & 0xFFFF) + (total >> 16)
+        data[tcp + 16:tcp + 18] = struct.pack(">H", 0xFFFF - total)
 
 
-def scrub_file(path: str) -> None:
+def scrub_file(path: str, halves: set) -> None:
     """Rewrites one capture in place."""
     with open(path, "r+b") as file:
-        data = bytearray(file.read())
-        if sum([scrub_segment(data, at) for at in pcap.segments(data)]):
+        data, scrubber = bytearray(file.read()), Scrubber(halves)
+        if sum([scrubber.scrub(data, at) for at in pcap.segments(data)]):
             file.seek(0)
             file.write(data)
 
@@ -77,7 +105,7 @@ def scrub(folder: str) -> None:
     if not paths or not halves:
         raise RuntimeError(f"{folder} is not a recording")
     for path in paths:
-        scrub_file(path)
+        scrub_file(path, halves)
     for path in paths:
         if found := leaks(path, halves):
             raise RuntimeError(f"{path} still holds {found} ids")

@@ -1,95 +1,103 @@
-"""The testbed's shape, written once as data: namespaces, interfaces, addresses, ports, and what each kind of call crosses.
+"""What a topology is, as data: namespaces, links, what each kind of call crosses, and who passes on what to whom.
 
 It never runs a command and never opens a socket.
 """
 
+import importlib
 from typing import NamedTuple
 
 PREFIX = "ap-"
-HYPERVISOR = "hv"
-PREFIX_LENGTH = 24
+PREFIX_LENGTH, PREFIX_LENGTH_6 = 24, 64
+NAMES = ("shop", "mesh")
 
 
 class Link(NamedTuple):
-    """One veth pair: an interface inside a namespace, and its other end, a port of a bridge in the hypervisor."""
+    """One veth pair: an interface inside a namespace, and its other end, a port of a bridge in a hypervisor."""
 
     netns: str
     interface: str
     bridge: str
     port: str
     address: str
+    address_6: str = ""
 
 
-LINKS = (
-    Link("client", "eth0", "br0", "p-client", "10.77.0.10"),
-    Link("gw7", "eth0", "br0", "p-gw7", "10.77.0.20"),
-    Link("podA", "eth0", "br0", "p-podA", "10.77.0.30"),
-    Link("l4gw", "eth0", "br0", "p-l4gw0", "10.77.0.1"),
-    Link("l4gw", "eth1", "br1", "p-l4gw1", "10.77.1.1"),
-    Link("podB", "eth0", "br1", "p-podB", "10.77.1.40"),
-    Link("podC", "eth0", "br1", "p-podC", "10.77.1.60"),
-    Link("stores", "eth0", "br1", "p-stores", "10.77.1.50"),
-)
+class Bridge(NamedTuple):
+    """A switch inside a hypervisor, a namespace too; `mtu` is that of all its links."""
 
-BRIDGES = tuple(dict.fromkeys(link.bridge for link in LINKS))
-NAMESPACES = (HYPERVISOR, *dict.fromkeys(link.netns for link in LINKS))
-ADDRESS = {(link.netns, link.interface): link.address for link in LINKS}
+    name: str
+    hypervisor: str
+    mtu: int = 1500
 
-# Where each server listens.
-GATEWAY = (ADDRESS["gw7", "eth0"], 80)
-SIDECAR = (ADDRESS["podA", "eth0"], 8080)
-SERVICE_A = ("127.0.0.1", 9001)
-SERVICE_B = (ADDRESS["podB", "eth0"], 9002)
-# podC's sidecar, and the service behind it.
-MESH = (ADDRESS["podC", "eth0"], 8082)
-SERVICE_C = ("127.0.0.1", 9004)
-REDIS = (ADDRESS["stores", "eth0"], 6379)
-POSTGRES = (ADDRESS["stores", "eth0"], 5432)
-# What A dials: the L4 gateway, which rewrites both addresses and both ports.
-BALANCER = (ADDRESS["l4gw", "eth0"], 7002)
-MASQUERADE_PORTS = "40000-49999"
 
-# The observation points: every one gets a capture of its own.
-POINTS = (
-    ("client", "eth0"),
-    *((HYPERVISOR, link.port) for link in LINKS),
-    ("gw7", "eth0"),
-    ("podA", "eth0"),
-    ("podA", "lo"),
-    ("l4gw", "eth0"),
-    ("l4gw", "eth1"),
-    ("podB", "eth0"),
-    ("podC", "eth0"),
-    ("podC", "lo"),
-    ("stores", "eth0"),
-)
+class Tunnel(NamedTuple):
+    """A VXLAN between the bridges of two hypervisors, over a cable of its own."""
 
-# The points a request crosses on each kind of call, in order (its response crosses them backwards).
-CROSSED = {
-    "client>gw7": ("client/eth0", "hv/p-client", "hv/p-gw7", "gw7/eth0"),
-    "gw7>sidecar": ("gw7/eth0", "hv/p-gw7", "hv/p-podA", "podA/eth0"),
-    "sidecar>A": ("podA/lo",),
-    "A>B": ("podA/eth0", "hv/p-podA", "hv/p-l4gw0", "l4gw/eth0", "l4gw/eth1", "hv/p-l4gw1", "hv/p-podB", "podB/eth0"),
-    "B>mesh": ("podB/eth0", "hv/p-podB", "hv/p-podC", "podC/eth0"),
-    "mesh>C": ("podC/lo",),
-    "C>B": ("podC/eth0", "hv/p-podC", "hv/p-podB", "podB/eth0"),
-    "C>store": ("podC/eth0", "hv/p-podC", "hv/p-stores", "stores/eth0"),
-    "B>store": ("podB/eth0", "hv/p-podB", "hv/p-stores", "stores/eth0"),
-}
+    number: int
+    bridges: tuple
+    interface: str  # of the cable, at both ends
+    addresses: tuple
 
-# The programs at both ends of each kind of call, as the kernel names them.
-PROGRAMS = {
-    "client>gw7": ("node", "nginx"),
-    "gw7>sidecar": ("nginx", "haproxy"),
-    "sidecar>A": ("haproxy", "python3"),
-    "A>B": ("python3", "python3"),
-    "B>mesh": ("python3", "envoy"),
-    "mesh>C": ("envoy", "service_c"),
-    "C>B": ("service_c", "python3"),
-    "C>redis": ("service_c", "redis-server"),
-    "B>redis": ("python3", "redis-server"),
-    "B>postgres": ("python3", "postgres"),
-}
+
+class Forward(NamedTuple):
+    """A port of the L4 gateway whose packets go on to another address, from an address and port of the gateway's own."""
+
+    port: int
+    target: tuple
+    mtu: int = 0  # of the way on, where it is smaller than the links'
+
+
+class Gateway(NamedTuple):
+    """A namespace that routes between two interfaces and rewrites both ends of what it forwards."""
+
+    netns: str
+    inner: str
+    outer: str
+    source_ports: str
+    forwards: tuple
+
+
+class Leg(NamedTuple):
+    """What lies between two processes: the points that a request crosses (its response crosses them backwards), and both programs."""
+
+    points: tuple
+    programs: tuple
+    kind: str = ""  # `tls`: only its ciphertext passes the points; `unix`: it passes none
+
+
+class Topology(NamedTuple):
+    """Everything about one topology that is not a running process."""
+
+    name: str
+    bridges: tuple
+    links: tuple
+    tunnel: Tunnel | None
+    gateway: Gateway
+    loopbacks: tuple  # namespaces whose loopback is a point, too
+    entry: tuple  # where the client's requests go
+    servers: dict  # name → endpoint, as it is dialled
+    chains: dict  # (who asks, endpoint) → who answers, relays first
+    legs: dict  # (who asks, who answers) → Leg
+
+    @property
+    def namespaces(self) -> tuple:
+        """All of them, hypervisors first."""
+        hypervisors = (bridge.hypervisor for bridge in self.bridges)
+        return tuple(dict.fromkeys((*hypervisors, *(link.netns for link in self.links))))
+
+    @property
+    def points(self) -> tuple:
+        """The observation points: every one gets a capture of its own."""
+        hypervisor = {bridge.name: bridge.hypervisor for bridge in self.bridges}
+        ports = ((hypervisor[link.bridge], link.port) for link in self.links)
+        cables = ((hypervisor[name], self.tunnel.interface) for name in self.tunnel.bridges) if self.tunnel else ()
+        interfaces = ((link.netns, link.interface) for link in self.links)
+        return (*ports, *cables, *interfaces, *((netns, "lo") for netns in self.loopbacks))
+
+
+def load(name: str) -> Topology:
+    """A topology by its name."""
+    return importlib.import_module(f"{name}.topology").TOPOLOGY
 
 
 def real_name(netns: str) -> str:
@@ -98,5 +106,6 @@ def real_name(netns: str) -> str:
 
 
 def dotted(endpoint: tuple) -> str:
-    """`ip:port` of a socket address."""
-    return f"{endpoint[0]}:{endpoint[1]}"
+    """`address:port` of a socket address, `[address]:port` of IPv6."""
+    host, port = endpoint[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

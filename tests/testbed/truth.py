@@ -1,162 +1,175 @@
 """Joins what each process and relay logged into one truth.json: every request, its calls, and the points each call crossed.
 
-It never reads a capture: nothing in the truth comes from what is to be judged by it.
+It never reads a capture: nothing in the truth comes from what is to be judged by it. It never calls itself true unchecked (check_times).
 """
 
+import glob
 import json
 import os
+import re
 
-import topology
-from topology import CROSSED, PROGRAMS, dotted
+from topology import Leg, Topology, dotted
 
-# nginx's clock has milliseconds, and both relays read theirs once per turn of their event loops.
+# nginx's clock has milliseconds, and relays read theirs once per turn of their event loops.
 RELAY_RESOLUTION_NS = 2_000_000
+# How far a child's times may lie outside its parent's.
+SLACK_NS = 2_000_000
+# The share of requests whose tree may be incomplete, and of calls that may lie outside their parents.
+MOST_AMISS = 0.001
 
 
-def read_lines(folder: str, name: str) -> list:
-    """One log, as a list of objects; a log that was not needed is empty."""
-    path = os.path.join(folder, "truth", name + ".jsonl")
-    if not os.path.exists(path):
-        return []
+def read_lines(path: str) -> list:
+    """One log, as a list of objects; what is no object is a program's other words."""
     with open(path) as file:
         return [json.loads(line) for line in file if line.startswith("{")]
 
 
-def by_request(folder: str, name: str) -> dict:
-    """A log keyed by request id, which a relay sees once per request."""
-    rows = read_lines(folder, name)
-    keyed = {row["request_id"]: row for row in rows}
-    if len(keyed) != len(rows):
-        raise RuntimeError(f"{name} saw a request id twice")
-    return keyed
+def relay_times(row: dict) -> tuple:
+    """When a relay's own call began and ended, in whatever form its log tells it: nginx, haproxy, Envoy."""
+    if "upstream_s" in row:
+        end = round(float(row["end_s"]) * 1000) * 1_000_000
+        return end - round(float(row["upstream_s"]) * 1000) * 1_000_000, end
+    if "start_us" in row:
+        return row["start_us"] * 1000, row["end_us"] * 1000
+    start = round(float(row["start_s"]) * 1e6) * 1000
+    return start, start + int(row["duration_ms"]) * 1_000_000
 
 
-def call(edge: str, call_id: str, parent: str | None, link: str, protocol: str,
-         sockets: tuple, times: tuple, **more) -> dict:
-    """One call of the truth; `sockets` are client, server, and the serving side's local and peer."""
-    client, server, local, peer = sockets
-    return {
-        "call_id": call_id, "parent_call_id": parent, "link": link, "protocol": protocol, **more,
-        "client": client, "server": server, "server_seen": {"local": local, "peer": peer},
-        "t_start_ns": times[0], "t_end_ns": times[1], "points": list(CROSSED[edge]),
-        "programs": list(PROGRAMS[edge.replace("store", protocol)]),
-    }
+def plain(address: str) -> str:
+    """An address without the brackets and the prefix that some programs give those that IPv6 sockets see."""
+    return re.sub(r"^\[?::ffff:([0-9.]+)\]?:", r"\1:", address)
+
+
+class Incomplete(Exception):
+    """A request whose logs don't tell its whole tree."""
 
 
 class Logs:
     """Every log of a recording, and how to put one request together out of them."""
 
-    def __init__(self, folder: str):
-        self.client = read_lines(folder, "client")
-        self.nginx = by_request(folder, "nginx")
-        self.haproxy = by_request(folder, "haproxy")
-        self.service_a = by_request(folder, "service_a")
-        self.service_b = {row["parent_call_id"]: row for row in read_lines(folder, "service_b")}
-        self.envoy = {row["parent_call_id"]: row for row in read_lines(folder, "envoy")}
-        self.service_c = {row["parent_call_id"]: row for row in read_lines(folder, "service_c")}
-        self.holds = read_lines(folder, "hold")
+    def __init__(self, shape: Topology, folder: str):
+        self.shape = shape
+        self.endpoints = {dotted(endpoint) if endpoint[1] else endpoint[0]: endpoint for _, endpoint in shape.chains}
+        self.client, self.holds, self.rows = [], [], {}
+        for path in sorted(glob.glob(os.path.join(folder, "truth", "*.jsonl"))):
+            for row in read_lines(path):
+                self.keep(row)
+        self.amiss = []  # calls whose times don't fit
 
-    def root(self, span: dict) -> dict:
-        """The client's own call to the L7 gateway."""
-        made, gateway = span["calls"][0], self.nginx[span["request_id"]]
-        return call("client>gw7", made["call_id"], None, "root", "http1",
-                    (made["local"], made["remote"], gateway["local"], gateway["peer"]),
-                    (made["t_start_ns"], made["t_end_ns"]),
-                    request_type=made["operation"], resource=made["resource"], status=made["status"])
-
-    def through_gateway(self, request_id: str, parent: dict) -> dict:
-        """The L7 gateway's call to the sidecar; its own port is known from the sidecar."""
-        gateway, sidecar = self.nginx[request_id], self.haproxy[request_id]
-        end = round(float(gateway["end_s"]) * 1000) * 1_000_000
-        start = end - round(float(gateway["upstream_s"]) * 1000) * 1_000_000
-        return call("gw7>sidecar", parent["call_id"] + "-gw7", parent["call_id"], "relay", "http1",
-                    (sidecar["peer"], gateway["upstream"], sidecar["local"], sidecar["peer"]), (start, end),
-                    request_type=gateway["method"], resource=gateway["path"], status=gateway["status"],
-                    t_resolution_ns=RELAY_RESOLUTION_NS)
-
-    def through_sidecar(self, request_id: str, parent: dict) -> dict:
-        """The sidecar's call to A, on podA's loopback."""
-        sidecar, served = self.haproxy[request_id], self.service_a[request_id]
-        return call("sidecar>A", parent["call_id"] + "-sidecar", parent["call_id"], "relay", "http1",
-                    (sidecar["upstream_local"], sidecar["upstream"], served["local"], served["peer"]),
-                    (sidecar["start_us"] * 1000, sidecar["end_us"] * 1000),
-                    request_type=sidecar["method"], resource=sidecar["path"], status=sidecar["status"],
-                    t_resolution_ns=RELAY_RESOLUTION_NS)
-
-    def to_back(self, made: dict, parent: dict) -> list:
-        """A's call to B through the L4 gateway, and B's calls to the stores."""
-        served = self.service_b[made["call_id"]]
-        asked = call("A>B", made["call_id"], parent["call_id"], "work", "http1",
-                     (made["local"], made["remote"], served["local"], served["peer"]),
-                     (made["t_start_ns"], made["t_end_ns"]),
-                     request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
-        calls = [asked]
-        for inner in served["calls"]:
-            calls += self.to_prices(inner, asked) if inner["protocol"] == "http1" else [self.to_store("B>store", inner, asked)]
-        return calls
-
-    def to_prices(self, made: dict, parent: dict) -> list:
-        """B's call to C: to its sidecar, from there over loopback, and C's calls to redis."""
-        mesh, served = self.envoy[made["call_id"]], self.service_c[made["call_id"]]
-        asked = call("B>mesh", made["call_id"], parent["call_id"], "work", "http1",
-                     (made["local"], made["remote"], mesh["local"], mesh["peer"]), (made["t_start_ns"], made["t_end_ns"]),
-                     request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
-        start = round(float(mesh["start_s"]) * 1e6) * 1000
-        passed_on = call("mesh>C", made["call_id"] + "-envoy", made["call_id"], "relay", "http1",
-                         (mesh["upstream_local"], mesh["upstream"], served["local"], served["peer"]),
-                         (start, start + int(mesh["duration_ms"]) * 1_000_000),
-                         request_type=mesh["method"], resource=mesh["path"], status=mesh["status"],
-                         t_resolution_ns=RELAY_RESOLUTION_NS)
-        calls = [asked, passed_on]
-        for inner in served["calls"]:
-            calls += self.to_rates(inner, passed_on) if inner["protocol"] == "http1" else [self.to_store("C>store", inner, passed_on)]
-        return calls
-
-    def to_rates(self, made: dict, parent: dict) -> list:
-        """C's call back to B, and B's calls to the stores."""
-        served = self.service_b[made["call_id"]]
-        asked = call("C>B", made["call_id"], parent["call_id"], "work", "http1",
-                     (made["local"], made["remote"], served["local"], served["peer"]), (made["t_start_ns"], made["t_end_ns"]),
-                     request_type=made["operation"], resource=made["resource"], status=made["status"], order=made["order"])
-        return [asked, *(self.to_store("B>store", inner, asked) for inner in served["calls"])]
-
-    def to_store(self, edge: str, made: dict, parent: dict) -> dict:
-        """One round trip of a service to a store; no address changes on the way."""
-        more = {name: made[name] for name in ("pipeline", "step") if name in made}
-        return call(edge, made["call_id"], parent["call_id"], "work", made["protocol"],
-                    (made["local"], made["remote"], made["remote"], made["local"]),
-                    (made["t_start_ns"], made["t_end_ns"]),
-                    request_type=made["operation"], resource=made["resource"], order=made["order"], **more)
+    def keep(self, row: dict) -> None:
+        """One row of a log: of who answered, and for which call."""
+        name = row.get("relay") or row.get("service")
+        if name == "client":
+            self.client.append(row)
+        elif name:
+            key = (name, row["parent_call_id"])
+            if key in self.rows:
+                raise RuntimeError(f"{name} saw call {row['parent_call_id']} twice")
+            self.rows[key] = row
+        else:
+            self.holds.append(row)
 
     def request(self, span: dict) -> dict:
         """A whole request: its facts and all its calls, parents first."""
         facts = {name: span[name] for name in ("request_id", "index", "phase", "scheduled_ns", "method", "path", "status")}
         if span["status"] == 0:
-            raise RuntimeError(f"request {span['index']} failed: {span['error']}")
-        calls = [self.root(span)]
-        calls.append(self.through_gateway(span["request_id"], calls[-1]))
-        calls.append(self.through_sidecar(span["request_id"], calls[-1]))
-        at_a = calls[-1]
-        for made in self.service_a[span["request_id"]]["calls"]:
-            calls += self.to_back(made, at_a)
-        return {**facts, "calls": calls}
+            raise Incomplete(f"request {span['index']} failed: {span['error']}")
+        return {**facts, "calls": self.calls("client", span["calls"][0], None, "root")}
+
+    def calls(self, asker: str, made: dict, parent: str | None, link: str) -> list:
+        """A call as its maker logged it, what relays made of it, and what the service at its end did."""
+        endpoint = self.endpoints.get(made["remote"])
+        if (asker, endpoint) not in self.shape.chains:
+            raise RuntimeError(f"{asker} has no business at {made['remote']}")
+        found, relay, last = [], None, self.shape.chains[asker, endpoint][-1]
+        for answerer in self.shape.chains[asker, endpoint]:
+            row = self.rows.get((answerer, made["call_id"]))
+            found.append(self.call(self.shape.legs[asker, answerer], answerer, made, relay, row, parent, link))
+            asker, parent, link, relay = answerer, found[-1]["call_id"], "queue" if made["protocol"] == "nats" else "relay", row
+            if answerer == last or row and not row.get("upstream", "-:0")[-1].isdigit():
+                break  # the service, or a relay that answered by itself
+        if row and row.get("service"):
+            self.check_times(made, row, found[-1])
+            for inner in row["calls"]:
+                found += self.calls(answerer, inner, parent, "work")
+        elif answerer in self.logging and not row:
+            raise Incomplete(f"{answerer} does not know call {made['call_id']}")
+        return found
+
+    @property
+    def logging(self) -> set:
+        """Who keeps a log, other than stores."""
+        return {name for name, _ in self.rows}
+
+    def call(self, leg: Leg, answerer: str, made: dict, relay: dict | None, row: dict | None, parent: str | None, link: str) -> dict:
+        """One call of the truth: the maker's own, or the one that `relay` made of it; `row` is of who answered, where it keeps a log."""
+        if link == "relay" and not row and answerer in self.logging:
+            raise Incomplete(f"{answerer} does not know call {made['call_id']}")
+        facts = {"link": link, "protocol": made["protocol"]}
+        if relay and link == "relay":
+            times, client, server = relay_times(relay), relay.get("upstream_local") or row["peer"], relay["upstream"]
+            facts |= {"request_type": relay["method"], "resource": relay["path"], "status": relay["status"], "t_resolution_ns": RELAY_RESOLUTION_NS}
+        elif link == "queue":
+            times, client, server = (row["t_read_after_ns"],) * 2, row["peer"], row["local"]
+            facts |= {"request_type": "MSG", "resource": made["resource"], "t_resolution_ns": RELAY_RESOLUTION_NS}
+        else:
+            times, client, server = (made["t_start_ns"], made["t_end_ns"]), made["local"] or row["peer"], made["remote"]
+            facts |= {"request_type": made["operation"], "resource": made["resource"]}
+            facts |= {name: made[name] for name in ("status", "order", "pipeline", "step", "attempt") if name in made}
+        seen = (row["local"], row["peer"]) if row else (server, client)
+        return {
+            "call_id": made["call_id"] if link in ("root", "work") else f"{made['call_id']}-{answerer}", "parent_call_id": parent, **facts,
+            "client": plain(client), "server": server, "server_seen": {"local": plain(seen[0]), "peer": plain(seen[1])},
+            "t_start_ns": times[0], "t_end_ns": times[1], "points": list(leg.points), "programs": list(leg.programs),
+            **({"kind": leg.kind} if leg.kind else {}),
+        }
+
+    def check_times(self, made: dict, row: dict, call: dict) -> None:
+        """Whether a service worked within the call that asked it (after it, where nobody waits), and asked others while it worked."""
+        begin, end = row["t_read_after_ns"], row["t_write_before_ns"]
+        waits = call["link"] != "queue"
+        fits = begin >= made["t_start_ns"] - SLACK_NS and (not waits or end <= made["t_end_ns"] + SLACK_NS)
+        for inner in row["calls"]:
+            fits &= inner["t_start_ns"] >= begin - SLACK_NS and inner["t_end_ns"] <= end + SLACK_NS
+        if not fits:
+            self.amiss.append(call["call_id"])
 
     def delays(self) -> list:
         """What was held back on purpose, and where."""
-        return [{"where": "l4gw", "between": ["l4gw/eth0", "l4gw/eth1"], **hold} for hold in self.holds]
+        gateway = self.shape.gateway
+        between = [f"{gateway.netns}/{gateway.inner}", f"{gateway.netns}/{gateway.outer}"]
+        return [{"where": gateway.netns, "between": between, **hold} for hold in self.holds]
 
 
-def build(folder: str, facts: dict) -> dict:
+def requests(logs: Logs) -> tuple:
+    """All whole requests in order, and why others are not."""
+    whole, incomplete = [], []
+    for span in sorted(logs.client, key=lambda span: (span["phase"] == "measured", span["index"])):
+        try:
+            whole.append(logs.request(span))
+        except Incomplete as why:
+            incomplete.append(str(why))
+    return whole, incomplete
+
+
+def check(whole: list, incomplete: list, amiss: list) -> dict:
+    """What the truth says of itself; fails when it is not good enough to judge others by."""
+    n_calls = sum(len(request["calls"]) for request in whole)
+    if len(incomplete) > MOST_AMISS * (len(whole) + len(incomplete)):
+        raise RuntimeError(f"{len(incomplete)} requests are incomplete: {incomplete[0]}")
+    if len(amiss) > MOST_AMISS * n_calls:
+        raise RuntimeError(f"{len(amiss)} of {n_calls} calls lie outside their parents: {amiss[0]}")
+    return {"incomplete": incomplete, "outside_parent": amiss, "n_calls": n_calls}
+
+
+def build(shape: Topology, folder: str, facts: dict) -> dict:
     """Writes truth.json; `facts` are those of the recording as a whole."""
-    logs = Logs(folder)
-    in_order = sorted(logs.client, key=lambda span: (span["phase"] == "measured", span["index"]))
-    requests = [logs.request(span) for span in in_order]
+    logs = Logs(shape, folder)
+    whole, incomplete = requests(logs)
     made = {
-        "recording": facts,
-        "servers": {"gw7": dotted(topology.GATEWAY), "sidecar": dotted(topology.SIDECAR), "A": dotted(topology.SERVICE_A),
-                    "balancer": dotted(topology.BALANCER), "B": dotted(topology.SERVICE_B), "mesh": dotted(topology.MESH), "C": dotted(topology.SERVICE_C),
-                    "redis": dotted(topology.REDIS), "postgres": dotted(topology.POSTGRES)},
-        "requests": requests,
+        "recording": {**facts, "checked": check(whole, incomplete, logs.amiss)},
+        "servers": {name: dotted(endpoint) for name, endpoint in shape.servers.items() if endpoint[1]},
+        "requests": whole,
         "delays": logs.delays(),
     }
     if facts["delay"] and len(made["delays"]) != 1:

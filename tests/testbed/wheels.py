@@ -1,4 +1,4 @@
-"""Programs that Debian does not have: Envoy, a Go newer than Debian's, Python's libraries of NATS, gRPC, WebSocket and MySQL, unpacked from wheels whose hashes are pinned, and our Go service.
+"""Programs that Debian does not have: Envoy, a Go newer than Debian's, Python's libraries of NATS, gRPC, WebSocket and MySQL, unpacked from wheels whose hashes are pinned, and our own programs in Go, Java and Rust.
 
 It never installs anything: all is below target/, and fetched once.
 """
@@ -12,7 +12,6 @@ import zipfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(HERE, "..", "..", "target", "testbed")
 LIST = os.path.join(HERE, "wheels.txt")
-GO_SOURCE = os.path.join(HERE, "services", "service_c.go")
 
 
 def stamp() -> str:
@@ -70,7 +69,7 @@ def envoy() -> str:
     return program("envoy", "_bin", "envoy")
 
 
-def build_go(source: str = GO_SOURCE) -> str:
+def build_go(source: str) -> str:
     """Builds one of our Go programs if it is new or changed; the program's path."""
     name = os.path.splitext(os.path.basename(source))[0]
     # tests/other-go names another Go, and how to build.
@@ -86,6 +85,26 @@ def build_go(source: str = GO_SOURCE) -> str:
     if done.returncode:
         raise RuntimeError(f"go build {os.path.basename(source)}: {done.stderr.strip()[-1500:]}")
     return made
+
+
+def build_java(source: str) -> str:
+    """Compiles one of our Java programs if it is new or changed; the folder of its classes."""
+    made = os.path.join(os.path.abspath(FOLDER), "java")
+    stamp = os.path.join(made, os.path.splitext(os.path.basename(source))[0] + ".class")
+    if os.path.exists(stamp) and os.path.getmtime(stamp) > os.path.getmtime(source):
+        return made
+    done = subprocess.run(["javac", "-d", made, source], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"javac {os.path.basename(source)}: {done.stderr.strip()[-1500:]}")
+    return made
+
+
+def built(name: str) -> str:
+    """A program of this workspace."""
+    path = os.path.abspath(os.path.join(FOLDER, "..", "release", name))
+    if not os.path.exists(path):
+        raise RuntimeError(f"{name} is missing: cargo build --release -p afterpath-tests")
+    return path
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def start_servers(netns: str) -> None:
     process = processes.start_python("forward-server", netns, "protocols.forward_server")
     for port in forward_server.PORTS:
         processes.await_listener(process, "forward-server", netns, port)
-    proxy = processes.start("haproxy", netns, ["haproxy", "-f", servers.fill("forward.cfg")])
+    proxy = processes.start("haproxy", netns, ["haproxy", "-f", servers.fill("config/forward.cfg")])
     for port in LISTENERS:
         processes.await_listener(proxy, "haproxy", netns, port)
 

@@ -26,7 +26,7 @@ def start_servers(netns: str) -> None:
     server = processes.start_python("grpc-server", netns, "protocols.grpc_server")
     processes.await_listener(server, "grpc-server", netns, grpc_server.ENDPOINT[1])
     proxy = processes.start("envoy", netns, [
-        wheels.envoy(), "-c", servers.fill("grpc-envoy.yaml"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn"])
+        wheels.envoy(), "-c", servers.fill("config/grpc-envoy.yaml"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn"])
     processes.await_listener(proxy, "envoy", netns, PROXY[1])
 
 

@@ -31,7 +31,7 @@ def start_file_server(netns: str) -> None:
         with open(os.path.join(www, name), "w") as file:
             file.write(content)
     log = os.path.join(processes.STATE, "nginx.log")
-    process = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("files-nginx.conf", STATE=processes.STATE)])
+    process = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("config/files-nginx.conf", STATE=processes.STATE)])
     processes.await_listener(process, "nginx", netns, NGINX[1])
 
 

@@ -21,7 +21,7 @@ def start_servers(netns: str) -> None:
         with open(os.path.join(www, name), "w") as file:
             file.write(content)
     log = os.path.join(processes.STATE, "nginx.log")
-    nginx = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("http2-nginx.conf", STATE=processes.STATE)])
+    nginx = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("config/http2-nginx.conf", STATE=processes.STATE)])
     processes.await_listener(nginx, "nginx", netns, NGINX)
     nghttpd = processes.start("nghttpd", netns, [
         "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", www, "--push=/index.txt=/style.txt", "--trailer=x-sum: 12", "--echo-upload",

@@ -9,7 +9,7 @@ import time
 import psycopg
 
 import servers
-from services.service_b import read_password
+from services.postgres_client import read_password
 
 ENDPOINT = ("127.0.0.1", 5432)
 

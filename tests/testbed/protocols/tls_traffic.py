@@ -28,7 +28,7 @@ def start_servers(netns: str) -> None:
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                     "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
                     "-keyout", path("server.key"), "-out", path("server.pem")], check=True, capture_output=True)
-    servers.fill("tls.conf", STATE=processes.STATE)
+    servers.fill("config/tls.conf", STATE=processes.STATE)
     http1_traffic.start_file_server(netns)
 
 

@@ -24,7 +24,7 @@ def start_servers(netns: str) -> None:
     server = processes.start_python("websocket-server", netns, "protocols.websocket_server")
     processes.await_listener(server, "websocket-server", netns, websocket_server.ENDPOINT[1])
     log = os.path.join(processes.STATE, "nginx.log")
-    nginx = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("websocket-nginx.conf", STATE=processes.STATE)])
+    nginx = processes.start("nginx", netns, ["nginx", "-e", log, "-c", servers.fill("config/websocket-nginx.conf", STATE=processes.STATE)])
     processes.await_listener(nginx, "nginx", netns, PROXY[1])
 
 

@@ -18,6 +18,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--truth", required=True, help="where to log spans")
     parser.add_argument("--concurrency", type=int, required=True, help="how many requests at once the load sends")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--profile", choices=("causal", "timers"), default="causal", help="timers: also waits before calls, which leaves no trace")
     return parser.parse_args()
 
 

@@ -8,7 +8,14 @@ import socket
 
 import psycopg
 
+import processes
 from services.spans import Span, now
+
+
+def read_password() -> str:
+    """postgres's password of this run."""
+    with open(os.path.join(processes.STATE, "password")) as file:
+        return file.read()
 
 
 class TimedCursor(psycopg.Cursor):

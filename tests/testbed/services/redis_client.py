@@ -3,6 +3,7 @@
 It never sends anything but the commands it is given.
 """
 
+import os
 import socket
 
 from services.spans import Span, now
@@ -18,9 +19,16 @@ class RedisConnection:
     """One connection; one command or pipeline at a time."""
 
     def __init__(self, remote: tuple):
-        self.socket = socket.create_connection(remote, timeout=60)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sockets = (self.socket.getsockname(), self.socket.getpeername())
+        path, port = remote
+        if port:
+            self.socket = socket.create_connection(remote, timeout=60)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sockets = (self.socket.getsockname(), self.socket.getpeername())
+        else:
+            # A unix socket has no address of its own; its number is what a recorder sees.
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(path)
+            self.sockets = (f"unix:{os.fstat(self.socket.fileno()).st_ino}", path)
         self.reader = self.socket.makefile("rb")
 
     def read_reply(self):

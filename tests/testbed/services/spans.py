@@ -14,9 +14,9 @@ PARENT_HEADER = "X-Testbed-Span"
 now = time.time_ns  # CLOCK_REALTIME
 
 
-def address(pair: tuple) -> str:
-    """`ip:port` of a socket address."""
-    return f"{pair[0]}:{pair[1]}"
+def address(end) -> str:
+    """`ip:port` of a socket address; one that is text already stays as it is."""
+    return end if isinstance(end, str) else f"{end[0]}:{end[1]}"
 
 
 def new_id() -> str:

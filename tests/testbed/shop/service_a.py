@@ -7,11 +7,11 @@ import json
 import threading
 import time
 
-import topology
 from services.http_client import HttpConnection
 from services.http_service import Service, arguments, spin
 from services.pool import Pool
 from services.spans import PARENT_HEADER, REQUEST_HEADER, Span, new_id
+from shop import topology
 
 CACHE_SECONDS = 0.4
 

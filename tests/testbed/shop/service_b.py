@@ -4,16 +4,14 @@ It never puts an id into a store: keys and values come from 200 items and a few 
 """
 
 import json
-import os
 
-import processes
-import topology
 from services.http_client import HttpConnection
 from services.http_service import Service, arguments, spin
 from services.pool import Pool
-from services.postgres_client import PostgresConnection
+from services.postgres_client import PostgresConnection, read_password
 from services.redis_client import RedisConnection
 from services.spans import PARENT_HEADER, REQUEST_HEADER, Span, new_id
+from shop import topology
 
 CACHE_MILLISECONDS = 600
 SLOWNESS = (0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # what a query may take more, in seconds
@@ -23,12 +21,6 @@ FIND_ITEM = "SELECT name, stock, description FROM items, pg_sleep(%s) WHERE id =
 FIND_STOCK = "SELECT stock FROM items, pg_sleep(%s) WHERE id = %s"
 ADD_ORDER = "INSERT INTO orders (item, quantity) VALUES (%s, %s)"
 FIND_POPULAR = "SELECT id, name, description FROM items, pg_sleep(%s) ORDER BY id LIMIT 40"
-
-
-def read_password() -> str:
-    """postgres's password of this run."""
-    with open(os.path.join(processes.STATE, "password")) as file:
-        return file.read()
 
 
 class Back(Service):
