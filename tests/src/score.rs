@@ -5,6 +5,7 @@ use crate::truth::{TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
 /// Shares as (right, all).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl<'a> Matching<'a> {
         };
         let mut reconstructed: BTreeMap<Key, Vec<(i64, usize)>> = BTreeMap::new();
         for (i, call) in analysis.calls.iter().enumerate() {
-            let client = format!("{}:{}", call.client.address, call.client.port);
+            let client = SocketAddr::new(call.client.address, call.client.port).to_string();
             let asked_of = resource(&call.protocol, &call.resource);
             let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
             let begin = call.times().first().unwrap_or(i64::MAX);
@@ -77,8 +78,7 @@ impl<'a> Matching<'a> {
         let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();
         for call in truth.requests.iter().flat_map(|r| &r.calls) {
             let asked_of = resource(&call.protocol, &call.resource);
-            let key =
-                (call.client.clone(), call.protocol.clone(), call.request_type.clone(), asked_of);
+            let key = (client_of(call), call.protocol.clone(), call.request_type.clone(), asked_of);
             let place = call.pipeline.map_or(0, |(place, _)| place);
             logged.entry(key).or_default().push((call.t_start_ns, place, call));
         }
@@ -96,6 +96,12 @@ impl<'a> Matching<'a> {
     pub fn of(&self, call_id: &str) -> Option<usize> {
         self.calls.get(call_id).copied()
     }
+}
+
+/// The client's end as the analyzer shows it: a unix socket has a made-up address with the low bits of its number.
+fn client_of(call: &TrueCall) -> String {
+    let unix = call.client.strip_prefix("unix:").and_then(|number| number.parse::<u64>().ok());
+    unix.map_or(call.client.clone(), |number| format!("[::1]:{}", (number as u16).max(1)))
 }
 
 /// Pairs in order of time; where some are missing, each found call goes to the nearest true start.

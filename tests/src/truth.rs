@@ -38,7 +38,7 @@ pub struct TrueCall {
     /// What it is asked of; of SQL the text before its parameters were numbered.
     #[serde(default)]
     pub resource: String,
-    /// The issuing process's socket, `address:port`.
+    /// The issuing process's socket, `address:port`; of a unix socket `unix:` and its number.
     pub client: String,
     /// When it was issued, Unix nanoseconds.
     pub t_start_ns: i64,

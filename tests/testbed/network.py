@@ -82,7 +82,7 @@ def add_tunnel(shape: Topology) -> None:
     ends = [real_name(hypervisor) for hypervisor in hypervisors]
     run("ip", "-n", ends[0], "link", "add", tunnel.interface, "type", "veth", "peer", "name", tunnel.interface, "netns", ends[1])
     for end, bridge, own, other in zip(ends, tunnel.bridges, tunnel.addresses, reversed(tunnel.addresses)):
-        device = f"vxlan{tunnel.number}"
+        device = tunnel.device
         run("ip", "-n", end, "address", "add", f"{own}/24", "dev", tunnel.interface)
         run("ip", "-n", end, "link", "set", tunnel.interface, "up")
         run("ip", "-n", end, "link", "add", device, "type", "vxlan", "id", str(tunnel.number), "local", own, "remote", other,

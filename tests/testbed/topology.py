@@ -38,6 +38,11 @@ class Tunnel(NamedTuple):
     interface: str  # of the cable, at both ends
     addresses: tuple
 
+    @property
+    def device(self) -> str:
+        """The interface whose packets are those within the tunnel, at both ends."""
+        return f"vxlan{self.number}"
+
 
 class Forward(NamedTuple):
     """A port of the L4 gateway whose packets go on to another address, from an address and port of the gateway's own."""
@@ -90,7 +95,8 @@ class Topology(NamedTuple):
         """The observation points: every one gets a capture of its own."""
         hypervisor = {bridge.name: bridge.hypervisor for bridge in self.bridges}
         ports = ((hypervisor[link.bridge], link.port) for link in self.links)
-        cables = ((hypervisor[name], self.tunnel.interface) for name in self.tunnel.bridges) if self.tunnel else ()
+        tunnels = (self.tunnel.interface, self.tunnel.device) if self.tunnel else ()
+        cables = ((hypervisor[name], interface) for interface in tunnels for name in self.tunnel.bridges)
         interfaces = ((link.netns, link.interface) for link in self.links)
         return (*ports, *cables, *interfaces, *((netns, "lo") for netns in self.loopbacks))
 

@@ -5,7 +5,7 @@ use super::connections::Seen;
 use crate::call::{Flow, Point};
 use afterpath_formats::frame::Direction as Passing;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A namespace of a host.
 pub type Place = (String, String);
@@ -20,8 +20,8 @@ pub(super) enum End {
 /// What was learnt about addresses and points.
 #[derive(Debug, Default)]
 pub struct Homes {
-    /// Per point, the addresses that take part in all its flows.
-    own: Vec<BTreeSet<IpAddr>>,
+    /// Per point, the addresses that take part in all its flows: of IPv4, of IPv6. An interface may have both.
+    own: Vec<[BTreeSet<IpAddr>; 2]>,
     /// Namespace that an address lives in.
     home: BTreeMap<IpAddr, Place>,
     places: Vec<Place>,
@@ -30,21 +30,24 @@ pub struct Homes {
 impl Homes {
     /// Learns each interface's own address candidates.
     pub fn learn_points(seen: &Seen<'_>) -> Homes {
-        let mut own: Vec<Option<BTreeSet<IpAddr>>> = vec![None; seen.points.len()];
+        let mut own: Vec<[Option<BTreeSet<IpAddr>>; 2]> = vec![[None, None]; seen.points.len()];
         let at_interface = |flow: &&Flow| seen.points[flow.point as usize].process.is_none();
         let flows = seen.flows.iter().filter(at_interface);
         for flow in flows.filter(|f| !is_broadcast(f.server.ip())) {
             let ends = BTreeSet::from([flow.client.ip(), flow.server.ip()]);
-            let slot = &mut own[flow.point as usize];
+            let slot = &mut own[flow.point as usize][family(flow.client.ip())];
             *slot = Some(match slot.take() {
                 Some(before) => &before & &ends,
                 None => ends,
             });
         }
         let places = places(seen.points);
-        let own = own.into_iter().map(Option::unwrap_or_default).collect();
+        let own = own.into_iter().map(|both| both.map(Option::unwrap_or_default)).collect();
         let mut homes = Homes { own, home: BTreeMap::new(), places };
-        homes.eliminate();
+        for family in [0, 1] {
+            homes.eliminate(family);
+            homes.contest(family, seen);
+        }
         homes
     }
 
@@ -53,15 +56,19 @@ impl Homes {
         self.places = places(points);
     }
 
+    /// The points with one candidate, and it.
+    fn sole(&self, family: usize) -> impl Iterator<Item = (IpAddr, usize)> {
+        let points = self.own.iter().enumerate().filter(move |(_, own)| own[family].len() == 1);
+        points.flat_map(move |(point, own)| own[family].iter().map(move |&a| (a, point)))
+    }
+
     /// Where two candidates are left, the one that is another namespace's only candidate is not this one's.
-    fn eliminate(&mut self) {
-        let sole: BTreeSet<(IpAddr, Place)> = (0..self.own.len())
-            .filter(|&point| self.own[point].len() == 1)
-            .flat_map(|point| self.own[point].iter().map(move |&a| (a, point)))
-            .map(|(address, point)| (address, self.places[point].clone()))
-            .collect();
+    fn eliminate(&mut self, family: usize) {
+        let sole: BTreeSet<(IpAddr, Place)> =
+            self.sole(family).map(|(a, point)| (a, self.places[point].clone())).collect();
         for point in 0..self.own.len() {
-            if self.own[point].len() != 2 {
+            let own = &self.own[point][family];
+            if own.len() != 2 {
                 continue;
             }
             let place = &self.places[point];
@@ -70,17 +77,60 @@ impl Homes {
                     && sole.iter().any(|(address, other)| address == a && other != place)
                     && !sole.contains(&(*a, place.clone()))
             };
-            let kept: BTreeSet<IpAddr> =
-                self.own[point].iter().copied().filter(|a| !foreign(a)).collect();
+            let kept: BTreeSet<IpAddr> = own.iter().copied().filter(|a| !foreign(a)).collect();
             if kept.len() == 1 {
-                self.own[point] = kept;
+                self.own[point][family] = kept;
             }
         }
     }
 
+    /// A router that serves one neighbour only sees that neighbour's address in all its flows. Where several namespaces of
+    /// one clock have the same candidate, it is of those that saw its packets first. A bridge's ports keep theirs: they
+    /// stand for the end beyond them, and a bridge is known by seeing a connection twice.
+    fn contest(&mut self, family: usize, seen: &Seen<'_>) {
+        let mut claims: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+        self.sole(family)
+            .for_each(|(address, point)| claims.entry(address).or_default().push(point));
+        claims.retain(|address, points| {
+            let place = |point: &usize| &self.places[*point];
+            !address.is_loopback() && points.iter().any(|point| place(point) != place(&points[0]))
+        });
+        let claimants: BTreeSet<usize> = claims.values().flatten().copied().collect();
+        let times = connections_at(&claimants, seen);
+        let passing = self.passing(&times);
+        for (address, points) in claims {
+            let stays = |point: usize| passing.contains(&self.places[point]);
+            let is_rival = |point: usize, other: usize| {
+                self.places[other] != self.places[point]
+                    && seen.points[other].domain == seen.points[point].domain
+                    && !stays(other)
+            };
+            let loses = |&&point: &&usize| {
+                let behind = |other: &usize| is_behind(&times[&point], &times[other], address);
+                !stays(point) && points.iter().filter(|o| is_rival(point, **o)).any(behind)
+            };
+            let lost: Vec<usize> = points.iter().filter(loses).copied().collect();
+            lost.into_iter().for_each(|point| self.own[point][family].clear());
+        }
+    }
+
+    /// Namespaces that see one connection at several of these points.
+    fn passing(&self, times: &BTreeMap<usize, Times>) -> BTreeSet<Place> {
+        let mut seen: BTreeSet<(&Place, Ends)> = BTreeSet::new();
+        let mut passing = BTreeSet::new();
+        for (point, connections) in times {
+            for ends in connections.keys() {
+                if !seen.insert((&self.places[*point], *ends)) {
+                    passing.insert(self.places[*point].clone());
+                }
+            }
+        }
+        passing
+    }
+
     /// Whose own interface the flow's point is, if one's.
     pub(super) fn end_at(&self, flow: &Flow) -> Option<End> {
-        let own = &self.own[flow.point as usize];
+        let own = &self.own[flow.point as usize][family(flow.client.ip())];
         match (own.len(), own.contains(&flow.client.ip()), own.contains(&flow.server.ip())) {
             (1, true, false) => Some(End::Client),
             (1, false, true) => Some(End::Server),
@@ -143,7 +193,7 @@ impl Homes {
         } else if passing_known {
             path.iter().filter(here).all(leaves)
         } else {
-            self.own[flow.point as usize].contains(&address)
+            self.own[flow.point as usize][family(address)].contains(&address)
         };
         local.then_some((address, place))
     }
@@ -169,6 +219,38 @@ impl Homes {
 
 fn places(points: &[Point]) -> Vec<Place> {
     points.iter().map(|p| (p.host.clone(), p.netns.clone())).collect()
+}
+
+/// 0 for IPv4, 1 for IPv6.
+fn family(address: IpAddr) -> usize {
+    usize::from(address.is_ipv6())
+}
+
+/// Both ends of a connection: client, server.
+type Ends = (SocketAddr, SocketAddr);
+
+/// When each connection began at a point.
+type Times = BTreeMap<Ends, i64>;
+
+fn connections_at(points: &BTreeSet<usize>, seen: &Seen<'_>) -> BTreeMap<usize, Times> {
+    let mut times: BTreeMap<usize, Times> = points.iter().map(|&p| (p, Times::new())).collect();
+    for flow in seen.flows {
+        if let Some(at) = times.get_mut(&(flow.point as usize)) {
+            let began = flow.handshake_ns[0].unwrap_or(flow.first_ns);
+            at.entry((flow.client, flow.server)).or_insert(began);
+        }
+    }
+    times
+}
+
+/// Whether most connections that both saw say that `there` is nearer to `address` than `here`: requests pass the client's
+/// own interface first, and the server's last.
+fn is_behind(here: &Times, there: &Times, address: IpAddr) -> bool {
+    let votes = here.iter().filter_map(|(ends, at)| {
+        let later = at.cmp(there.get(ends)?) as i64;
+        Some(if ends.0.ip() == address { later } else { -later })
+    });
+    votes.sum::<i64>() > 0
 }
 
 fn is_broadcast(address: IpAddr) -> bool {

@@ -218,7 +218,7 @@ impl Service {
         let response = Response::builder()
             .status(status)
             .header("content-type", "application/json")
-            .header("cache-control", "max-age=1")
+            .header("cache-control", "max-age=2")
             .body(Full::from(r#"{"price": 105}"#))?;
         let row = json!({
             "service": "C", "request_id": header("x-testbed-request"), "parent_call_id": header("x-testbed-span"),

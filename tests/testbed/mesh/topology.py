@@ -69,7 +69,9 @@ def way(asker: str, answerer: str) -> tuple:
     """The points between two interfaces (`podA/eth0`) of the same network."""
     ends = [next(link for link in LINKS if f"{link.netns}/{link.interface}" == end) for end in (asker, answerer)]
     ports = [f"{HYPERVISOR[link.bridge]}/{link.port}" for link in ends]
-    tunnel = [f"{HYPERVISOR[link.bridge]}/{TUNNEL.interface}" for link in ends] if ends[0].bridge != ends[1].bridge else []
+    near, far = (HYPERVISOR[link.bridge] for link in ends)
+    cable, device = TUNNEL.interface, TUNNEL.device
+    tunnel = (f"{near}/{device}", f"{near}/{cable}", f"{far}/{cable}", f"{far}/{device}") if near != far else ()
     return (asker, ports[0], *tunnel, ports[1], answerer)
 
 
