@@ -11,6 +11,7 @@ use crate::dissect::sockets::{self, Recorded};
 use crate::dissect::{Dissected, Dissector, FlowFacts, Unused};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
+use crate::link::baseline::Baseline;
 use crate::pair::Span;
 use crate::{assemble, hops, link, routes};
 use afterpath_formats::bundle::{Bundles, PacketFile};
@@ -19,10 +20,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the analysis depends on beside the bundles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Config {
     /// What may be used for linking.
     pub evidence: Evidence,
+    /// Link by this rule of others instead, to compare.
+    pub baseline: Option<&'static dyn Baseline>,
 }
 
 /// Reconstructs everything. Damage is counted in the losses, never an error.
@@ -62,11 +65,11 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
     losses.extend(routes::learn(&mut calls));
-    link::link(
-        &mut calls,
-        &link::Known { points: &points, flows: &flows, sockets: &sockets },
-        &config.evidence,
-    );
+    let known = link::Known { points: &points, flows: &flows, sockets: &sockets };
+    match config.baseline {
+        None => link::link(&mut calls, &known, &config.evidence),
+        Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
+    }
     let traces = assemble::assemble(&mut calls);
     measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));

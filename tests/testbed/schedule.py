@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 ITEMS = 200
 WARM_UP_EACH = 3
+MOST_WARM_UP = 100
 WARM_UP_RATE = 20.0
 # The share of the workers that is busy on average.
 BUSY = 0.6
@@ -58,8 +59,9 @@ class Schedule:
         return Ask(index, phase, at, *self.load.request(route, item, self.chance))
 
     def warm_up(self) -> list:
-        """A few requests for each worker."""
-        return [self.ask(n, "warmup", n / WARM_UP_RATE) for n in range(WARM_UP_EACH * self.concurrency)]
+        """A few requests for each worker, for each of many workers one."""
+        each = min(WARM_UP_EACH * self.concurrency, max(MOST_WARM_UP, self.concurrency))
+        return [self.ask(n, "warmup", n / WARM_UP_RATE) for n in range(each)]
 
     def measured(self, first: int, last: int) -> list:
         """Requests `first` to `last`, at Poisson instants, one in ten of them the start of a burst."""

@@ -12,7 +12,8 @@ use afterpath_tests::score::{Score, score};
 use afterpath_tests::truth::Truth;
 
 /// Planted ids masked: the scores are for what is known without them.
-const MASKED: Config = Config { evidence: Evidence { ignore_ids: true, ignore_threads: false } };
+const MASKED: Config =
+    Config { evidence: Evidence { ignore_ids: true, ignore_threads: false }, baseline: None };
 
 fn check(name: &str, options: &[&str]) -> Option<(Recording, Truth, Analysis, Score)> {
     let recording = Recording::fresh(options)?;

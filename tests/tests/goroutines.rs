@@ -88,7 +88,10 @@ fn check(at_once: usize, connections: usize, floor: f64) {
     record(&program, at_once, connections, &bundle);
     let bundles = Bundles::open(&[bundle]).expect("it opens");
     let analysis = analyze(&bundles, &Config::default());
-    let without = Config { evidence: Evidence { ignore_threads: true, ..Evidence::default() } };
+    let without = Config {
+        evidence: Evidence { ignore_threads: true, ..Evidence::default() },
+        baseline: None,
+    };
     let (n_contained, ..) = score(&analyze(&bundles, &without));
     let (n_right, n_silent, n_all) = score(&analysis);
     println!(

@@ -6,9 +6,11 @@ use crate::call::{Call, CallIndex, CallState, Flow, FlowIndex, Link, LinkKind, P
 use crate::dissect::sockets::log::Sockets;
 use std::collections::BTreeMap;
 
+pub mod baseline;
 mod candidates;
 mod ids;
 mod threads;
+mod timeline;
 mod windows;
 
 use candidates::Candidates;
@@ -97,15 +99,19 @@ fn speaks_http(call: &Call) -> bool {
     ["http1", "http2", "grpc"].contains(&call.protocol.as_str())
 }
 
+/// Whether one may be the other, passed on.
+fn same_request(p: &Call, c: &Call) -> bool {
+    let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
+    is_same && p.request_type == c.request_type && p.resource == c.resource
+}
+
 impl Linker<'_> {
     fn could_be_relay(&self, candidates: &Candidates) -> bool {
         candidates.parents.iter().any(|&p| self.same_request(p, candidates.child))
     }
 
     fn same_request(&self, parent: CallIndex, child: CallIndex) -> bool {
-        let (p, c) = (&self.calls[parent as usize], &self.calls[child as usize]);
-        let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
-        is_same && p.request_type == c.request_type && p.resource == c.resource
+        same_request(&self.calls[parent as usize], &self.calls[child as usize])
     }
 
     /// A proxy passes the request on: the parent says the same, and a proxy adds little before and after. Parents passed on

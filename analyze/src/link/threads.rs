@@ -3,10 +3,10 @@
 //! (goroutines), they stand for threads; one that only writes for others is linked by its maker, or by the thread that it was handed
 //! over on. Never looks at content, never at two hosts together.
 
-use crate::call::{Call, CallIndex, Point, SpanAt};
-use crate::dissect::sockets::log::{Moved, SocketLog, Sockets, Task};
+use super::timeline::{Act, Actor, Entry, timeline};
+use crate::call::{Call, CallIndex, Point};
+use crate::dissect::sockets::log::{Sockets, Task};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// One request open at a time.
 const ALONE: f64 = 0.99;
@@ -30,54 +30,6 @@ pub(super) struct Cause {
     pub(super) reason: String,
 }
 
-/// What a thread did at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Act {
-    /// Read something that is no message: whatever it does next may come of that.
-    Other,
-    /// Read the last of a call's request, as its server.
-    Request(CallIndex),
-    /// Read of a call's response, as its client.
-    Reply(CallIndex),
-    /// Wrote the first of a call's request, as its client.
-    Asks(CallIndex),
-    /// Wrote the first of a call's response, as its server.
-    Answers(CallIndex),
-}
-
-/// Who acts: a thread, or the task that it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Actor {
-    Thread(u32),
-    Task(Task),
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Actor::Thread(tid) => write!(f, "thread {tid}"),
-            Actor::Task(task) => write!(f, "goroutine {}", task.id),
-        }
-    }
-}
-
-/// Something that a thread did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    host: u32,
-    at_ns: i64,
-    tid: u32,
-    /// The task that the thread ran, where its runtime shows them.
-    task: Option<Task>,
-    act: Act,
-}
-
-impl Entry {
-    fn actor(&self) -> Actor {
-        self.task.map_or(Actor::Thread(self.tid), Actor::Task)
-    }
-}
-
 /// The causes of all calls whose client is a process whose threads or tasks tell them.
 pub(super) fn causes(
     calls: &[Call],
@@ -87,9 +39,7 @@ pub(super) fn causes(
     if sockets.logs.is_empty() {
         return BTreeMap::new();
     }
-    let mut entries = messages(calls, points, sockets);
-    entries.extend(other_reads(calls, sockets));
-    entries.sort_unstable();
+    let entries = timeline(calls, points, sockets);
     let answered_by = answering(&entries);
     let mut minds =
         Minds { by_actor: BTreeMap::new(), makers: makers(sockets), pumps: pumps(&entries) };
@@ -279,86 +229,6 @@ fn pumps(entries: &[Entry]) -> BTreeSet<(u32, Task)> {
     let asking = tasks(|act| matches!(act, Act::Asks(_)));
     let reading = tasks(|act| matches!(act, Act::Request(_) | Act::Reply(_)));
     asking.difference(&reading).copied().collect()
-}
-
-/// The ends of calls at processes: the log of the client's socket with its span, and of the server's.
-fn ends<'a>(
-    call: &'a Call,
-    points: &[Point],
-    sockets: &'a Sockets,
-) -> [Option<(&'a SocketLog, &'a SpanAt)>; 2] {
-    let at = |span: Option<&'a SpanAt>| {
-        let span = span.filter(|span| points[span.point as usize].process.is_some())?;
-        Some((sockets.logs.get(&span.flow)?, span))
-    };
-    let client = call.client.process.as_ref().and(at(call.spans.first()));
-    let server = call.server.process.as_ref().and(at(call.spans.last()));
-    [client, server]
-}
-
-fn entry(log: &SocketLog, moved: &Moved, act: Act, sockets: &Sockets) -> Entry {
-    let task = sockets.task_of(log.host, moved);
-    Entry { host: log.host, at_ns: moved.at_ns, tid: moved.tid, task, act }
-}
-
-fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    for (i, call) in (0..).zip(calls) {
-        let [client, server] = ends(call, points, sockets);
-        let mut add = |log: &SocketLog, moved: Option<&Moved>, act: Act| {
-            entries.extend(moved.map(|moved| entry(log, moved, act, sockets)));
-        };
-        if let Some((log, span)) = client {
-            let read = |at: Option<i64>| at.and_then(|at| log.read_at(at));
-            let written = span.times.request_first.and_then(|at| log.written_at(at));
-            add(log, written, Act::Asks(i));
-            add(log, read(span.times.response_first), Act::Reply(i));
-            if span.times.response_last != span.times.response_first {
-                add(log, read(span.times.response_last), Act::Reply(i));
-            }
-        }
-        if let Some((log, span)) = server {
-            add(log, span.times.request_last.and_then(|at| log.read_at(at)), Act::Request(i));
-            let written = span.times.response_first.and_then(|at| log.written_at(at));
-            add(log, written, Act::Answers(i));
-        }
-    }
-    entries
-}
-
-/// Reads that are part of no message of a call, and wake-ups.
-fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
-    let mut inside: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
-    for span in calls.iter().flat_map(|call| &call.spans) {
-        if sockets.logs.contains_key(&span.flow) {
-            let t = &span.times;
-            let asked = t.request_first.zip(t.request_last);
-            let answered = t.response_first.zip(t.response_last);
-            inside.entry(span.flow).or_default().extend(asked.into_iter().chain(answered));
-        }
-    }
-    inside.values_mut().for_each(|ranges| ranges.sort_unstable());
-    let mut entries = Vec::new();
-    for (flow, log) in &sockets.logs {
-        let ranges = inside.get(flow).map_or(&[][..], Vec::as_slice);
-        for read in &log.moved[0] {
-            let at = ranges.partition_point(|range| range.0 <= read.at_ns);
-            if at.checked_sub(1).is_none_or(|at| ranges[at].1 < read.at_ns) {
-                entries.push(entry(log, read, Act::Other, sockets));
-            }
-        }
-    }
-    for ((host, tid), woken) in &sockets.wakeups {
-        let entry = |at_ns: &i64| Entry {
-            host: *host,
-            at_ns: *at_ns,
-            tid: *tid,
-            task: None,
-            act: Act::Other,
-        };
-        entries.extend(woken.iter().map(entry));
-    }
-    entries
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn a_thread_per_request() {
 #[test]
 fn without_threads_there_are_two_candidates() {
     let evidence = Evidence { ignore_threads: true, ..Evidence::default() };
-    let analysis = crossed().world.analyze_with(&Config { evidence });
+    let analysis = crossed().world.analyze_with(&Config { evidence, ..Config::default() });
     let links = analysis.calls.iter().filter_map(|call| call.link.as_ref());
     assert!(links.clone().count() == 2 && links.clone().all(|link| link.candidates == 2));
 }

@@ -30,6 +30,9 @@ struct Arguments {
     /// Fresh ones by `afterpath-record`, socket events too, instead of by tcpdump at every point.
     #[arg(long, requires = "fresh")]
     recorder: bool,
+    /// Link by this rule instead.
+    #[arg(long)]
+    linker: Option<String>,
     /// Leave planted ids out.
     #[arg(long)]
     ignore_ids: bool,
@@ -37,8 +40,10 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config =
-        Config { evidence: Evidence { ignore_ids: arguments.ignore_ids, ..Evidence::default() } };
+    let config = Config {
+        evidence: Evidence { ignore_ids: arguments.ignore_ids, ..Evidence::default() },
+        baseline: arguments.linker.as_deref().and_then(afterpath::link::baseline::named),
+    };
     if let Some([recording, bundle]) = arguments.kept.as_deref() {
         let bundles = Bundles::open(std::slice::from_ref(bundle)).context("the bundle")?;
         return print(recording, &bundles, &config);

@@ -1,5 +1,5 @@
 //! Service C of the testbed's mesh: an HTTP service of many tasks on two threads (tokio), before postgres. It logs each request as
-//! `testbed/services/spans.py` does. Never waits on a timer unless the profile is `timers`, and never puts an id into a statement.
+//! `testbed/services/spans.py` does. Never waits on a timer unless it is told to, and never puts an id into a statement.
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -20,10 +20,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a query may take, in milliseconds, each as likely as the others.
 const SLOWNESS_MS: &[f64] = &[0.0, 0.0, 1.0, 3.0, 6.0, 12.0, 25.0, 50.0];
-/// For how many requests at once these are meant; more make them longer.
-const EASY_CONCURRENCY: f64 = 8.0;
-/// The mean of one wait on a timer.
-const TIMER_MS: f64 = 8.0;
 
 /// A price list behind HTTP, for the testbed.
 #[derive(Parser)]
@@ -43,9 +39,12 @@ struct Arguments {
     /// Of chance.
     #[arg(long)]
     seed: u64,
-    /// `causal` or `timers`.
-    #[arg(long, default_value = "causal")]
-    profile: String,
+    /// How many times as long as usual queries take.
+    #[arg(long)]
+    stretch: f64,
+    /// The mean of a wait before half of the calls, in seconds; 0: none.
+    #[arg(long, default_value_t = 0.0)]
+    timer: f64,
 }
 
 /// A connection to postgres and its socket's own address.
@@ -60,7 +59,7 @@ struct Service {
     free: Semaphore,
     chance: Mutex<u64>,
     stretch: f64,
-    uses_timers: bool,
+    timer_s: f64,
     truth: Mutex<File>,
 }
 
@@ -101,9 +100,9 @@ impl Service {
 
     /// What leaves no trace: only where the profile says so, half of the times.
     async fn pause(&self) {
-        if self.uses_timers && self.draw() < 0.5 {
-            let wait = -(1.0 - self.draw()).ln() * TIMER_MS * self.stretch;
-            tokio::time::sleep(Duration::from_micros((wait * 1000.0) as u64)).await;
+        if self.timer_s > 0.0 && self.draw() < 0.5 {
+            let wait_s = -(1.0 - self.draw()).ln() * self.timer_s;
+            tokio::time::sleep(Duration::from_secs_f64(wait_s)).await;
         }
     }
 
@@ -256,8 +255,8 @@ fn main() -> Result<()> {
         idle: Mutex::default(),
         free: Semaphore::new((given.concurrency as usize).div_ceil(2)),
         chance: Mutex::new(given.seed ^ 0xC),
-        stretch: (f64::from(given.concurrency) / EASY_CONCURRENCY).max(1.0),
-        uses_timers: given.profile == "timers",
+        stretch: given.stretch,
+        timer_s: given.timer,
         truth: Mutex::new(truth),
     });
     let runtime =

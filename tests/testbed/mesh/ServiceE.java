@@ -27,15 +27,15 @@ import java.util.concurrent.LinkedBlockingQueue;
 /**
  * Service E, the mesh's rates: a pool of threads reads requests and hands them to another pool, which asks redis and postgres, the
  * latter over fewer connections than there are requests, and answers. It logs each request as services/spans.py does.
- * It never uses anything but the JDK, nor a timer unless the profile is `timers`.
+ * It never uses anything but the JDK, nor a timer unless it is told to.
  */
 public final class ServiceE {
     private static final double[] SLOWNESS_MS = {0, 0, 1, 3, 6, 12, 25, 50};
-    private static final double TIMER_MS = 8;
 
     private final Map<String, String> given;
     private final Random chance;
     private final double stretch;
+    private final double timerSeconds;
     private final BlockingQueue<Redis> redis = new LinkedBlockingQueue<>();
     private final BlockingQueue<Postgres> postgres = new LinkedBlockingQueue<>();
     private final ExecutorService workers;
@@ -44,13 +44,14 @@ public final class ServiceE {
         this.given = given;
         int concurrency = Integer.parseInt(given.get("--concurrency"));
         chance = new Random(Long.parseLong(given.get("--seed")) ^ 0xE);
-        stretch = Math.max(1, concurrency / 8.0);
+        stretch = Double.parseDouble(given.get("--stretch"));
+        timerSeconds = Double.parseDouble(given.get("--timer"));
         workers = Executors.newFixedThreadPool(2 * concurrency + 2);
         for (int i = 0; i < concurrency + 1; i++) {
             redis.add(new Redis(endpoint(given.get("--redis"))));
         }
         // Smaller than the concurrency: some wait for a connection.
-        for (int i = 0; i < (concurrency + 3) / 4; i++) {
+        for (int i = 0; i < (3 * concurrency + 7) / 8; i++) {
             postgres.add(new Postgres(endpoint(given.get("--postgres"))));
         }
     }
@@ -90,10 +91,10 @@ public final class ServiceE {
         }
     }
 
-    /** What leaves no trace: only where the profile says so, half of the times. */
+    /** What leaves no trace: only where it was asked for, half of the times. */
     private void pause() throws InterruptedException {
-        if (given.getOrDefault("--profile", "causal").equals("timers") && draw() < 0.5) {
-            Thread.sleep((long) (-Math.log(1 - draw()) * TIMER_MS * stretch));
+        if (timerSeconds > 0 && draw() < 0.5) {
+            Thread.sleep((long) (-Math.log(1 - draw()) * timerSeconds * 1000));
         }
     }
 

@@ -7,9 +7,10 @@ import argparse
 import random
 import time
 
-EASY_CONCURRENCY = 8
+# So many requests at once are kept busy by leaves as they are.
+EASY_CONCURRENCY = 2
 # The mean of one wait on a timer, at a concurrency that is easy.
-TIMER_SECONDS = 0.008
+TIMER_SECONDS = 0.004
 # What a leaf may take, in seconds, and how often.
 SLOWNESS = (0, 0.001, 0.003, 0.006, 0.012, 0.025, 0.05, 0.1)
 OFTEN = (5, 3, 3, 4, 4, 4, 3, 2)

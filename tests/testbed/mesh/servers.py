@@ -19,6 +19,17 @@ JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m", "-Xshare:auto
         "-Dsun.net.httpserver.maxIdleConnections=1024", "-Dsun.net.httpserver.nodelay=true")
 
 
+def timer_seconds(settings: Settings) -> float:
+    """The mean wait of an intermediate before half of its calls."""
+    return pauses.TIMER_SECONDS * pauses.stretch(settings.concurrency) if settings.profile == "timers" else 0
+
+
+def paced(settings: Settings) -> list:
+    """How fast and how often things happen, for programs that are not in Python."""
+    return ["--concurrency", str(settings.concurrency), "--seed", str(settings.seed),
+            "--stretch", str(pauses.stretch(settings.concurrency)), "--timer", f"{timer_seconds(settings):.6f}"]
+
+
 def make_certificate() -> None:
     """One certificate for both sidecars: its own authority."""
     crt, key, both = (os.path.join(processes.STATE, f"mesh.{ending}") for ending in ("crt", "key", "pem"))
@@ -63,17 +74,16 @@ def start_rates(settings: Settings) -> None:
     process = processes.start("service_e", "podE", [
         "java", *JAVA, "-cp", wheels.build_java(os.path.join(FOLDER, "ServiceE.java")), "ServiceE", "--truth", settings.log("service_e"),
         "--listen", dotted(topology.SERVICE_E), "--redis", dotted(topology.REDIS), "--postgres", dotted(topology.POSTGRES),
-        "--concurrency", str(settings.concurrency), "--seed", str(settings.seed), "--profile", settings.profile])
+        *paced(settings)])
     processes.await_listener(process, "service_e", "podE", topology.SERVICE_E[1])
 
 
 def start_quotes(settings: Settings) -> None:
     """Service D, in Go, and the sidecar before it."""
-    timer = pauses.TIMER_SECONDS * pauses.stretch(settings.concurrency) if settings.profile == "timers" else 0
     process = processes.start("service_d", "podD", [
         wheels.build_go(os.path.join(FOLDER, "service_d.go")), "-truth", settings.log("service_d"), "-listen", dotted(topology.SERVICE_D),
         "-rates", dotted(topology.SERVICE_E), "-concurrency", str(settings.concurrency), "-seed", str(settings.seed),
-        "-timer", f"{round(timer * 1e6)}us"])
+        "-timer", f"{timer_seconds(settings):.6f}s"])
     processes.await_listener(process, "service_d", "podD", topology.SERVICE_D[1])
     config = fill("mesh/config/haproxy-d.cfg", IN_D=dotted(topology.IN_D), SERVICE_D=dotted(topology.SERVICE_D))
     servers.start_haproxy("haproxy-d", "podD", config, topology.IN_D[1])
@@ -83,8 +93,7 @@ def start_prices(settings: Settings) -> None:
     """Service C, in Rust."""
     process = processes.start("service_c", "podC", [
         wheels.built("service-c"), "--truth", settings.log("service_c"), "--listen", dotted(topology.SERVICE_C),
-        "--postgres", dotted(topology.POSTGRES), "--concurrency", str(settings.concurrency), "--seed", str(settings.seed),
-        "--profile", settings.profile])
+        "--postgres", dotted(topology.POSTGRES), *paced(settings)])
     processes.await_listener(process, "service_c", "podC", topology.SERVICE_C[1])
 
 
@@ -105,8 +114,8 @@ def start_front(settings: Settings) -> None:
     words = {f"{name}_{part}": str(value) for name, end in ends.items() for part, value in zip(("ADDRESS", "PORT"), end)}
     config = fill("mesh/config/envoy-a.yaml", STATE=processes.STATE, TRUTH=settings.truth, **words)
     servers.start_envoy("podA", config, topology.IN_A[1], settings.log("envoy-a"))
-    told = {"truth": settings.log("service_a"), "seed": settings.seed, "profile": settings.profile,
-            "timer_ms": pauses.TIMER_SECONDS * 1000 * pauses.stretch(settings.concurrency), "listen": topology.SERVICE_A,
+    told = {"truth": settings.log("service_a"), "seed": settings.seed,
+            "timer_ms": 1000 * timer_seconds(settings), "listen": topology.SERVICE_A,
             "b": topology.OUT_A, "b_tls": topology.OUT_A_TLS, "d": topology.TO_D, "dns": topology.DNS, "name_of_d": topology.NAME_OF_D,
             "nats": topology.NATS, "subject": topology.SUBJECT}
     path = os.path.join(processes.STATE, "service_a.json")

@@ -1,5 +1,5 @@
 // Service D, the mesh's quotes: goroutines that ask service E over IPv6, by Go's HTTP client, one after the other or several at once.
-// It logs each request as services/spans.py does. It never uses anything but the standard library, nor a timer unless the profile is `timers`.
+// It logs each request as services/spans.py does. It never uses anything but the standard library, nor a timer unless it is told to.
 package main
 
 import (

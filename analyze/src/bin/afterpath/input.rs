@@ -34,7 +34,7 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
         ignore_ids: analyzed.ignore_ids || without(EvidenceName::Ids),
         ignore_threads: without(EvidenceName::Threads),
     };
-    let config = Config { evidence };
+    let config = Config { evidence, ..Config::default() };
     let damage = damage(&bundles, paths);
     // A bundle whole again has other results than it had damaged, though its manifest is the same.
     let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));

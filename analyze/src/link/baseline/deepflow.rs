@@ -1,0 +1,62 @@
+//! DeepFlow's published rules (SIGCOMM 2023): whoever reads a request, a thread or a goroutine, gets a trace; what it sends then
+//! is of that trace; reading a reply takes up the trace that its request was sent in; answering ends it. An id that both bear says
+//! more, where ids may be used. Never uses its tracing of the network, which gives no parents inside a process.
+
+use super::{Baseline, View};
+use crate::call::CallIndex;
+use crate::link::ids;
+use crate::link::timeline::Act;
+use std::collections::BTreeMap;
+
+pub(super) struct DeepFlow;
+
+impl Baseline for DeepFlow {
+    fn name(&self) -> &'static str {
+        "deepflow"
+    }
+
+    fn about(&self) -> &'static str {
+        "the trace that the thread or goroutine is in by what it read last, and ids (DeepFlow)"
+    }
+
+    fn parents(&self, view: &View<'_>) -> Vec<(CallIndex, CallIndex)> {
+        let mut current = BTreeMap::new();
+        let mut sent_in: BTreeMap<CallIndex, CallIndex> = BTreeMap::new();
+        for entry in view.timeline {
+            let actor = (entry.host, entry.actor());
+            let trace = match entry.act {
+                Act::Request(call) => Some(call),
+                Act::Reply(child) => sent_in.get(&child).copied(),
+                Act::Answers(_) => None,
+                Act::Asks(child) => {
+                    sent_in.extend(current.get(&actor).map(|&parent| (child, parent)));
+                    continue;
+                }
+                Act::Other => continue,
+            };
+            match trace {
+                Some(call) => current.insert(actor, call),
+                None => current.remove(&actor),
+            };
+        }
+        sent_in.extend(by_ids(view));
+        sent_in.into_iter().collect()
+    }
+}
+
+/// The parents that bear an id of their child.
+fn by_ids(view: &View<'_>) -> Vec<(CallIndex, CallIndex)> {
+    if view.evidence.ignore_ids {
+        return Vec::new();
+    }
+    let bears = |parent: CallIndex, child: CallIndex| {
+        let own = ids::trace_ids(&view.calls[child as usize].ids);
+        ids::shared(&own, &view.calls[parent as usize].ids).is_some()
+    };
+    let each = view.candidates.iter();
+    let found = each.filter_map(|c| {
+        let parent = c.parents.iter().copied().rev().find(|&parent| bears(parent, c.child))?;
+        Some((c.child, parent))
+    });
+    found.collect()
+}
