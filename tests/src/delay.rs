@@ -35,7 +35,8 @@ impl Shown {
 pub fn shown(analysis: &Analysis, truth: &Truth) -> Vec<Shown> {
     let matching = Matching::new(analysis, truth);
     let shown = |delay: &crate::truth::Delay| {
-        let call = matching.of(&delay.call_id).expect("the delayed call was found");
+        let call = delay.call_id.as_deref().and_then(|id| matching.of(id));
+        let call = call.expect("the delayed call was found");
         let at_hop = forward_times(analysis, &delay.between.0, &delay.between.1);
         let hop = at_hop.iter().find(|(at, _)| *at == call).expect("it has this hop");
         Shown { call, hold_ns: delay.hold_ns, shown_ns: hop.1 }

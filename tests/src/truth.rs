@@ -7,10 +7,42 @@ use std::path::Path;
 /// The truth of one recording.
 #[derive(Debug, Deserialize)]
 pub struct Truth {
+    /// Of the recording as a whole.
+    pub recording: Facts,
     /// Every request the client issued.
     pub requests: Vec<Request>,
     /// Packets held back on purpose.
     pub delays: Vec<Delay>,
+}
+
+/// How a recording was made.
+#[derive(Debug, Deserialize)]
+pub struct Facts {
+    /// Which topology; older recordings know of one only.
+    #[serde(default = "shop")]
+    pub topology: String,
+    /// `causal` or `timers`.
+    #[serde(default = "causal")]
+    pub profile: String,
+    /// Workers of the load.
+    pub concurrency: u32,
+    /// Shares of the processors.
+    pub cpu: Cpu,
+}
+
+/// How busy the processors were, 0 to 1.
+#[derive(Debug, Deserialize)]
+pub struct Cpu {
+    /// By everything on the machine.
+    pub machine: f64,
+}
+
+fn shop() -> String {
+    "shop".to_string()
+}
+
+fn causal() -> String {
+    "causal".to_string()
 }
 
 /// One request of the client and all calls it caused.
@@ -29,6 +61,9 @@ pub struct TrueCall {
     pub call_id: String,
     /// The call that caused it.
     pub parent_call_id: Option<String>,
+    /// Who issued it: a service (`A`), a relay (`gw7`), `client`.
+    #[serde(default)]
+    pub asker: String,
     /// `root`, `relay`, `work`.
     pub link: String,
     /// Protocol as the analyzer names it.
@@ -42,6 +77,14 @@ pub struct TrueCall {
     pub client: String,
     /// When it was issued, Unix nanoseconds.
     pub t_start_ns: i64,
+    /// When its answer had been read.
+    pub t_end_ns: i64,
+    /// How far both may be off: a relay's own clock is coarse.
+    #[serde(default)]
+    pub t_resolution_ns: i64,
+    /// When the service at its end had read it, and when it was about to answer.
+    #[serde(default)]
+    pub served: Option<(i64, i64)>,
     /// Place in a pipeline, and the pipeline's length.
     #[serde(default)]
     pub pipeline: Option<(u32, u32)>,
@@ -57,8 +100,9 @@ pub struct TrueCall {
 pub struct Delay {
     /// The two points around the place.
     pub between: (String, String),
-    /// The call whose packet it was.
-    pub call_id: String,
+    /// The call whose packet it was, where its bytes told.
+    #[serde(default)]
+    pub call_id: Option<String>,
     /// How long it was held.
     pub hold_ns: i64,
 }

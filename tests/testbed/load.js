@@ -24,7 +24,7 @@ class Worker {
   // One exchange: status, both ends of its socket, and the times before and after the write and after the last read.
   exchange(ask, requestId, callId) {
     return new Promise((done, failed) => {
-      const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Testbed-Request': requestId, 'X-Testbed-Span': callId };
+      const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Request-Id': requestId, 'X-Testbed-Span': callId };
       if (ask.body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(ask.body) });
       const { host, port } = given;
       const request = http.request({ agent: this.agent, host, port, method: ask.method, path: ask.path, headers }, (response) => {

@@ -10,7 +10,7 @@ import struct
 
 import pcap
 
-VALUE = re.compile(rb"(?i)x-testbed-[a-z-]+:[ \t]*([0-9a-f]+)")
+VALUE = re.compile(rb"(?i)(?:x-testbed-[a-z-]+|x-request-id):[ \t]*([0-9a-f]+)")
 HEX_RUN = re.compile(rb"(?i)[0-9a-f]{16,}")
 HALF = 16
 

@@ -84,12 +84,14 @@ class Logs:
         found, relay, last = [], None, self.shape.chains[asker, endpoint][-1]
         for answerer in self.shape.chains[asker, endpoint]:
             row = self.rows.get((answerer, made["call_id"]))
-            found.append(self.call(self.shape.legs[asker, answerer], answerer, made, relay, row, parent, link))
+            call = self.call(self.shape.legs[asker, answerer], answerer, made, relay, row, parent, link)
+            found.append({**call, "asker": asker, "answerer": answerer})
             asker, parent, link, relay = answerer, found[-1]["call_id"], "queue" if made["protocol"] == "nats" else "relay", row
             if answerer == last or row and not row.get("upstream", "-:0")[-1].isdigit():
                 break  # the service, or a relay that answered by itself
         if row and row.get("service"):
             self.check_times(made, row, found[-1])
+            found[-1]["served"] = [row["t_read_after_ns"], row["t_write_before_ns"]]
             for inner in row["calls"]:
                 found += self.calls(answerer, inner, parent, "work")
         elif answerer in self.logging and not row:

@@ -2,7 +2,6 @@
 //! alternating rounds as whole processes, one page. Run: `cargo build --release && cargo run --release -p afterpath-tests --bin bench`.
 //! It never tunes a round, drops one, or hides a peer that wins.
 
-mod machine;
 mod measure;
 mod subjects;
 mod table;
@@ -115,5 +114,5 @@ fn generate(
 
 fn results_file() -> PathBuf {
     let folder = afterpath_tests::checkout::root().join("tests/benches/results");
-    folder.join(format!("{}.md", machine::today()))
+    folder.join(format!("{}.md", afterpath_tests::machine::today()))
 }

@@ -2,8 +2,9 @@
 
 use crate::measure::Cost;
 use crate::subjects::Question;
-use crate::{Arguments, Measured, machine};
+use crate::{Arguments, Measured};
 use afterpath_tests::generate::{NO_LIMIT, Totals};
+use afterpath_tests::machine;
 use std::fmt::Write;
 
 /// One capture's part, in Markdown that is good to read as it is.

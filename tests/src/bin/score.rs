@@ -1,84 +1,216 @@
-//! Scores recordings of the testbed: a kept one, or fresh ones that it records itself. Never changes a recording.
+//! Scores reconstructions of the testbed's recordings against what its services logged: ours, and the baselines', on the same calls.
+//! Records anew by itself, or takes what was kept. Never changes a recording that was kept.
 
 #![allow(clippy::print_stdout, reason = "a program's answer goes to stdout")]
+#![allow(clippy::print_stderr, reason = "and its progress to stderr")]
 
+use afterpath::call::Analysis;
 use afterpath::link::Evidence;
+use afterpath::link::baseline::{BASELINES, Baseline};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
+use afterpath_tests::checkout::root;
+use afterpath_tests::machine;
 use afterpath_tests::recording::Recording;
-use afterpath_tests::score::score;
+use afterpath_tests::score::table::{Page, Row, Run};
+use afterpath_tests::score::{OURS, Score, score};
+use afterpath_tests::scrub::{self, Secrets};
 use afterpath_tests::truth::Truth;
-use anyhow::{Context, Result, bail};
-use clap::Parser;
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Holds reconstructions against the truth that the testbed's services logged.
+/// Holds reconstructions against the truth that the testbed's services logged, beside other ways to link.
 #[derive(Parser)]
 struct Arguments {
-    /// A kept recording (`testbed record --out DIR`) and the bundle imported from it.
-    #[arg(value_names = ["RECORDING", "BUNDLE"], num_args = 2)]
+    /// Which recordings are made: a few minutes' worth, or all.
+    #[arg(value_enum, default_value_t = Extent::Short, conflicts_with = "kept")]
+    extent: Extent,
+    /// A kept recording (`testbed record --out DIR`) and its bundle, scored as it is.
+    #[arg(long, value_names = ["RECORDING", "BUNDLE"], num_args = 2)]
     kept: Option<Vec<PathBuf>>,
-    /// Records anew instead, once for each of these numbers of requests at once (root, Linux).
-    #[arg(long, value_name = "CONCURRENCY", num_args = 1.., conflicts_with = "kept")]
-    fresh: Vec<u32>,
-    /// Requests of each fresh recording.
-    #[arg(long, default_value_t = 500)]
-    requests: u32,
-    /// Of the fresh recordings' load.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Fresh ones by `afterpath-record`, socket events too, instead of by tcpdump at every point.
-    #[arg(long, requires = "fresh")]
-    recorder: bool,
-    /// Link by this rule instead.
-    #[arg(long)]
+    /// Only runs with this in their name (`c = 32`).
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Only this linker, and no other (`afterpath`, or a baseline's name).
+    #[arg(long, value_name = "NAME")]
     linker: Option<String>,
-    /// Leave planted ids out.
+    /// Show what was missed, too.
     #[arg(long)]
-    ignore_ids: bool,
+    misses: bool,
+    /// Write the page, as Markdown and JSON, to tests/scores.
+    #[arg(long)]
+    write: bool,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Extent {
+    Short,
+    Long,
+}
+
+/// A recording to be made.
+struct Plan {
+    extent: Extent,
+    topology: &'static str,
+    profile: &'static str,
+    concurrency: u32,
+    requests: [u32; 2],
+    by_recorder: bool,
+}
+
+const fn plan(
+    topology: &'static str,
+    profile: &'static str,
+    concurrency: u32,
+    requests: [u32; 2],
+) -> Plan {
+    Plan { extent: Extent::Short, topology, profile, concurrency, requests, by_recorder: true }
+}
+
+/// All recordings, with their requests in the short form and in the long one.
+const PLANS: &[Plan] = &[
+    plan("mesh", "causal", 1, [60, 500]),
+    plan("mesh", "causal", 32, [300, 2000]),
+    plan("mesh", "timers", 16, [200, 1500]),
+    Plan { by_recorder: false, ..plan("mesh", "causal", 8, [150, 1000]) },
+    Plan { extent: Extent::Long, ..plan("mesh", "causal", 256, [0, 2000]) },
+    Plan { extent: Extent::Long, ..plan("shop", "causal", 32, [0, 1500]) },
+];
+
+/// First come, first served must get fewer whole traces right than this, in percent, at 32 at once: else the load is too easy.
+const TOO_EASY: f64 = 60.0;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config = Config {
-        evidence: Evidence { ignore_ids: arguments.ignore_ids, ..Evidence::default() },
-        baseline: arguments.linker.as_deref().and_then(afterpath::link::baseline::named),
+    let rows = match arguments.kept.as_deref() {
+        Some([recording, bundle]) => kept(recording, bundle, &arguments)?,
+        _ => fresh(&arguments)?,
     };
-    if let Some([recording, bundle]) = arguments.kept.as_deref() {
-        let bundles = Bundles::open(std::slice::from_ref(bundle)).context("the bundle")?;
-        return print(recording, &bundles, &config);
-    }
-    if arguments.fresh.is_empty() {
-        bail!("give a recording and its bundle, or --fresh CONCURRENCY");
-    }
-    for concurrency in &arguments.fresh {
-        println!(
-            "## {} requests, {concurrency} at once, seed {}\n",
-            arguments.requests, arguments.seed
-        );
-        let options = [
-            ["--requests".to_string(), arguments.requests.to_string()],
-            ["--concurrency".to_string(), concurrency.to_string()],
-            ["--seed".to_string(), arguments.seed.to_string()],
-        ]
-        .concat();
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let record = if arguments.recorder { Recording::by_recorder } else { Recording::fresh };
-        let recording = record(&options).context("this machine can't record")?;
-        print(&recording.path(), &recording.bundles, &config)?;
+    let page = Page::new(command(&arguments), rows);
+    println!("{}", page.markdown());
+    if arguments.write {
+        let folder = root().join("tests/scores");
+        let name = if arguments.extent == Extent::Long { "long" } else { "short" };
+        let path = folder.join(format!("{}-{name}", machine::today()));
+        std::fs::write(path.with_extension("md"), page.markdown())?;
+        std::fs::write(path.with_extension("json"), page.json())?;
     }
     Ok(())
 }
 
-fn print(recording: &Path, bundles: &Bundles, config: &Config) -> Result<()> {
-    let analysis = analyze(bundles, config);
-    println!(
-        "{} packets, {} flows, {} calls, {} traces",
-        analysis.n_packets,
-        analysis.flows.len(),
-        analysis.calls.len(),
-        analysis.traces.len()
-    );
-    println!("{}", score(&analysis, &Truth::read(recording)));
+fn command(arguments: &Arguments) -> String {
+    let extent = if arguments.extent == Extent::Long { "long" } else { "short" };
+    format!("cargo run --release -p afterpath-tests --bin score -- {extent}")
+}
+
+/// Records and scores all that is planned; fails when a load was too easy to count.
+fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let is_long = arguments.extent == Extent::Long;
+    for plan in PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short) {
+        let name = format!("{} {} c = {}", plan.topology, plan.profile, plan.concurrency);
+        if !name.contains(&arguments.only) {
+            continue;
+        }
+        eprintln!("recording: {name}");
+        let requests = plan.requests[usize::from(is_long)].to_string();
+        let concurrency = plan.concurrency.to_string();
+        let options = [
+            "--topology",
+            plan.topology,
+            "--profile",
+            plan.profile,
+            "--requests",
+            &requests,
+            "--concurrency",
+            &concurrency,
+        ];
+        // The sidecars' mTLS, where it can be read.
+        let options: Vec<&str> = match plan.by_recorder {
+            true => options.into_iter().chain(["--recorder-arguments=--with tls"]).collect(),
+            false => options.to_vec(),
+        };
+        let record = if plan.by_recorder { Recording::by_recorder } else { Recording::fresh };
+        let recording = record(&options).context("this machine can't record")?;
+        let truth = Truth::read(&recording.path());
+        let capture = if plan.by_recorder { "recorder" } else { "tcpdump" };
+        if plan.by_recorder {
+            rows.extend(scored(&recording.bundles, &truth, capture, "visible", arguments)?);
+            scrub::scrub(&recording.bundle(), &Secrets::of(&truth))?;
+            let bundles = Bundles::open(&[recording.bundle()])?;
+            rows.extend(scored(&bundles, &truth, capture, "masked", arguments)?);
+        } else {
+            rows.extend(scored(&recording.bundles, &truth, capture, "masked", arguments)?);
+        }
+        ensure_hard(&rows)?;
+    }
+    Ok(rows)
+}
+
+fn kept(recording: &Path, bundle: &Path, arguments: &Arguments) -> Result<Vec<Row>> {
+    let bundles = Bundles::open(&[bundle.to_path_buf()]).context("the bundle")?;
+    let truth = Truth::read(recording);
+    scored(&bundles, &truth, "kept", "masked", arguments)
+}
+
+/// A load counts only if the naive rule fails on it.
+fn ensure_hard(rows: &[Row]) -> Result<()> {
+    for row in rows.iter().filter(|row| row.run.concurrency == 32 && row.linker == "first-come") {
+        let whole = row.whole_traces.percent();
+        ensure!(
+            whole < TOO_EASY,
+            "{}: too easy, first-come gets {whole:.1} % of the traces",
+            row.run.name()
+        );
+    }
     Ok(())
+}
+
+/// Our row, then one per baseline (those only with ids masked: they are the question).
+fn scored(
+    bundles: &Bundles,
+    truth: &Truth,
+    capture: &'static str,
+    ids: &'static str,
+    arguments: &Arguments,
+) -> Result<Vec<Row>> {
+    let run = Run {
+        topology: truth.recording.topology.clone(),
+        profile: truth.recording.profile.clone(),
+        concurrency: truth.recording.concurrency,
+        capture,
+        fault: String::new(),
+        n_requests: truth.requests.len(),
+        n_calls: truth.requests.iter().map(|request| request.calls.len()).sum(),
+        busy: truth.recording.cpu.machine,
+    };
+    let evidence = Evidence { ignore_ids: ids == "masked", ..Evidence::default() };
+    let ours: (&str, Option<&'static dyn Baseline>) = (OURS, None);
+    let others = BASELINES.iter().filter(|_| ids == "masked").map(|&b| (b.name(), Some(b)));
+    let wanted = |name: &str| arguments.linker.as_deref().is_none_or(|only| only == name);
+    let mut rows = Vec::new();
+    for (name, baseline) in std::iter::once(ours).chain(others).filter(|(name, _)| wanted(name)) {
+        let analysis = analyze(bundles, &Config { evidence, baseline });
+        let score = score(&analysis, truth);
+        if arguments.misses {
+            show(name, &analysis, &score);
+        }
+        rows.push(Row::new(&run, name, ids, &score));
+    }
+    if rows.is_empty() && arguments.linker.is_some() && ids == "masked" {
+        bail!("no linker has this name");
+    }
+    Ok(rows)
+}
+
+fn show(name: &str, analysis: &Analysis, score: &Score) {
+    let Analysis { n_packets, flows, calls, traces, .. } = analysis;
+    println!(
+        "## {name}\n{n_packets} packets, {} flows, {} calls, {} traces",
+        flows.len(),
+        calls.len(),
+        traces.len()
+    );
+    println!("{score}");
 }

@@ -220,7 +220,7 @@ impl Service {
             .header("cache-control", "max-age=2")
             .body(Full::from(r#"{"price": 105}"#))?;
         let row = json!({
-            "service": "C", "request_id": header("x-testbed-request"), "parent_call_id": header("x-testbed-span"),
+            "service": "C", "request_id": header("x-request-id"), "parent_call_id": header("x-testbed-span"),
             "span_id": self.new_id(), "method": head.method.as_str(), "path": head.uri.path(), "status": status.as_u16(),
             "pid": std::process::id(), "thread": thread_read, "thread_write": nix::unistd::gettid().as_raw(),
             "local": local.to_string(), "peer": peer.to_string(), "error": answered.err().map(|error| error.to_string()),

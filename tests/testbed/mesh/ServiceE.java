@@ -212,7 +212,7 @@ public final class ServiceE {
                 "{\"service\":\"E\",\"request_id\":\"%s\",\"parent_call_id\":\"%s\",\"span_id\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
                 + "\"pid\":%d,\"thread\":\"%s\",\"thread_write\":\"%s\",\"local\":\"%s\",\"peer\":\"%s\",\"t_read_after_ns\":%d,\"t_write_before_ns\":%d,"
                 + "\"calls\":[%s]}\n",
-                header("X-Testbed-Request"), header("X-Testbed-Span"), newId(), exchange.getRequestMethod(), exchange.getRequestURI(), status,
+                header("X-Request-Id"), header("X-Testbed-Span"), newId(), exchange.getRequestMethod(), exchange.getRequestURI(), status,
                 ProcessHandle.current().pid(), thread, Thread.currentThread().getName(), dotted(exchange.getLocalAddress()),
                 dotted(exchange.getRemoteAddress()), read, before, String.join(",", calls));
         }

@@ -47,7 +47,7 @@ function exchange(span, endpoint, method, path, body, attempt) {
   if (attempt !== undefined) made.attempt = attempt;
   span.calls.push(made);
   return new Promise((done, failed) => {
-    const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Testbed-Request': span.request_id, 'X-Testbed-Span': made.call_id };
+    const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Request-Id': span.request_id, 'X-Testbed-Span': made.call_id };
     if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
     const [host, port] = endpoint;
     const request = http.request({ agent, host, port, method, path, headers }, (response) => {
@@ -107,7 +107,7 @@ class Queue {
 
   publish(span, subject, payload) {
     const id = newId();
-    const head = `NATS/1.0\r\nX-Testbed-Request: ${span.request_id}\r\nX-Testbed-Span: ${id}\r\n\r\n`;
+    const head = `NATS/1.0\r\nX-Request-Id: ${span.request_id}\r\nX-Testbed-Span: ${id}\r\n\r\n`;
     const started = now();
     this.socket.write(`HPUB ${subject} ${head.length} ${head.length + payload.length}\r\n${head}${payload}\r\n`);
     const sent = now();
@@ -184,7 +184,7 @@ async function handle(request, response) {
   for await (const chunk of request) chunks.push(chunk);
   const { socket, headers } = request;
   const span = {
-    service: 'A', request_id: headers['x-testbed-request'], parent_call_id: headers['x-testbed-span'], span_id: newId(),
+    service: 'A', request_id: headers['x-request-id'], parent_call_id: headers['x-testbed-span'], span_id: newId(),
     method: request.method, path: request.url, pid: process.pid, thread: process.pid,
     local: address(socket.localAddress, socket.localPort), peer: address(socket.remoteAddress, socket.remotePort),
     t_read_after_ns: now(), calls: [],

@@ -93,7 +93,7 @@ func (s *service) ask(made *span, path string) error {
 		return err
 	}
 	request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
-	request.Header.Set("X-Testbed-Request", made.id)
+	request.Header.Set("X-Request-Id", made.id)
 	request.Header.Set("X-Testbed-Span", id)
 	started := now()
 	response, err := s.client.Do(request)
@@ -163,7 +163,7 @@ func (s *service) answer(made *span, path string, body []byte) error {
 func (s *service) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	read, thread := now(), syscall.Gettid()
-	made := &span{id: request.Header.Get("X-Testbed-Request"), calls: []object{}}
+	made := &span{id: request.Header.Get("X-Request-Id"), calls: []object{}}
 	if err == nil {
 		err = s.answer(made, request.URL.Path, body)
 	}

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 
-REQUEST_HEADER = "X-Testbed-Request"
+REQUEST_HEADER = "X-Request-Id"
 PARENT_HEADER = "X-Testbed-Span"
 
 now = time.time_ns  # CLOCK_REALTIME

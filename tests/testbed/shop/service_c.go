@@ -132,7 +132,7 @@ func (s *span) askRate(client *http.Client, item string) (int, error) {
 		return 0, err
 	}
 	request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
-	request.Header.Set("X-Testbed-Request", s.requestID)
+	request.Header.Set("X-Request-Id", s.requestID)
 	request.Header.Set("X-Testbed-Span", id)
 	started := now()
 	response, err := client.Do(request)
@@ -191,7 +191,7 @@ func (s *service) price(made *span, item string) (string, error) {
 
 func (s *service) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	read := now()
-	made := span{requestID: request.Header.Get("X-Testbed-Request"), calls: []object{}}
+	made := span{requestID: request.Header.Get("X-Request-Id"), calls: []object{}}
 	status, answer := http.StatusOK, object{}
 	spin(time.Duration(s.draw(600)) * time.Microsecond)
 	price, err := s.price(&made, strings.TrimPrefix(request.URL.Path, "/price/"))
@@ -207,7 +207,7 @@ func (s *service) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	writer.WriteHeader(status)
 	writer.Write(body)
 	line, _ := json.Marshal(object{
-		"service": "C", "request_id": request.Header.Get("X-Testbed-Request"), "parent_call_id": request.Header.Get("X-Testbed-Span"),
+		"service": "C", "request_id": request.Header.Get("X-Request-Id"), "parent_call_id": request.Header.Get("X-Testbed-Span"),
 		"span_id": newID(), "method": request.Method, "path": request.URL.Path, "status": status, "pid": os.Getpid(),
 		"local": request.Context().Value(http.LocalAddrContextKey).(net.Addr).String(), "peer": request.RemoteAddr,
 		"t_read_after_ns": read, "t_write_before_ns": before, "calls": made.calls,

@@ -1,10 +1,10 @@
 //! The machine a result was taken on, and the day: what a figure means nothing without. It never names the host.
 
-use afterpath_tests::tool;
+use crate::tool;
 use std::process::Command;
 
 /// Processor, count, memory, kernel.
-pub(crate) fn describe() -> String {
+pub fn describe() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let after = |text: &str, key: &str| {
         let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -23,7 +23,7 @@ pub(crate) fn describe() -> String {
 }
 
 /// The first line of a peer's `--version` that holds a digit.
-pub(crate) fn version(program: &str) -> String {
+pub fn version(program: &str) -> String {
     let argument = if program == "tcptrace" { "-version" } else { "--version" };
     let output = match tool::find(program).map(|path| Command::new(path).arg(argument).output()) {
         Some(Ok(output)) => output,
@@ -36,7 +36,7 @@ pub(crate) fn version(program: &str) -> String {
 }
 
 /// `2026-11-22`, in UTC.
-pub(crate) fn today() -> String {
+pub fn today() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let days = since.map_or(0, |duration| duration.as_secs() / 86_400) as i64;
     // Days to a date (Hinnant, "chrono-compatible low-level date algorithms").

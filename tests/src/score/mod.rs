@@ -1,14 +1,22 @@
-//! Reconstruction against truth: which calls were found, whether their paths are whole, whether their links are right.
-//! Never looks at anything but sockets, protocols, order and time to find a call's counterpart.
+//! Reconstruction against truth: which calls were found, whether their paths are whole, whether their links are right, how
+//! far confidence and times are from what is so. Never tunes anything.
+
+mod calibration;
+mod links;
+mod matching;
+pub mod table;
+
+pub use calibration::Calibration;
+pub use links::Links;
+pub use matching::Matching;
 
 use crate::truth::{TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 
 /// Shares as (right, all).
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Share {
     /// How many were right.
     pub right: u64,
@@ -48,82 +56,28 @@ pub struct Score {
     pub ambiguous: u64,
     /// Requests whose whole tree is right.
     pub whole_traces: Share,
+    /// Links by the threading model of whoever issued the call.
+    pub models: BTreeMap<&'static str, Links>,
+    /// Confidence against what is so, over all links that were given.
+    pub calibration: Calibration,
+    /// The same over those with two candidates and more.
+    pub doubtful: Calibration,
+    /// Points that true calls crossed: how many are shown, in order.
+    pub taps: Share,
+    /// Duration of a call at its client, shown minus logged, nanoseconds; of services and the load only.
+    pub duration_errors_ns: Vec<i64>,
+    /// Time inside a service from request to answer, shown minus logged.
+    pub serving_errors_ns: Vec<i64>,
+    /// A hop across which a packet was held, shown minus logged.
+    pub hold_errors_ns: Vec<i64>,
     /// Parents' calls found without any counterpart in the truth.
     pub unexpected: u64,
     /// The first few misses, for people.
     pub misses: Vec<String>,
 }
 
-/// Truth call → reconstructed call.
-pub struct Matching<'a> {
-    calls: BTreeMap<&'a str, usize>,
-}
-
-impl<'a> Matching<'a> {
-    /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time.
-    pub fn new(analysis: &Analysis, truth: &'a Truth) -> Matching<'a> {
-        type Key = (String, String, String, String);
-        let resource = |protocol: &str, resource: &str| match protocol {
-            "postgres" => String::new(), // texts differ in how they write parameters
-            _ => resource.to_string(),
-        };
-        let mut reconstructed: BTreeMap<Key, Vec<(i64, usize)>> = BTreeMap::new();
-        for (i, call) in analysis.calls.iter().enumerate() {
-            let client = SocketAddr::new(call.client.address, call.client.port).to_string();
-            let asked_of = resource(&call.protocol, &call.resource);
-            let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
-            let begin = call.times().first().unwrap_or(i64::MAX);
-            reconstructed.entry(key).or_default().push((begin, i));
-        }
-        let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();
-        for call in truth.requests.iter().flat_map(|r| &r.calls) {
-            let asked_of = resource(&call.protocol, &call.resource);
-            let key = (client_of(call), call.protocol.clone(), call.request_type.clone(), asked_of);
-            let place = call.pipeline.map_or(0, |(place, _)| place);
-            logged.entry(key).or_default().push((call.t_start_ns, place, call));
-        }
-        let mut calls = BTreeMap::new();
-        for (key, mut true_calls) in logged {
-            true_calls.sort_by_key(|(start, place, _)| (*start, *place));
-            let Some(candidates) = reconstructed.get_mut(&key) else { continue };
-            candidates.sort_unstable();
-            calls.extend(pair(&true_calls, candidates));
-        }
-        Matching { calls }
-    }
-
-    /// The counterpart of a true call.
-    pub fn of(&self, call_id: &str) -> Option<usize> {
-        self.calls.get(call_id).copied()
-    }
-}
-
-/// The client's end as the analyzer shows it: a unix socket has a made-up address with the low bits of its number.
-fn client_of(call: &TrueCall) -> String {
-    let unix = call.client.strip_prefix("unix:").and_then(|number| number.parse::<u64>().ok());
-    unix.map_or(call.client.clone(), |number| format!("[::1]:{}", (number as u16).max(1)))
-}
-
-/// Pairs in order of time; where some are missing, each found call goes to the nearest true start.
-fn pair<'a>(logged: &[(i64, u32, &'a TrueCall)], found: &[(i64, usize)]) -> Vec<(&'a str, usize)> {
-    if logged.len() == found.len() {
-        let pairs = logged.iter().zip(found);
-        return pairs.map(|((_, _, call), (_, i))| (call.call_id.as_str(), *i)).collect();
-    }
-    let (mut pairs, mut n) = (Vec::new(), 0);
-    for &(begin, index) in found {
-        let distance =
-            |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
-        while n + 1 < logged.len() && distance(n + 1) <= distance(n) {
-            n += 1;
-        }
-        if let Some((_, _, call)) = logged.get(n) {
-            pairs.push((call.call_id.as_str(), index));
-            n += 1;
-        }
-    }
-    pairs
-}
+/// The name of our own linker, beside those of the baselines.
+pub const OURS: &str = "afterpath";
 
 /// Scores a reconstruction.
 pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
@@ -132,17 +86,35 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     for request in &truth.requests {
         let mut whole = true;
         for call in &request.calls {
-            whole &= score_call(&mut score, call, &matching, analysis);
+            whole &= score_call(&mut score, call, &truth.recording.topology, &matching, analysis);
         }
         score.whole_traces.count(whole);
     }
+    score.hold_errors_ns = held(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score
+}
+
+/// What hops show of packets that were held, minus how long.
+fn held(analysis: &Analysis, truth: &Truth, matching: &Matching<'_>) -> Vec<i64> {
+    let mut hops: BTreeMap<&(String, String), BTreeMap<usize, i64>> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for delay in &truth.delays {
+        let here = hops.entry(&delay.between).or_insert_with(|| {
+            let (from, to) = &delay.between;
+            forward_times(analysis, from, to).into_iter().collect()
+        });
+        let call = delay.call_id.as_deref().and_then(|id| matching.of(id));
+        let shown = call.and_then(|call| here.get(&call));
+        errors.extend(shown.map(|shown_ns| shown_ns - delay.hold_ns));
+    }
+    errors
 }
 
 fn score_call(
     score: &mut Score,
     truth: &TrueCall,
+    topology: &str,
     matching: &Matching<'_>,
     analysis: &Analysis,
 ) -> bool {
@@ -152,6 +124,8 @@ fn score_call(
         score
             .miss(format!("not found: {} {} {}", truth.protocol, truth.request_type, truth.client));
         score.paths.count(false);
+        score.taps.all += truth.points.len() as u64;
+        score.models.entry(links::model(topology, &truth.asker)).or_default().missed(truth);
         return false;
     };
     let call = &analysis.calls[index];
@@ -176,10 +150,13 @@ fn score_call(
     }
     let path_right = labels == truth.points;
     score.paths.count(path_right);
+    score.taps.right += in_order(&labels, &truth.points);
+    score.taps.all += truth.points.len() as u64;
+    score.times(truth, call, analysis);
     if !path_right {
         score.miss(format!("path {labels:?} instead of {:?}", truth.points));
     }
-    score_link(score, truth, call, matching, analysis) && path_right
+    score_link(score, truth, topology, call, matching, analysis) && path_right
 }
 
 /// Of each point that a call passed the process's name, or the interface's.
@@ -201,6 +178,7 @@ fn label(point: &Point) -> String {
 fn score_link(
     score: &mut Score,
     truth: &TrueCall,
+    topology: &str,
     call: &Call,
     matching: &Matching<'_>,
     analysis: &Analysis,
@@ -211,6 +189,17 @@ fn score_link(
     let ambiguous = call.link.as_ref().is_some_and(|l| l.candidates > 1);
     score.ambiguous += u64::from(ambiguous);
     score.silently_wrong += u64::from(!right && !ambiguous);
+    score.models.entry(links::model(topology, &truth.asker)).or_default().count(
+        truth,
+        given.is_some(),
+        right,
+    );
+    if let Some(link) = &call.link {
+        score.calibration.count(link.confidence, right);
+        if ambiguous {
+            score.doubtful.count(link.confidence, right);
+        }
+    }
     let kind = format!("{} {}", truth.link, truth.protocol);
     score.links.entry(kind).or_default().count(right);
     if matches!(truth.protocol.as_str(), "redis" | "postgres") {
@@ -227,7 +216,41 @@ fn score_link(
     right
 }
 
+/// How many of `expected` are shown, in order: the longest common subsequence.
+fn in_order(shown: &[String], expected: &[String]) -> u64 {
+    let mut lengths = vec![0_u64; expected.len() + 1];
+    for point in shown {
+        let mut diagonal = 0;
+        for (i, other) in expected.iter().enumerate() {
+            let above = lengths[i + 1];
+            lengths[i + 1] = if point == other { diagonal + 1 } else { above.max(lengths[i]) };
+            diagonal = above;
+        }
+    }
+    lengths[expected.len()]
+}
+
 impl Score {
+    /// Times that only a process can tell, of calls that it logged itself.
+    fn times(&mut self, truth: &TrueCall, call: &Call, analysis: &Analysis) {
+        let at_process = |span: Option<&afterpath::call::SpanAt>| {
+            let span = span.filter(|s| analysis.points[s.point as usize].process.is_some())?;
+            Some(span.times.clone())
+        };
+        let logged = truth.t_end_ns - truth.t_start_ns;
+        if let Some(times) = at_process(call.spans.first()).filter(|_| truth.t_resolution_ns == 0) {
+            let answered = truth.protocol != "nats";
+            let shown = times.duration_ns().filter(|_| answered);
+            self.duration_errors_ns.extend(shown.map(|shown| shown - logged));
+        }
+        if let Some((read, answered)) = truth.served
+            && let Some(times) = at_process(call.spans.last())
+        {
+            let shown = times.latency_ns();
+            self.serving_errors_ns.extend(shown.map(|shown| shown - (answered - read)));
+        }
+    }
+
     fn miss(&mut self, what: String) {
         if self.misses.len() < 10 {
             self.misses.push(what);
@@ -237,19 +260,23 @@ impl Score {
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, share: Share| {
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, share: Share| {
             writeln!(f, "{name:<28} {:>7.2} %   {} of {}", share.percent(), share.right, share.all)
         };
-        row("calls found", self.found)?;
-        row("paths whole and in order", self.paths)?;
+        row(f, "calls found", self.found)?;
+        row(f, "paths whole and in order", self.paths)?;
         if self.ends.all > 0 {
-            row("from process to process", self.ends)?;
+            row(f, "from process to process", self.ends)?;
         }
         for (kind, share) in &self.links {
-            row(&format!("links: {kind}"), *share)?;
+            row(f, &format!("links: {kind}"), *share)?;
         }
-        row("links: stores together", self.store_links)?;
-        row("whole traces", self.whole_traces)?;
+        row(f, "links: stores together", self.store_links)?;
+        for (model, links) in &self.models {
+            writeln!(f, "{:<28} {links}", format!("by {model}"))?;
+        }
+        row(f, "whole traces", self.whole_traces)?;
+        row(f, "points shown, in order", self.taps)?;
         writeln!(f, "{:<28} {}", "links said to be ambiguous", self.ambiguous)?;
         writeln!(f, "{:<28} {}", "wrong and not said so", self.silently_wrong)?;
         writeln!(f, "{:<28} {}", "calls not in the truth", self.unexpected)?;
@@ -260,7 +287,7 @@ impl fmt::Display for Score {
 /// Forward times between two named points, per call: (call index, nanoseconds).
 pub fn forward_times(analysis: &Analysis, from: &str, to: &str) -> Vec<(usize, i64)> {
     let label =
-        |call: &Call, i: u16| analysis.points[call.spans[usize::from(i)].point as usize].label();
+        |call: &Call, i: u16| label(&analysis.points[call.spans[usize::from(i)].point as usize]);
     let mut times = Vec::new();
     for (index, call) in analysis.calls.iter().enumerate() {
         for hop in call.hops.iter().filter(|h| h.part.is_leg()) {

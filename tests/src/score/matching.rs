@@ -1,0 +1,77 @@
+//! Which reconstructed call is which true one. Never looks at anything but sockets, protocols, order and time.
+
+use crate::truth::{TrueCall, Truth};
+use afterpath::call::Analysis;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Truth call → reconstructed call.
+pub struct Matching<'a> {
+    calls: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Matching<'a> {
+    /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time.
+    pub fn new(analysis: &Analysis, truth: &'a Truth) -> Matching<'a> {
+        type Key = (String, String, String, String);
+        let resource = |protocol: &str, resource: &str| match protocol {
+            "postgres" => String::new(), // texts differ in how they write parameters
+            _ => resource.to_string(),
+        };
+        let mut reconstructed: BTreeMap<Key, Vec<(i64, usize)>> = BTreeMap::new();
+        for (i, call) in analysis.calls.iter().enumerate() {
+            let client = SocketAddr::new(call.client.address, call.client.port).to_string();
+            let asked_of = resource(&call.protocol, &call.resource);
+            let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
+            let begin = call.times().first().unwrap_or(i64::MAX);
+            reconstructed.entry(key).or_default().push((begin, i));
+        }
+        let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();
+        for call in truth.requests.iter().flat_map(|r| &r.calls) {
+            let asked_of = resource(&call.protocol, &call.resource);
+            let key = (client_of(call), call.protocol.clone(), call.request_type.clone(), asked_of);
+            let place = call.pipeline.map_or(0, |(place, _)| place);
+            logged.entry(key).or_default().push((call.t_start_ns, place, call));
+        }
+        let mut calls = BTreeMap::new();
+        for (key, mut true_calls) in logged {
+            true_calls.sort_by_key(|(start, place, _)| (*start, *place));
+            let Some(candidates) = reconstructed.get_mut(&key) else { continue };
+            candidates.sort_unstable();
+            calls.extend(pair(&true_calls, candidates));
+        }
+        Matching { calls }
+    }
+
+    /// The counterpart of a true call.
+    pub fn of(&self, call_id: &str) -> Option<usize> {
+        self.calls.get(call_id).copied()
+    }
+}
+
+/// The client's end as the analyzer shows it: a unix socket has a made-up address with the low bits of its number.
+fn client_of(call: &TrueCall) -> String {
+    let unix = call.client.strip_prefix("unix:").and_then(|number| number.parse::<u64>().ok());
+    unix.map_or(call.client.clone(), |number| format!("[::1]:{}", (number as u16).max(1)))
+}
+
+/// Pairs in order of time; where some are missing, each found call goes to the nearest true start.
+fn pair<'a>(logged: &[(i64, u32, &'a TrueCall)], found: &[(i64, usize)]) -> Vec<(&'a str, usize)> {
+    if logged.len() == found.len() {
+        let pairs = logged.iter().zip(found);
+        return pairs.map(|((_, _, call), (_, i))| (call.call_id.as_str(), *i)).collect();
+    }
+    let (mut pairs, mut n) = (Vec::new(), 0);
+    for &(begin, index) in found {
+        let distance =
+            |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
+        while n + 1 < logged.len() && distance(n + 1) <= distance(n) {
+            n += 1;
+        }
+        if let Some((_, _, call)) = logged.get(n) {
+            pairs.push((call.call_id.as_str(), index));
+            n += 1;
+        }
+    }
+    pairs
+}

@@ -1,0 +1,282 @@
+//! The page of the scores: one row per recording and linker, as text, Markdown and JSON. Never leaves a row out, and never shows
+//! a score that is not built yet as a number.
+
+use super::calibration::Errors;
+use super::{Links, Score, Share};
+use crate::machine;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// What stands for a score that nothing measures yet, or that a recording can't tell.
+const NONE: &str = "—";
+
+/// One recording, and one linker's view of it.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// How it was recorded.
+    pub run: Run,
+    /// `afterpath`, or a baseline's name.
+    pub linker: String,
+    /// `masked`, or `visible`.
+    pub ids: &'static str,
+    /// Links by threading model.
+    pub links: BTreeMap<&'static str, Links>,
+    /// All of them.
+    pub all_links: Links,
+    /// Requests whose whole tree is right.
+    pub whole_traces: Share,
+    /// Confidence over all links.
+    pub calibration: Option<Errors>,
+    /// And over those with two candidates or more.
+    pub calibration_of_doubtful: Option<Errors>,
+    /// True calls that were found.
+    pub calls_found: Share,
+    /// True calls whose points are all there, in order, and no others.
+    pub paths: Share,
+    /// Points that true calls crossed: how many are shown, in order.
+    pub points_shown: Share,
+    /// Duration of a call at its client's process, shown minus logged, nanoseconds: p50, p99 of the distance.
+    pub duration_error_ns: Option<[i64; 2]>,
+    /// Time inside a service, shown minus logged.
+    pub serving_error_ns: Option<[i64; 2]>,
+    /// A held packet's hop, shown minus logged.
+    pub hold_error_ns: Option<[i64; 2]>,
+}
+
+/// How a recording was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// `mesh` or `shop`.
+    pub topology: String,
+    /// `causal` or `timers`.
+    pub profile: String,
+    /// Workers of the load.
+    pub concurrency: u32,
+    /// `recorder` or `tcpdump`.
+    pub capture: &'static str,
+    /// What was done to it, or empty.
+    pub fault: String,
+    /// Requests in the truth.
+    pub n_requests: usize,
+    /// Calls in the truth.
+    pub n_calls: usize,
+    /// How busy the machine was, 0 to 1.
+    pub busy: f64,
+}
+
+impl Run {
+    /// On a line.
+    pub fn name(&self) -> String {
+        let fault = if self.fault.is_empty() { String::new() } else { format!(", {}", self.fault) };
+        let Run { topology, profile, concurrency, capture, .. } = self;
+        format!("{topology}, {profile}, c = {concurrency}, {capture}{fault}")
+    }
+}
+
+impl Row {
+    /// From a score.
+    pub fn new(run: &Run, linker: &str, ids: &'static str, score: &Score) -> Row {
+        let mut all_links = Links::default();
+        score.models.values().for_each(|links| all_links.add(*links));
+        Row {
+            run: run.clone(),
+            linker: linker.to_string(),
+            ids,
+            links: score.models.clone(),
+            all_links,
+            whole_traces: score.whole_traces,
+            calibration: score.calibration.errors(),
+            calibration_of_doubtful: score.doubtful.errors(),
+            calls_found: score.found,
+            paths: score.paths,
+            points_shown: score.taps,
+            duration_error_ns: distances(&score.duration_errors_ns),
+            serving_error_ns: distances(&score.serving_errors_ns),
+            hold_error_ns: distances(&score.hold_errors_ns),
+        }
+    }
+}
+
+/// p50 and p99 of how far errors are from nothing.
+fn distances(errors: &[i64]) -> Option<[i64; 2]> {
+    let mut sorted: Vec<i64> = errors.iter().map(|error| error.abs()).collect();
+    sorted.sort_unstable();
+    let at =
+        |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().checked_sub(1)?));
+    Some([*at(50)?, *at(99)?])
+}
+
+/// All rows, with the day and the machine.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    /// UTC.
+    pub day: String,
+    /// Processor, memory, kernel.
+    pub machine: String,
+    /// Of the software in the testbed.
+    pub versions: Vec<String>,
+    /// How it was asked for.
+    pub command: String,
+    /// One per recording and linker.
+    pub rows: Vec<Row>,
+}
+
+impl Page {
+    /// Of these rows.
+    pub fn new(command: String, rows: Vec<Row>) -> Page {
+        let programs = ["nginx", "haproxy", "redis-server", "node", "java", "tcpdump"];
+        let versions = programs.map(|program| format!("{program}: {}", machine::version(program)));
+        let (day, machine) = (machine::today(), machine::describe());
+        Page { day, machine, versions: versions.to_vec(), command, rows }
+    }
+
+    /// As JSON.
+    ///
+    /// # Panics
+    /// Never: rows are plain data.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("rows are plain data") + "\n"
+    }
+
+    /// As Markdown, which is the text, too.
+    pub fn markdown(&self) -> String {
+        let mut page =
+            format!("# Scores, {}\n\n`{}`\n\n{}.\n\n", self.day, self.command, self.machine);
+        for version in &self.versions {
+            let _ = writeln!(page, "- {version}");
+        }
+        page.push_str(&section("Links", LINKS_ABOUT, &self.links()));
+        page.push_str(&section("Confidence", CONFIDENCE_ABOUT, &self.confidence()));
+        page.push_str(&section("Paths and times", PATHS_ABOUT, &self.paths()));
+        page
+    }
+
+    fn links(&self) -> Vec<Vec<String>> {
+        let models: std::collections::BTreeSet<&str> =
+            self.rows.iter().flat_map(|r| r.links.keys().copied()).collect();
+        let models: Vec<&str> = models.into_iter().filter(|model| *model != "client").collect();
+        let head = ["run", "requests", "ids", "linker"].map(String::from).into_iter();
+        let after = ["precision", "recall", "F1", "whole traces"].map(String::from);
+        let mut table =
+            vec![head.chain(models.iter().map(|m| m.to_string())).chain(after).collect::<Vec<_>>()];
+        for row in &self.rows {
+            let f1 = |links: Option<&Links>| {
+                links.and_then(|l| l.f1()).map_or(NONE.to_string(), |f1| format!("{f1:.3}"))
+            };
+            let first = [
+                row.run.name(),
+                row.run.n_requests.to_string(),
+                row.ids.to_string(),
+                row.linker.clone(),
+            ];
+            let by_model = models.iter().map(|model| f1(row.links.get(model)));
+            let all = row.all_links;
+            let last = [
+                percent(all.precision()),
+                percent(all.recall()),
+                f1(Some(&all)),
+                percent(row.whole_traces),
+            ];
+            table.push(first.into_iter().chain(by_model).chain(last).collect());
+        }
+        table
+    }
+
+    fn confidence(&self) -> Vec<Vec<String>> {
+        let head = [
+            "run",
+            "ids",
+            "links",
+            "right",
+            "calibration error",
+            "Brier",
+            "Brier of a constant",
+            "two candidates or more",
+            "right",
+            "calibration error",
+            "Brier",
+            "Brier of a constant",
+        ];
+        let mut table = vec![head.map(String::from).to_vec()];
+        for row in self.rows.iter().filter(|row| row.linker == super::OURS) {
+            let errors = |errors: &Option<Errors>| match errors {
+                None => vec![NONE.to_string(); 5],
+                Some(e) => vec![
+                    e.n.to_string(),
+                    format!("{:.1} %", 100.0 * e.right),
+                    format!("{:.3}", e.expected_calibration_error),
+                    format!("{:.4}", e.brier),
+                    format!("{:.4}", e.brier_of_a_constant),
+                ],
+            };
+            let first = vec![row.run.name(), row.ids.to_string()];
+            table.push(
+                [first, errors(&row.calibration), errors(&row.calibration_of_doubtful)].concat(),
+            );
+        }
+        table
+    }
+
+    fn paths(&self) -> Vec<Vec<String>> {
+        let head = [
+            "run",
+            "calls",
+            "found",
+            "paths whole",
+            "points shown, in order",
+            "duration error",
+            "serving error",
+            "hold error",
+            "clock error",
+            "loss location",
+            "verdict",
+        ];
+        let mut table = vec![head.map(String::from).to_vec()];
+        for row in self.rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked") {
+            let micro = |error: Option<[i64; 2]>| {
+                error.map_or(NONE.to_string(), |[p50, p99]| {
+                    format!("{} µs, {} µs", p50 / 1_000, p99 / 1_000)
+                })
+            };
+            let mut cells = vec![row.run.name(), row.run.n_calls.to_string()];
+            cells.extend([row.calls_found, row.paths, row.points_shown].map(percent));
+            cells.extend(
+                [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
+            );
+            // Clocks, losses and verdicts have no answers yet that could be scored.
+            cells.extend([NONE; 3].map(String::from));
+            table.push(cells);
+        }
+        table
+    }
+}
+
+const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process that issued the child, then over all; whole traces: requests whose \
+whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
+const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
+const PATHS_ABOUT: &str = "Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
+begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. —: nothing measures it yet, or this recording can't tell.";
+
+fn percent(share: Share) -> String {
+    if share.all == 0 { NONE.to_string() } else { format!("{:.2} %", share.percent()) }
+}
+
+fn section(name: &str, about: &str, table: &[Vec<String>]) -> String {
+    let mut text = format!("\n## {name}\n\n{about}\n\n");
+    let n_columns = table.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..n_columns).map(|column| width(column).unwrap_or(0)).collect();
+    for (i, row) in table.iter().enumerate() {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+        if i == 0 {
+            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+            let _ = writeln!(text, "|-{}-|", rules.join("-|-"));
+        }
+    }
+    text
+}
