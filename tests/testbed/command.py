@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--requests", type=int, required=True, metavar="N", help="measured requests, after the warm-up")
     record.add_argument("--delay", type=float, default=0, metavar="MS", help="hold one request's packet this long in l4gw")
     record.add_argument("--delay-request", type=int, default=0, metavar="K", help="the measured request to hold, from 1")
+    record.add_argument("--fault", action="append", default=[], dest="faults", metavar="FAULT",
+                        help="what goes wrong while the load runs, such as stall:C:500ms (mesh only; may be repeated; see README.md)")
     record.add_argument("--snaplen", type=int, default=0, help="bytes kept of each packet; 0: all")
     record.add_argument("--capture", choices=("interfaces", "any", "recorder"), default="interfaces")
     record.add_argument("--recorder", metavar="PROGRAM", help="afterpath-record, for --capture recorder")
@@ -82,6 +84,8 @@ def main() -> int:
     given = parser().parse_args()
     if given.command == "record" and bool(given.delay) != (1 <= given.delay_request <= given.requests):
         parser().error("--delay and --delay-request go together, and the request is one of the measured")
+    if given.command == "record" and given.faults and given.topology != "mesh":
+        parser().error("faults are made in the mesh: --topology mesh")
     if os.geteuid() != 0:
         parser().error("it must run as root")
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

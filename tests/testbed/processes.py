@@ -16,6 +16,7 @@ STATE = os.path.join(tempfile.gettempdir(), "ap-testbed")
 PIDS = os.path.join(STATE, "pids")
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = ("/usr/bin/python3", "-B")
+PIPE = subprocess.PIPE
 
 
 def start_time(pid: int) -> str | None:
@@ -51,6 +52,12 @@ def start_python(name: str, netns: str, module: str, *args: str, **more) -> subp
     return start(name, netns, [*PYTHON, "-m", module, *args], **more)
 
 
+def pid_of(name: str) -> int:
+    """The pid of a process that was started under this name."""
+    with open(os.path.join(PIDS, name)) as file:
+        return int(file.read().split()[0])
+
+
 def log_tail(name: str) -> str:
     """The last words of a process, for an error message."""
     try:
@@ -79,7 +86,11 @@ def await_true(is_so, process: subprocess.Popen, name: str, what: str, seconds: 
 
 
 def await_word(process: subprocess.Popen, name: str, word: str) -> None:
-    """Waits until a process has said a word."""
+    """Waits until a process has said a word, into its log or a pipe."""
+    if process.stdout:
+        if process.stdout.readline().strip() != word:
+            raise RuntimeError(f"{name}: {log_tail(name)}")
+        return
     await_true(lambda: word in log_tail(name), process, name, f"never said {word}")
 
 

@@ -57,7 +57,8 @@ def testbed_network(shape: Topology):
 
 def start_servers(given: argparse.Namespace, folder: str) -> None:
     """All servers of a topology; `folder` is for their logs."""
-    settings = Settings(folder, given.concurrency, given.seed, given.profile)
+    told = frozenset(text.split(":")[0] for text in getattr(given, "faults", ()))
+    settings = Settings(folder, given.concurrency, given.seed, given.profile, told)
     importlib.import_module(f"{given.topology}.servers").start_all(settings)
 
 
@@ -87,11 +88,9 @@ def make_folder(out: str) -> str:
 def start_hold(given: argparse.Namespace, folder: str, request_id: str) -> subprocess.Popen:
     """The relay that holds one packet; its rule is in place when this returns."""
     process = processes.start_python(
-        "hold", "l4gw", "hold", "--request-id", request_id, "--milliseconds", str(given.delay),
-        "--log", os.path.join(folder, "truth", "hold.jsonl"),
-        stdout=subprocess.PIPE, stop=signal.SIGINT, text=True)
-    if process.stdout.readline().strip() != "ready":
-        raise RuntimeError(f"hold: {processes.log_tail('hold')}")
+        "hold", "l4gw", "relay", "--rule", "FORWARD -i eth0 -o eth1 -p tcp", "--request-id", request_id, "--milliseconds", str(given.delay),
+        "--log", os.path.join(folder, "truth", "hold.jsonl"), stop=signal.SIGINT)
+    processes.await_word(process, "hold", "ready")
     return process
 
 
@@ -113,6 +112,24 @@ def drive(given: argparse.Namespace, shape: Topology, folder: str) -> None:
         raise RuntimeError(f"load: {processes.log_tail('load')}")
 
 
+@contextlib.contextmanager
+def going_wrong(faults: list, folder: str):
+    """What goes wrong for the length of a `with`; it ends whatever happens."""
+    with contextlib.ExitStack() as begun:
+        for fault in faults:
+            fault.begin(os.path.join(folder, "truth"))
+            begun.callback(fault.end)
+        yield
+
+
+def faults_of(given: argparse.Namespace) -> list:
+    """The faults that were asked for."""
+    if not given.faults:
+        return []
+    from mesh import faults  # the mesh's own
+    return [faults.parse(text) for text in given.faults]
+
+
 def start_captures(given: argparse.Namespace, shape: Topology, folder: str):
     """What keeps the packets."""
     if given.capture != "recorder":
@@ -122,14 +139,15 @@ def start_captures(given: argparse.Namespace, shape: Topology, folder: str):
     return capture.Recorder(shape, folder, os.path.abspath(given.recorder), given.recorder_arguments)
 
 
-def measure(given: argparse.Namespace, shape: Topology, folder: str) -> dict:
+def measure(given: argparse.Namespace, shape: Topology, faults: list, folder: str) -> dict:
     """Everything that happens while the network stands; what the truth needs to know of it."""
     with testbed_network(shape):
         captures = start_captures(given, shape, folder)
         start_servers(given, os.path.join(folder, "truth"))
         time.sleep(SETTLE_SECONDS)
         before = cost.sample()
-        drive(given, shape, folder)
+        with going_wrong(faults, folder):
+            drive(given, shape, folder)
         facts = {"cpu": cost.between(before, cost.sample())}
         facts |= {"packets": captures.stop(), "interfaces": capture.interface_names(shape)}
     return facts
@@ -137,14 +155,15 @@ def measure(given: argparse.Namespace, shape: Topology, folder: str) -> dict:
 
 def record(given: argparse.Namespace) -> None:
     """The whole recording; prints one line about it."""
-    folder, shape = make_folder(given.out), topology.load(given.topology)
+    shape, faults = topology.load(given.topology), faults_of(given)
+    folder = make_folder(given.out)
     with exclusive():
-        facts = measure(given, shape, folder)
+        facts = measure(given, shape, faults, folder)
     facts |= {name: getattr(given, name) for name in PARAMETERS}
     if given.capture != "recorder":
         with open(os.path.join(folder, "import-args"), "w") as file:
             file.write(capture.import_arguments(shape, given.capture))
-    made = truth.build(shape, folder, facts)
+    made = truth.build(shape, folder, facts, faults)
     # A bundle is not scrubbed: its ids stay visible.
     if not given.keep_ids and given.capture != "recorder":
         scrub.scrub(folder)

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     concurrency: int
     seed: int
     profile: str = "causal"
+    faults: frozenset = frozenset()  # names of what is to go wrong by how servers are started
 
     def log(self, name: str) -> str:
         """Where a server logs what it did."""

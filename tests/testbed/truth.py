@@ -47,10 +47,12 @@ class Incomplete(Exception):
 class Logs:
     """Every log of a recording, and how to put one request together out of them."""
 
-    def __init__(self, shape: Topology, folder: str):
+    def __init__(self, shape: Topology, folder: str, faults: list):
         self.shape = shape
+        self.skipped = [pair for fault in faults for pair in fault.skipped()]
         self.endpoints = {dotted(endpoint) if endpoint[1] else endpoint[0]: endpoint for _, endpoint in shape.chains}
-        self.client, self.holds, self.rows = [], [], {}
+        self.client, self.rows = [], {}
+        self.packets, self.times_amiss = [], []  # what relays did to packets, and when other faults were
         for path in sorted(glob.glob(os.path.join(folder, "truth", "*.jsonl"))):
             for row in read_lines(path):
                 self.keep(row)
@@ -66,8 +68,10 @@ class Logs:
             if key in self.rows:
                 raise RuntimeError(f"{name} saw call {row['parent_call_id']} twice")
             self.rows[key] = row
+        elif "fault" in row:
+            self.times_amiss.append(row)
         else:
-            self.holds.append(row)
+            self.packets.append(row)
 
     def request(self, span: dict) -> dict:
         """A whole request: its facts and all its calls, parents first."""
@@ -86,6 +90,8 @@ class Logs:
             row = self.rows.get((answerer, made["call_id"]))
             call = self.call(self.shape.legs[asker, answerer], answerer, made, relay, row, parent, link)
             found.append({**call, "asker": asker, "answerer": answerer})
+            if row is None and made.get("status") == 0:
+                return found  # it failed before it got here
             asker, parent, link, relay = answerer, found[-1]["call_id"], "queue" if made["protocol"] == "nats" else "relay", row
             if answerer == last or row and not row.get("upstream", "-:0")[-1].isdigit():
                 break  # the service, or a relay that answered by itself
@@ -105,26 +111,31 @@ class Logs:
 
     def call(self, leg: Leg, answerer: str, made: dict, relay: dict | None, row: dict | None, parent: str | None, link: str) -> dict:
         """One call of the truth: the maker's own, or the one that `relay` made of it; `row` is of who answered, where it keeps a log."""
-        if link == "relay" and not row and answerer in self.logging:
+        if link == "relay" and not row and answerer in self.logging and made.get("status") != 0:
             raise Incomplete(f"{answerer} does not know call {made['call_id']}")
         facts = {"link": link, "protocol": made["protocol"]}
         if relay and link == "relay":
-            times, client, server = relay_times(relay), relay.get("upstream_local") or row["peer"], relay["upstream"]
+            times, client, server = relay_times(relay), relay.get("upstream_local") or (row or {}).get("peer", ""), relay["upstream"]
             facts |= {"request_type": relay["method"], "resource": relay["path"], "status": relay["status"], "t_resolution_ns": RELAY_RESOLUTION_NS}
         elif link == "queue":
             times, client, server = (row["t_read_after_ns"],) * 2, row["peer"], row["local"]
             facts |= {"request_type": "MSG", "resource": made["resource"], "t_resolution_ns": RELAY_RESOLUTION_NS}
         else:
-            times, client, server = (made["t_start_ns"], made["t_end_ns"]), made["local"] or row["peer"], made["remote"]
+            times, client, server = (made["t_start_ns"], made["t_end_ns"]), made["local"] or (row or {}).get("peer", ""), made["remote"]
             facts |= {"request_type": made["operation"], "resource": made["resource"]}
-            facts |= {name: made[name] for name in ("status", "order", "pipeline", "step", "attempt") if name in made}
+            facts |= {name: made[name] for name in ("status", "error", "order", "pipeline", "step", "attempt") if name in made}
         seen = (row["local"], row["peer"]) if row else (server, client)
         return {
             "call_id": made["call_id"] if link in ("root", "work") else f"{made['call_id']}-{answerer}", "parent_call_id": parent, **facts,
             "client": plain(client), "server": server, "server_seen": {"local": plain(seen[0]), "peer": plain(seen[1])},
-            "t_start_ns": times[0], "t_end_ns": times[1], "points": list(leg.points), "programs": list(leg.programs),
+            "t_start_ns": times[0], "t_end_ns": times[1], "points": self.points(leg), "programs": list(leg.programs),
             **({"kind": leg.kind} if leg.kind else {}),
         }
+
+    def points(self, leg: Leg) -> list:
+        """What a leg crosses, without the points that a fault lets packets pass unseen."""
+        unseen = {right for pair in self.skipped for left, right in zip(leg.points, leg.points[1:]) if (left, right) == pair}
+        return [point for point in leg.points if point not in unseen]
 
     def check_times(self, made: dict, row: dict, call: dict) -> None:
         """Whether a service worked within the call that asked it (after it, where nobody waits), and asked others while it worked."""
@@ -136,11 +147,14 @@ class Logs:
         if not fits:
             self.amiss.append(call["call_id"])
 
-    def delays(self) -> list:
-        """What was held back on purpose, and where."""
+    def delays(self, whole: list) -> list:
+        """The packets that were held back, where, and whose they were: a relay's call bears the id of the one that it relays."""
         gateway = self.shape.gateway
         between = [f"{gateway.netns}/{gateway.inner}", f"{gateway.netns}/{gateway.outer}"]
-        return [{"where": gateway.netns, "between": between, **hold} for hold in self.holds]
+        crossing = {call["call_id"].partition("-")[0]: call["call_id"] for request in whole for call in request["calls"]
+                    if between[0] in call["points"]}
+        holds = (packet for packet in self.packets if "hold_ns" in packet and packet.get("call_id") in crossing)
+        return [{"where": gateway.netns, "between": between, **hold, "call_id": crossing[hold["call_id"]]} for hold in holds]
 
 
 def requests(logs: Logs) -> tuple:
@@ -154,25 +168,28 @@ def requests(logs: Logs) -> tuple:
     return whole, incomplete
 
 
-def check(whole: list, incomplete: list, amiss: list) -> dict:
-    """What the truth says of itself; fails when it is not good enough to judge others by."""
+def check(whole: list, incomplete: list, amiss: list, breaks: bool) -> dict:
+    """What the truth says of itself; fails when it is not good enough to judge others by. Some faults break requests."""
     n_calls = sum(len(request["calls"]) for request in whole)
-    if len(incomplete) > MOST_AMISS * (len(whole) + len(incomplete)):
+    if not breaks and len(incomplete) > MOST_AMISS * (len(whole) + len(incomplete)):
         raise RuntimeError(f"{len(incomplete)} requests are incomplete: {incomplete[0]}")
-    if len(amiss) > MOST_AMISS * n_calls:
+    if not breaks and len(amiss) > MOST_AMISS * n_calls:
         raise RuntimeError(f"{len(amiss)} of {n_calls} calls lie outside their parents: {amiss[0]}")
     return {"incomplete": incomplete, "outside_parent": amiss, "n_calls": n_calls}
 
 
-def build(shape: Topology, folder: str, facts: dict) -> dict:
+def build(shape: Topology, folder: str, facts: dict, faults: list) -> dict:
     """Writes truth.json; `facts` are those of the recording as a whole."""
-    logs = Logs(shape, folder)
+    logs = Logs(shape, folder, faults)
     whole, incomplete = requests(logs)
     made = {
-        "recording": {**facts, "checked": check(whole, incomplete, logs.amiss)},
+        "recording": {**facts, "checked": check(whole, incomplete, logs.amiss, any(fault.breaks for fault in faults))},
         "servers": {name: dotted(endpoint) for name, endpoint in shape.servers.items() if endpoint[1]},
         "requests": whole,
-        "delays": logs.delays(),
+        "faults": [fault.facts() for fault in faults],
+        "faulty_times": logs.times_amiss,
+        "delays": logs.delays(whole),
+        "drops": [packet for packet in logs.packets if packet.get("dropped")],
     }
     if facts["delay"] and len(made["delays"]) != 1:
         raise RuntimeError(f"{len(made['delays'])} packets were held, not one")

@@ -51,7 +51,7 @@ public final class ServiceE {
             redis.add(new Redis(endpoint(given.get("--redis"))));
         }
         // Smaller than the concurrency: some wait for a connection.
-        for (int i = 0; i < (3 * concurrency + 7) / 8; i++) {
+        for (int i = 0; i < Integer.parseInt(given.get("--connections")); i++) {
             postgres.add(new Postgres(endpoint(given.get("--postgres"))));
         }
     }
@@ -306,7 +306,7 @@ public final class ServiceE {
             given.put(words[i], words[i + 1]);
         }
         ServiceE service = new ServiceE(given);
-        HttpServer server = HttpServer.create(endpoint(given.get("--listen")), 512);
+        HttpServer server = HttpServer.create(endpoint(given.get("--listen")), Integer.parseInt(given.get("--backlog")));
         server.setExecutor(Executors.newFixedThreadPool(4));
         server.createContext("/", service::handle);
         server.start();

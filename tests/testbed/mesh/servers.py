@@ -16,7 +16,7 @@ from topology import dotted
 
 FOLDER = os.path.join(processes.HERE, "mesh")
 JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m", "-Xshare:auto", "-Dsun.net.httpserver.idleInterval=3600",
-        "-Dsun.net.httpserver.maxIdleConnections=1024", "-Dsun.net.httpserver.nodelay=true")
+        "-Dsun.net.httpserver.maxIdleConnections=1024")
 
 
 def timer_seconds(settings: Settings) -> float:
@@ -41,12 +41,12 @@ def make_certificate() -> None:
                 file.write(part.read())
 
 
-def start_names() -> None:
+def start_names(settings: Settings) -> None:
     """dnsmasq: it knows D's name and no other."""
     address, port = topology.DNS
     process = processes.start("dnsmasq", "dns", [
         "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--user=root", "--pid-file",
-        f"--listen-address={address}", "--bind-interfaces", f"--port={port}", f"--address=/{topology.NAME_OF_D}/{topology.TO_D[0]}"])
+        f"--listen-address={address}", "--bind-interfaces", f"--port={port}", f"--address=/{topology.NAME_OF_D}/{'' if 'dns-nxdomain' in settings.faults else topology.TO_D[0]}"])
     processes.await_listener(process, "dnsmasq", "dns", port)
 
 
@@ -72,9 +72,10 @@ def start_own_redis() -> None:
 def start_rates(settings: Settings) -> None:
     """Service E, in Java."""
     process = processes.start("service_e", "podE", [
-        "java", *JAVA, "-cp", wheels.build_java(os.path.join(FOLDER, "ServiceE.java")), "ServiceE", "--truth", settings.log("service_e"),
+        "java", *JAVA, f"-Dsun.net.httpserver.nodelay={'false' if 'nagle' in settings.faults else 'true'}", "-cp", wheels.build_java(os.path.join(FOLDER, "ServiceE.java")), "ServiceE", "--truth", settings.log("service_e"),
         "--listen", dotted(topology.SERVICE_E), "--redis", dotted(topology.REDIS), "--postgres", dotted(topology.POSTGRES),
-        *paced(settings)])
+        "--backlog", "1" if "accept-backlog" in settings.faults else "512",
+        "--connections", str(1 if "pool-exhausted" in settings.faults else (3 * settings.concurrency + 7) // 8), *paced(settings)])
     processes.await_listener(process, "service_e", "podE", topology.SERVICE_E[1])
 
 
@@ -83,7 +84,7 @@ def start_quotes(settings: Settings) -> None:
     process = processes.start("service_d", "podD", [
         wheels.build_go(os.path.join(FOLDER, "service_d.go")), "-truth", settings.log("service_d"), "-listen", dotted(topology.SERVICE_D),
         "-rates", dotted(topology.SERVICE_E), "-concurrency", str(settings.concurrency), "-seed", str(settings.seed),
-        "-timer", f"{timer_seconds(settings):.6f}s"])
+        "-timer", f"{timer_seconds(settings):.6f}s", f"-keep={'false' if 'accept-backlog' in settings.faults else 'true'}"])
     processes.await_listener(process, "service_d", "podD", topology.SERVICE_D[1])
     config = fill("mesh/config/haproxy-d.cfg", IN_D=dotted(topology.IN_D), SERVICE_D=dotted(topology.SERVICE_D))
     servers.start_haproxy("haproxy-d", "podD", config, topology.IN_D[1])
@@ -115,7 +116,7 @@ def start_front(settings: Settings) -> None:
     config = fill("mesh/config/envoy-a.yaml", STATE=processes.STATE, TRUTH=settings.truth, **words)
     servers.start_envoy("podA", config, topology.IN_A[1], settings.log("envoy-a"))
     told = {"truth": settings.log("service_a"), "seed": settings.seed,
-            "timer_ms": 1000 * timer_seconds(settings), "listen": topology.SERVICE_A,
+            "timer_ms": 1000 * timer_seconds(settings), "patience_ms": 1500 if "mtu" in settings.faults else 0, "listen": topology.SERVICE_A,
             "b": topology.OUT_A, "b_tls": topology.OUT_A_TLS, "d": topology.TO_D, "dns": topology.DNS, "name_of_d": topology.NAME_OF_D,
             "nats": topology.NATS, "subject": topology.SUBJECT}
     path = os.path.join(processes.STATE, "service_a.json")
@@ -137,7 +138,7 @@ def start_all(settings: Settings) -> None:
     make_certificate()
     servers.start_redis("stores", topology.REDIS)
     servers.start_postgres("stores", topology.POSTGRES, access="host all all all trust\n")
-    start_names()
+    start_names(settings)
     start_queue(settings)
     start_rates(settings)
     start_quotes(settings)

@@ -50,21 +50,26 @@ function exchange(span, endpoint, method, path, body, attempt) {
     const headers = { 'User-Agent': 'testbed', Accept: '*/*', 'X-Request-Id': span.request_id, 'X-Testbed-Span': made.call_id };
     if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
     const [host, port] = endpoint;
+    const gaveUp = (error) => {
+      const own = request.socket || {};
+      const local = own.localAddress ? address(own.localAddress, own.localPort) : made.local || '';
+      Object.assign(made, { status: 0, error: String(error), t_end_ns: now(), local });
+      failed(error);
+    };
     const request = http.request({ agent, host, port, method, path, headers }, (response) => {
       const { localAddress, localPort } = response.socket;
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
-      response.on('error', failed);
+      response.on('error', gaveUp);
       response.on('end', () => {
         Object.assign(made, { status: response.statusCode, t_end_ns: now(), local: address(localAddress, localPort) });
         done({ status: response.statusCode, body: Buffer.concat(chunks).toString() });
       });
     });
-    request.on('error', (error) => {
-      Object.assign(made, { status: 0, error: String(error), t_end_ns: now(), local: '' });
-      failed(error);
-    });
+    request.on('error', gaveUp);
+    if (given.patience_ms) request.setTimeout(given.patience_ms, () => request.destroy(new Error('no answer in time')));
     Object.assign(made, { remote: address(host, port), t_start_ns: now() });
+    request.on('socket', (socket) => socket.once('connect', () => { made.local = address(socket.localAddress, socket.localPort); }));
     request.end(body);
     made.t_sent_ns = now();
   });
@@ -125,7 +130,9 @@ const queue = new Queue(given.nats);
 async function inAnyOrder(steps, together) {
   const order = shuffled(steps);
   if (together) {
-    await Promise.all(order.map((step) => pause().then(step)));
+    const ended = await Promise.allSettled(order.map((step) => pause().then(step)));
+    const failed = ended.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
     return;
   }
   for (const step of order) {
@@ -149,7 +156,7 @@ async function page(span, item) {
 
 // A search: D is looked up by its name now and then, and told a lot.
 async function search(span, item) {
-  if (chance() < 0.5) await lookUp(span, given.name_of_d);
+  if (chance() < 0.5 && !(await lookUp(span, given.name_of_d)).found) return 502;
   await pause();
   const answer = await exchange(span, given.d, 'POST', '/search', JSON.stringify({ item, words: WORDS }));
   if (chance() < 0.3) await exchange(span, given.b, 'GET', `/item/${item}`);

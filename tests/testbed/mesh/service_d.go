@@ -28,6 +28,7 @@ var (
 	rates       = flag.String("rates", "", "IP:PORT of service E")
 	concurrency = flag.Int("concurrency", 1, "how many requests at once the load sends")
 	seed        = flag.Int64("seed", 1, "of chance")
+	keep        = flag.Bool("keep", true, "keep connections for the next call")
 	timer       = flag.Duration("timer", 0, "the mean of a wait before half of the calls; 0: none")
 )
 
@@ -95,19 +96,19 @@ func (s *service) ask(made *span, path string) error {
 	request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
 	request.Header.Set("X-Request-Id", made.id)
 	request.Header.Set("X-Testbed-Span", id)
-	started := now()
+	started, status := now(), 0
 	response, err := s.client.Do(request)
-	if err != nil {
-		return err
+	if err == nil {
+		status = response.StatusCode
+		_, err = io.ReadAll(response.Body)
+		response.Body.Close()
 	}
-	defer response.Body.Close()
-	_, err = io.ReadAll(response.Body)
 	ended := now()
 	made.mutex.Lock()
 	defer made.mutex.Unlock()
 	made.calls = append(made.calls, object{
 		"call_id": id, "order": len(made.calls), "protocol": "http1", "operation": "GET", "resource": path,
-		"status": response.StatusCode, "local": local, "remote": *rates,
+		"status": status, "error": fmt.Sprint(err), "local": local, "remote": *rates,
 		"t_start_ns": started, "t_sent_ns": sent, "t_end_ns": ended,
 	})
 	return err
@@ -195,6 +196,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4 * *concurrency, DisableCompression: true}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4 * *concurrency, DisableCompression: true, DisableKeepAlives: !*keep}}
 	log.Fatal(http.ListenAndServe(*listen, &service{client: client, chance: mathrand.New(mathrand.NewSource(*seed)), truth: truth}))
 }
