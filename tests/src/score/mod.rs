@@ -235,7 +235,7 @@ impl Score {
     fn times(&mut self, truth: &TrueCall, call: &Call, analysis: &Analysis) {
         let at_process = |span: Option<&afterpath::call::SpanAt>| {
             let span = span.filter(|s| analysis.points[s.point as usize].process.is_some())?;
-            Some(span.times.clone())
+            Some(span.times)
         };
         let logged = truth.t_end_ns - truth.t_start_ns;
         if let Some(times) = at_process(call.spans.first()).filter(|_| truth.t_resolution_ns == 0) {
