@@ -103,7 +103,10 @@ pub fn protocol_captures() -> Option<tempfile::TempDir> {
 }
 
 /// Whether this machine can record; says why not, which is a failure where everything is required.
-fn may_record() -> bool {
+///
+/// # Panics
+/// When it can't and `AFTERPATH_REQUIRE_ALL` is set.
+pub fn may_record() -> bool {
     let Some(why) = cannot_record() else { return true };
     assert!(std::env::var_os("AFTERPATH_REQUIRE_ALL").is_none(), "not skipped in CI: {why}");
     crate::tool::skip(why, "a fresh recording");

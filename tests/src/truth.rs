@@ -13,6 +13,20 @@ pub struct Truth {
     pub requests: Vec<Request>,
     /// Packets held back on purpose.
     pub delays: Vec<Delay>,
+    /// What went wrong on purpose.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that went wrong on purpose.
+#[derive(Debug, Deserialize)]
+pub struct Fault {
+    /// As it was asked for: `stall:C:500ms`.
+    pub fault: String,
+    /// Whose fault it is: a service, a store, a point.
+    pub culprit: String,
+    /// What it should be called.
+    pub kind: String,
 }
 
 /// How a recording was made.
@@ -64,6 +78,9 @@ pub struct TrueCall {
     /// Who issued it: a service (`A`), a relay (`gw7`), `client`.
     #[serde(default)]
     pub asker: String,
+    /// Who got it.
+    #[serde(default)]
+    pub answerer: String,
     /// `root`, `relay`, `work`.
     pub link: String,
     /// Protocol as the analyzer names it.

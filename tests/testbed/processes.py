@@ -17,6 +17,9 @@ PIDS = os.path.join(STATE, "pids")
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = ("/usr/bin/python3", "-B")
 PIPE = subprocess.PIPE
+# Where quotas are set, in the older kind of control groups and in the newer one.
+GROUPS = ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup")
+GROUP = "ap-testbed"
 
 
 def start_time(pid: int) -> str | None:
@@ -148,4 +151,7 @@ def stop_all() -> None:
     send(dict.fromkeys(left, signal.SIGKILL))
     if stubborn := wait_gone(left, 5):
         raise RuntimeError(f"processes that do not end: {stubborn}")
+    for parent in GROUPS:
+        if os.path.isdir(os.path.join(parent, GROUP)):
+            os.rmdir(os.path.join(parent, GROUP))
     shutil.rmtree(STATE, ignore_errors=True)

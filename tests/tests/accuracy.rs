@@ -6,10 +6,14 @@
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::pipeline::{Config, analyze};
+use afterpath_formats::bundle::Bundles;
 use afterpath_tests::delay::{shown, slow_elsewhere};
-use afterpath_tests::recording::Recording;
+use afterpath_tests::recording::{Recording, testbed};
 use afterpath_tests::score::{Score, score};
+use afterpath_tests::scrub::{Secrets, scrub};
+use afterpath_tests::tool::usable;
 use afterpath_tests::truth::Truth;
+use std::process::Command;
 
 /// Planted ids masked: the scores are for what is known without them.
 const MASKED: Config =
@@ -63,6 +67,42 @@ fn a_recorder_shows_every_call_from_process_to_process() {
         // From the Node client to the stores behind the Go service, every call and every link.
         assert!(concurrency != "1" || score.whole_traces.percent() >= 99.0, "{score}");
     }
+}
+
+/// The larger topology: tunnels, IPv6, fragments, mTLS, a unix socket, a queue, caches and callers that ask again.
+#[test]
+fn the_mesh_shows_every_call_on_every_leg() {
+    let options = ["--topology", "mesh", "--requests", "150", "--concurrency", "8"];
+    // The sidecars' mTLS, where it can be read.
+    let options = [&options[..], &["--recorder-arguments=--with tls"]].concat();
+    let Some(recording) = Recording::by_recorder(&options) else { return };
+    let truth = Truth::read(&recording.path());
+    scrub(&recording.bundle(), &Secrets::of(&truth)).expect("ids can be overwritten");
+    let bundles = Bundles::open(&[recording.bundle()]).expect("it still opens");
+    let score = score(&analyze(&bundles, &MASKED), &truth);
+    println!("mesh, recorder\n{score}");
+    assert!(score.found.percent() >= 99.9 && score.found.all >= 2_000, "{score}");
+    assert!(score.paths.percent() >= 99.0 && score.ends.percent() >= 99.0, "{score}");
+    assert!(score.models["gateways, sidecars"].recall().percent() >= 99.0, "{score}");
+}
+
+/// What the truth knows is in the packets, as tshark reads them, and a hop shows what the relay logged.
+#[test]
+fn the_mesh_s_truth_is_in_its_packets() {
+    if !usable("tshark", "the mesh's truth in its packets") {
+        return;
+    }
+    let options = ["--topology", "mesh", "--requests", "100", "--concurrency", "4"];
+    let options = [&options[..], &["--fault", "delay:l4gw:5ms"]].concat();
+    let Some((recording, _, _, score)) = check("mesh, delay", &options) else { return };
+    let checked = Command::new(testbed()).arg("check").arg(recording.path()).status();
+    assert!(checked.expect("the testbed starts").success(), "captures and truth differ");
+    let mut errors: Vec<i64> = score.hold_errors_ns.iter().map(|error| error.abs()).collect();
+    errors.sort_unstable();
+    assert!(errors.len() >= 50, "only {} packets were held", errors.len());
+    let p50_ns = errors[errors.len() / 2];
+    println!("hold: shown minus logged, p50 {p50_ns} ns of {}", errors.len());
+    assert!(p50_ns <= 150_000, "{errors:?}");
 }
 
 #[test]

@@ -259,3 +259,81 @@ fn is_broadcast(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_multicast(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Close;
+    use crate::dissect::FlowFacts;
+
+    fn point(netns: &str) -> Point {
+        Point {
+            host: "box".to_string(),
+            netns: netns.to_string(),
+            interface: "eth0".to_string(),
+            process: None,
+            domain: 0,
+        }
+    }
+
+    fn flow(point: u32, client: &str, server: &str, began: i64) -> Flow {
+        Flow {
+            point,
+            ip_protocol: 6,
+            protocol: "http1".to_string(),
+            client: client.parse().expect("an address and port"),
+            server: server.parse().expect("an address and port"),
+            first_ns: began,
+            last_ns: began + 100,
+            handshake_ns: [Some(began), None, None],
+            counters: Default::default(),
+            close: Close::Open,
+            issues: Vec::new(),
+        }
+    }
+
+    /// Whose interface each flow was seen at, as learnt from all of them.
+    fn check(points: &[&str], flows: &[Flow], expected: &[Option<End>]) {
+        let points: Vec<Point> = points.iter().map(|netns| point(netns)).collect();
+        let facts: Vec<FlowFacts> = flows.iter().map(|_| FlowFacts::default()).collect();
+        let homes = Homes::learn_points(&Seen { points: &points, flows, facts: &facts });
+        let found: Vec<Option<End>> = flows.iter().map(|flow| homes.end_at(flow)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_interface_may_have_an_address_of_each_family() {
+        let flows = [
+            flow(0, "10.0.0.7:1000", "10.0.0.1:80", 0),
+            flow(0, "10.0.0.7:1001", "10.0.0.2:80", 0),
+            flow(0, "[fd00::1]:1000", "[fd00::7]:80", 0),
+            flow(0, "[fd00::2]:1000", "[fd00::7]:80", 0),
+        ];
+        let (client, server) = (Some(End::Client), Some(End::Server));
+        check(&["pod"], &flows, &[client, client, server, server]);
+    }
+
+    #[test]
+    fn a_router_with_one_neighbour_is_not_that_neighbour() {
+        // The pod calls two others through the router, which sees nobody else's packets.
+        let flows = [
+            flow(0, "10.0.0.7:1000", "10.1.0.1:80", 100),
+            flow(0, "10.0.0.7:1001", "10.1.0.2:80", 200),
+            flow(1, "10.0.0.7:1000", "10.1.0.1:80", 103),
+            flow(1, "10.0.0.7:1001", "10.1.0.2:80", 204),
+        ];
+        let client = Some(End::Client);
+        check(&["pod", "router"], &flows, &[client, client, None, None]);
+    }
+
+    #[test]
+    fn requests_to_an_address_pass_its_own_interface_last() {
+        let there = |point, began: i64| {
+            ["10.0.0.1:1000", "10.0.0.2:1000"]
+                .map(|client| flow(point, client, "10.0.0.7:80", began))
+        };
+        let flows = [there(0, 103), there(1, 100)].concat();
+        let server = Some(End::Server);
+        check(&["pod", "router"], &flows, &[server, server, None, None]);
+    }
+}

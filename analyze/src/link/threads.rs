@@ -208,7 +208,7 @@ fn answering(entries: &[Entry]) -> BTreeMap<(u32, CallIndex), Actor> {
 }
 
 /// The task that made each one.
-fn makers(sockets: &Sockets) -> BTreeMap<(u32, Task), Task> {
+pub(super) fn makers(sockets: &Sockets) -> BTreeMap<(u32, Task), Task> {
     let mut makers = BTreeMap::new();
     for ((host, _), switches) in &sockets.tasks {
         for switch in switches {

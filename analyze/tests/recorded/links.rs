@@ -3,6 +3,7 @@
 use crate::world::{Connection, Process, QUEUE, STACK, WIRE, World};
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
+use afterpath::link::baseline::named;
 use afterpath::pipeline::Config;
 use afterpath_formats::table::socket_events::{INBOUND, SocketEventRow};
 
@@ -94,6 +95,31 @@ fn without_threads_there_are_two_candidates() {
     let analysis = crossed().world.analyze_with(&Config { evidence, ..Config::default() });
     let links = analysis.calls.iter().filter_map(|call| call.link.as_ref());
     assert!(links.clone().count() == 2 && links.clone().all(|link| link.candidates == 2));
+}
+
+/// For the two calls to the store: the client's port of the call that a baseline takes for their cause.
+fn check_baseline(name: &str, expected: [u16; 2]) {
+    let baseline = named(name);
+    assert!(baseline.is_some(), "{name}");
+    let analysis = crossed().world.analyze_with(&Config { baseline, ..Config::default() });
+    let found = [50_000, 50_001].map(|port| {
+        let call = analysis.calls.iter().find(|call| call.client.port == port).unwrap();
+        let link = call.link.as_ref().unwrap();
+        assert_eq!(link.evidence, [name]);
+        analysis.calls[link.parent as usize].client.port
+    });
+    assert_eq!(found, expected, "{name}");
+}
+
+#[test]
+fn others_rules_say_what_they_are_published_to_say() {
+    // Threads are right here; whoever knows arrivals only takes the first first, the last first, or the last always.
+    check_baseline("thread", [40_001, 40_000]);
+    check_baseline("deepflow", [40_001, 40_000]);
+    check_baseline("first-come", [40_000, 40_001]);
+    check_baseline("most-recent", [40_001, 40_001]);
+    check_baseline("delay", [40_001, 40_001]);
+    assert!(named("nobody").is_none());
 }
 
 #[test]

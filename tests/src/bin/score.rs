@@ -11,6 +11,7 @@ use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::checkout::root;
 use afterpath_tests::machine;
+use afterpath_tests::oracle;
 use afterpath_tests::recording::Recording;
 use afterpath_tests::score::table::{Page, Row, Run};
 use afterpath_tests::score::{OURS, Score, score};
@@ -57,25 +58,56 @@ struct Plan {
     concurrency: u32,
     requests: [u32; 2],
     by_recorder: bool,
+    fault: &'static str,
 }
 
-const fn plan(
-    topology: &'static str,
-    profile: &'static str,
-    concurrency: u32,
-    requests: [u32; 2],
-) -> Plan {
-    Plan { extent: Extent::Short, topology, profile, concurrency, requests, by_recorder: true }
+const fn plan(profile: &'static str, concurrency: u32, requests: [u32; 2]) -> Plan {
+    Plan {
+        extent: Extent::Short,
+        topology: "mesh",
+        profile,
+        concurrency,
+        requests,
+        by_recorder: true,
+        fault: "",
+    }
+}
+
+const fn long(plan: Plan) -> Plan {
+    Plan { extent: Extent::Long, ..plan }
+}
+
+const fn faulty(concurrency: u32, fault: &'static str) -> Plan {
+    long(Plan { fault, ..plan("causal", concurrency, [0, 400]) })
 }
 
 /// All recordings, with their requests in the short form and in the long one.
 const PLANS: &[Plan] = &[
-    plan("mesh", "causal", 1, [60, 500]),
-    plan("mesh", "causal", 32, [300, 2000]),
-    plan("mesh", "timers", 16, [200, 1500]),
-    Plan { by_recorder: false, ..plan("mesh", "causal", 8, [150, 1000]) },
-    Plan { extent: Extent::Long, ..plan("mesh", "causal", 256, [0, 2000]) },
-    Plan { extent: Extent::Long, ..plan("shop", "causal", 32, [0, 1500]) },
+    plan("causal", 1, [60, 500]),
+    plan("causal", 32, [300, 2000]),
+    plan("causal", 256, [150, 2000]),
+    plan("timers", 16, [200, 1500]),
+    Plan { by_recorder: false, ..plan("causal", 8, [150, 1000]) },
+    Plan { fault: "delay:l4gw:5ms", ..plan("causal", 8, [100, 1000]) },
+    long(plan("timers", 32, [0, 1500])),
+    long(Plan { topology: "shop", ..plan("causal", 32, [0, 1500]) }),
+    long(Plan { by_recorder: false, ..plan("causal", 32, [0, 1500]) }),
+    faulty(32, "delay:l4gw:5ms"),
+    faulty(256, "delay:l4gw:5ms"),
+    faulty(1, "loss:podB:2%"),
+    faulty(32, "loss:podB:2%"),
+    faulty(32, "stall:C:500ms"),
+    faulty(32, "cpu:B:5%"),
+    faulty(32, "slow-query"),
+    faulty(32, "pool-exhausted"),
+    faulty(32, "reset"),
+    faulty(32, "refused"),
+    faulty(32, "dns-slow"),
+    faulty(32, "dns-nxdomain"),
+    faulty(32, "mtu"),
+    faulty(32, "accept-backlog"),
+    faulty(32, "nagle"),
+    faulty(32, "bypass"),
 ];
 
 /// First come, first served must get fewer whole traces right than this, in percent, at 32 at once: else the load is too easy.
@@ -104,33 +136,43 @@ fn command(arguments: &Arguments) -> String {
     format!("cargo run --release -p afterpath-tests --bin score -- {extent}")
 }
 
+impl Plan {
+    fn name(&self) -> String {
+        let Plan { topology, profile, concurrency, fault, .. } = self;
+        format!("{topology} {profile} c = {concurrency} {fault}").trim_end().to_string()
+    }
+
+    /// For `testbed record`.
+    fn options(&self, is_long: bool) -> Vec<String> {
+        let mut options = vec![
+            format!("--topology={}", self.topology),
+            format!("--profile={}", self.profile),
+            format!("--requests={}", self.requests[usize::from(is_long)]),
+            format!("--concurrency={}", self.concurrency),
+        ];
+        if self.by_recorder {
+            // The sidecars' mTLS, where it can be read.
+            options.push("--recorder-arguments=--with tls".to_string());
+        }
+        if !self.fault.is_empty() {
+            options.push(format!("--fault={}", self.fault));
+        }
+        options
+    }
+}
+
 /// Records and scores all that is planned; fails when a load was too easy to count.
 fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let is_long = arguments.extent == Extent::Long;
     for plan in PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short) {
-        let name = format!("{} {} c = {}", plan.topology, plan.profile, plan.concurrency);
+        let name = plan.name();
         if !name.contains(&arguments.only) {
             continue;
         }
         eprintln!("recording: {name}");
-        let requests = plan.requests[usize::from(is_long)].to_string();
-        let concurrency = plan.concurrency.to_string();
-        let options = [
-            "--topology",
-            plan.topology,
-            "--profile",
-            plan.profile,
-            "--requests",
-            &requests,
-            "--concurrency",
-            &concurrency,
-        ];
-        // The sidecars' mTLS, where it can be read.
-        let options: Vec<&str> = match plan.by_recorder {
-            true => options.into_iter().chain(["--recorder-arguments=--with tls"]).collect(),
-            false => options.to_vec(),
-        };
+        let options = plan.options(is_long);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let record = if plan.by_recorder { Recording::by_recorder } else { Recording::fresh };
         let recording = record(&options).context("this machine can't record")?;
         let truth = Truth::read(&recording.path());
@@ -156,7 +198,9 @@ fn kept(recording: &Path, bundle: &Path, arguments: &Arguments) -> Result<Vec<Ro
 
 /// A load counts only if the naive rule fails on it.
 fn ensure_hard(rows: &[Row]) -> Result<()> {
-    for row in rows.iter().filter(|row| row.run.concurrency == 32 && row.linker == "first-come") {
+    for row in rows.iter().filter(|row| {
+        row.run.concurrency == 32 && row.linker == "first-come" && row.run.fault.is_empty()
+    }) {
         let whole = row.whole_traces.percent();
         ensure!(
             whole < TOO_EASY,
@@ -180,7 +224,7 @@ fn scored(
         profile: truth.recording.profile.clone(),
         concurrency: truth.recording.concurrency,
         capture,
-        fault: String::new(),
+        fault: truth.faults.iter().map(|f| f.fault.as_str()).collect::<Vec<_>>().join(", "),
         n_requests: truth.requests.len(),
         n_calls: truth.requests.iter().map(|request| request.calls.len()).sum(),
         busy: truth.recording.cpu.machine,
@@ -196,7 +240,9 @@ fn scored(
         if arguments.misses {
             show(name, &analysis, &score);
         }
-        rows.push(Row::new(&run, name, ids, &score));
+        let mut row = Row::new(&run, name, ids, &score);
+        row.oracle = (name == OURS && ids == "masked").then(|| oracle::best(truth));
+        rows.push(row);
     }
     if rows.is_empty() && arguments.linker.is_some() && ids == "masked" {
         bail!("no linker has this name");

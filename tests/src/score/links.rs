@@ -78,3 +78,8 @@ pub(super) fn model(topology: &str, asker: &str) -> &'static str {
         _ => "gateways, sidecars",
     }
 }
+
+/// Whether it works on requests, and does more than to pass them on.
+pub(super) fn is_service(model: &str) -> bool {
+    !["client", "through the queue", "gateways, sidecars"].contains(&model)
+}

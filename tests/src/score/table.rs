@@ -4,6 +4,7 @@
 use super::calibration::Errors;
 use super::{Links, Score, Share};
 use crate::machine;
+use crate::oracle::Best;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -42,6 +43,8 @@ pub struct Row {
     pub serving_error_ns: Option<[i64; 2]>,
     /// A held packet's hop, shown minus logged.
     pub hold_error_ns: Option<[i64; 2]>,
+    /// What can be known at best of services' calls without events; of our own rows with ids masked.
+    pub oracle: Option<Best>,
 }
 
 /// How a recording was made.
@@ -94,6 +97,7 @@ impl Row {
             duration_error_ns: distances(&score.duration_errors_ns),
             serving_error_ns: distances(&score.serving_errors_ns),
             hold_error_ns: distances(&score.hold_errors_ns),
+            oracle: None,
         }
     }
 }
@@ -147,6 +151,7 @@ impl Page {
             let _ = writeln!(page, "- {version}");
         }
         page.push_str(&section("Links", LINKS_ABOUT, &self.links()));
+        page.push_str(&section("Oracle", ORACLE_ABOUT, &self.oracles()));
         page.push_str(&section("Confidence", CONFIDENCE_ABOUT, &self.confidence()));
         page.push_str(&section("Paths and times", PATHS_ABOUT, &self.paths()));
         page
@@ -179,6 +184,23 @@ impl Page {
                 percent(row.whole_traces),
             ];
             table.push(first.into_iter().chain(by_model).chain(last).collect());
+        }
+        table
+    }
+
+    fn oracles(&self) -> Vec<Vec<String>> {
+        let head =
+            ["run", "services' calls", "oracle: right", "afterpath: right", "oracle: whole traces"];
+        let mut table = vec![head.map(String::from).to_vec()];
+        for (row, best) in self.rows.iter().filter_map(|row| Some((row, row.oracle?))) {
+            let mut ours = Links::default();
+            let of_services = row.links.iter().filter(|(model, _)| super::links::is_service(model));
+            of_services.for_each(|(_, links)| ours.add(*links));
+            let share = |right, all| percent(Share { right, all });
+            let oracle = [share(best.right, best.calls), percent(ours.recall())];
+            let whole = share(best.whole, best.requests);
+            let [right, afterpath] = oracle;
+            table.push(vec![row.run.name(), best.calls.to_string(), right, afterpath, whole]);
         }
         table
     }
@@ -254,6 +276,8 @@ impl Page {
 
 const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process that issued the child, then over all; whole traces: requests whose \
 whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
+const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
+but no thread, no socket and no content (`src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
 const PATHS_ABOUT: &str = "Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
 begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. —: nothing measures it yet, or this recording can't tell.";

@@ -1,14 +1,20 @@
 //! DeepFlow's published rules (SIGCOMM 2023): whoever reads a request, a thread or a goroutine, gets a trace; what it sends then
-//! is of that trace; reading a reply takes up the trace that its request was sent in; answering ends it. An id that both bear says
+//! is of that trace; reading a reply takes up the trace that its request was sent in; answering ends it; a goroutine without one is in its maker's. An id that both bear says
 //! more, where ids may be used. Never uses its tracing of the network, which gives no parents inside a process.
 
 use super::{Baseline, View};
 use crate::call::CallIndex;
 use crate::link::ids;
-use crate::link::timeline::Act;
+use crate::link::timeline::{Act, Actor, Entry};
 use std::collections::BTreeMap;
 
 pub(super) struct DeepFlow;
+
+/// So many makers up the trace is looked for.
+const MAX_MAKERS: usize = 8;
+
+/// Which trace each thread and task is in.
+type Current = BTreeMap<(u32, Actor), CallIndex>;
 
 impl Baseline for DeepFlow {
     fn name(&self) -> &'static str {
@@ -20,7 +26,7 @@ impl Baseline for DeepFlow {
     }
 
     fn parents(&self, view: &View<'_>) -> Vec<(CallIndex, CallIndex)> {
-        let mut current = BTreeMap::new();
+        let mut current = Current::new();
         let mut sent_in: BTreeMap<CallIndex, CallIndex> = BTreeMap::new();
         for entry in view.timeline {
             let actor = (entry.host, entry.actor());
@@ -29,7 +35,7 @@ impl Baseline for DeepFlow {
                 Act::Reply(child) => sent_in.get(&child).copied(),
                 Act::Answers(_) => None,
                 Act::Asks(child) => {
-                    sent_in.extend(current.get(&actor).map(|&parent| (child, parent)));
+                    sent_in.extend(trace_of(entry, &current, view).map(|parent| (child, parent)));
                     continue;
                 }
                 Act::Other => continue,
@@ -42,6 +48,19 @@ impl Baseline for DeepFlow {
         sent_in.extend(by_ids(view));
         sent_in.into_iter().collect()
     }
+}
+
+/// The trace that whoever acts is in: its own, else its maker's, and so on.
+fn trace_of(entry: &Entry, current: &Current, view: &View<'_>) -> Option<CallIndex> {
+    let mut actor = entry.actor();
+    for _ in 0..=MAX_MAKERS {
+        if let Some(call) = current.get(&(entry.host, actor)) {
+            return Some(*call);
+        }
+        let Actor::Task(task) = actor else { break };
+        actor = Actor::Task(*view.makers.get(&(entry.host, task))?);
+    }
+    None
 }
 
 /// The parents that bear an id of their child.

@@ -4,8 +4,9 @@
 use super::candidates::{self, Candidates};
 use super::timeline::{Entry, timeline};
 use super::windows::Windows;
-use super::{Evidence, Known, same_request};
+use super::{Evidence, Known, same_request, threads};
 use crate::call::{Call, CallIndex, Link, LinkKind};
+use crate::dissect::sockets::log::Task;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -54,6 +55,8 @@ pub struct View<'a> {
     candidates: &'a [Candidates],
     /// What threads did, where a recorder saw it.
     timeline: &'a [Entry],
+    /// Which task made which.
+    makers: &'a BTreeMap<(u32, Task), Task>,
     evidence: Evidence,
 }
 
@@ -77,8 +80,15 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: Evidence, baseline:
     let windows = Windows::of_all(calls, known.points, known.flows);
     let candidates = candidates::candidates(calls, &windows);
     let timeline = timeline(calls, known.points, known.sockets);
-    let view =
-        View { calls, windows: &windows, candidates: &candidates, timeline: &timeline, evidence };
+    let makers = threads::makers(known.sockets);
+    let view = View {
+        calls,
+        windows: &windows,
+        candidates: &candidates,
+        timeline: &timeline,
+        makers: &makers,
+        evidence,
+    };
     let mut named = baseline.parents(&view);
     let n_possible: BTreeMap<CallIndex, usize> =
         candidates.iter().map(|c| (c.child, c.parents.len())).collect();

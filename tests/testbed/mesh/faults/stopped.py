@@ -10,13 +10,11 @@ import threading
 import time
 
 import processes
-from mesh import topology
 from mesh.faults.fault import Fault, milliseconds, share
 
 # How long everything goes well between two times that something is stopped.
 BETWEEN_SECONDS = 1.2
 PROGRAMS = {letter: f"service_{letter.lower()}" for letter in "ABCDEFG"}
-CGROUP = "ap-testbed"
 PERIOD_MICROSECONDS = 100_000
 
 
@@ -91,14 +89,13 @@ class Quota(Fault):
 
     def begin(self, truth: str) -> None:
         quota = str(int(self.share * PERIOD_MICROSECONDS))
-        old = "/sys/fs/cgroup/cpu"
-        if os.path.exists(os.path.join(old, "cgroup.procs")):
-            self.group, settings = os.path.join(old, CGROUP), {"cpu.cfs_period_us": str(PERIOD_MICROSECONDS), "cpu.cfs_quota_us": quota}
-            self.parent = old
+        older, newer = processes.GROUPS
+        if os.path.exists(os.path.join(older, "cgroup.procs")):
+            self.parent, settings = older, {"cpu.cfs_period_us": str(PERIOD_MICROSECONDS), "cpu.cfs_quota_us": quota}
         else:
-            self.parent = "/sys/fs/cgroup"
-            self.group, settings = os.path.join(self.parent, CGROUP), {"cpu.max": f"{quota} {PERIOD_MICROSECONDS}"}
-            self.write(self.parent, "cgroup.subtree_control", "+cpu")
+            self.parent, settings = newer, {"cpu.max": f"{quota} {PERIOD_MICROSECONDS}"}
+            self.write(newer, "cgroup.subtree_control", "+cpu")
+        self.group = os.path.join(self.parent, processes.GROUP)
         os.makedirs(self.group, exist_ok=True)
         for name, value in settings.items():
             self.write(self.group, name, value)
