@@ -24,7 +24,11 @@ pub fn describe() -> String {
 
 /// The first line of a peer's `--version` that holds a digit.
 pub fn version(program: &str) -> String {
-    let argument = if program == "tcptrace" { "-version" } else { "--version" };
+    let argument = match program {
+        "tcptrace" => "-version",
+        "nginx" => "-v",
+        _ => "--version",
+    };
     let output = match tool::find(program).map(|path| Command::new(path).arg(argument).output()) {
         Some(Ok(output)) => output,
         _ => return "not installed".to_string(),

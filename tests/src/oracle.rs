@@ -2,7 +2,7 @@
 //! time and the true distributions of delays, but not who called. Never used by the product; a bound to hold it against.
 
 use crate::truth::Truth;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 /// Hypotheses kept: where fewer are possible the assignment is exact.
@@ -118,7 +118,7 @@ struct Model {
 }
 
 /// A request that is being worked on, in one hypothesis.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Open {
     asked: usize,
     last_ns: i64,
@@ -210,10 +210,7 @@ impl Service<'_> {
                     beam.iter_mut().for_each(|h| h.open.push(open.clone()));
                 }
                 Event::Reply(made) => beam.iter_mut().for_each(|h| h.reply(made, at_ns)),
-                Event::Call(made) => {
-                    beam = beam.iter().flat_map(|h| h.call(made, at_ns, &model)).collect();
-                    narrow(&mut beam);
-                }
+                Event::Call(made) => beam = called(&beam, made, at_ns, &model),
                 Event::Answer(asked) => {
                     beam.iter_mut().for_each(|h| h.answer(asked, at_ns, &model));
                     narrow(&mut beam);
@@ -232,20 +229,27 @@ impl Service<'_> {
 }
 
 impl Hypothesis {
-    fn call(&self, made: usize, at_ns: i64, model: &Model) -> Vec<Hypothesis> {
+    /// How probable it is when each of the open requests made a call; as it is where none is open: a call with no request open is
+    /// nobody's.
+    fn ways(&self, at_ns: i64, model: &Model) -> Vec<(f64, Option<usize>)> {
         let each = self.open.iter().enumerate();
-        let to = each.map(|(i, open)| {
+        let way = |(i, open): (usize, &Open)| {
             let class = usize::from(!open.out.is_empty());
-            let mut next = self.clone();
-            next.log += model.to_call[class].log(at_ns - open.last_ns) + model.out[class];
-            next.open[i].out.push(made);
-            let before = self.given.clone();
-            next.given = Some(Rc::new(Given { made, to: open.asked, before }));
-            next
-        });
-        let found: Vec<Hypothesis> = to.collect();
-        // A call with no request open is nobody's.
-        if found.is_empty() { vec![self.clone()] } else { found }
+            let log = model.to_call[class].log(at_ns - open.last_ns) + model.out[class];
+            (self.log + log, Some(i))
+        };
+        let ways: Vec<_> = each.map(way).collect();
+        if ways.is_empty() { vec![(self.log, None)] } else { ways }
+    }
+
+    fn called_by(&self, made: usize, (log, by): (f64, Option<usize>)) -> Hypothesis {
+        let mut next = Hypothesis { log, ..self.clone() };
+        if let Some(by) = by {
+            next.open[by].out.push(made);
+            let (to, before) = (next.open[by].asked, next.given.take());
+            next.given = Some(Rc::new(Given { made, to, before }));
+        }
+        next
     }
 
     fn reply(&mut self, made: usize, at_ns: i64) {
@@ -263,6 +267,19 @@ impl Hypothesis {
     }
 }
 
+/// The most probable of all ways in which a call was made; only they are written out.
+fn called(beam: &[Hypothesis], made: usize, at_ns: i64, model: &Model) -> Vec<Hypothesis> {
+    let mut ways: Vec<_> = beam
+        .iter()
+        .flat_map(|hypothesis| {
+            hypothesis.ways(at_ns, model).into_iter().map(move |way| (way, hypothesis))
+        })
+        .collect();
+    ways.sort_by(|((a, _), _), ((b, _), _)| b.total_cmp(a));
+    ways.truncate(BEAM);
+    ways.into_iter().map(|(way, hypothesis)| hypothesis.called_by(made, way)).collect()
+}
+
 /// The most probable ones.
 fn narrow(beam: &mut Vec<Hypothesis>) {
     beam.sort_by(|a, b| b.log.total_cmp(&a.log));
@@ -271,13 +288,10 @@ fn narrow(beam: &mut Vec<Hypothesis>) {
 
 /// Of those that expect the same from now on, the most probable one; they are in that order.
 fn merge(beam: &mut Vec<Hypothesis>) {
-    let mut kept: Vec<Hypothesis> = Vec::new();
-    for hypothesis in beam.drain(..) {
-        if !kept.iter().any(|before| before.open == hypothesis.open) {
-            kept.push(hypothesis);
-        }
-    }
-    *beam = kept;
+    let mut expected: HashSet<&[Open]> = HashSet::new();
+    let kept: Vec<bool> = beam.iter().map(|hypothesis| expected.insert(&hypothesis.open)).collect();
+    let mut kept = kept.into_iter();
+    beam.retain(|_| kept.next().unwrap_or_default());
 }
 
 #[cfg(test)]

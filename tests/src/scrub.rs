@@ -1,20 +1,18 @@
 //! Overwrites the testbed's ids in a bundle, at equal length, and looks for what is left of them: the planted headers are what
 //! the truth is joined by, and would give a linker the answer. Never touches a byte outside the ids and the checksums over them.
 
+use crate::rewrite;
 use crate::truth::Truth;
-use afterpath_formats::bundle::manifest::Manifest;
-use afterpath_formats::bundle::names::MANIFEST;
 use afterpath_formats::frame::{self, Headers, LinkType};
 use afterpath_formats::table;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, BinaryArray, LargeBinaryArray, RecordBatch, StringArray,
 };
 use arrow::datatypes::DataType;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,17 +69,13 @@ impl Secrets {
 /// # Errors
 /// When it can't be read or written, or something is left.
 pub fn scrub(bundle: &Path, secrets: &Secrets) -> Result<()> {
-    let path = bundle.join(MANIFEST);
-    let (mut manifest, _) = Manifest::parse(&path, &fs::read(&path)?)?;
-    for entry in &mut manifest.files {
-        let file = bundle.join(&entry.path);
-        let table = table::find(&entry.table).context("a table that is known")?;
-        let scrubbed = rewritten(&fs::read(&file)?, table, secrets).context(entry.path.clone())?;
-        entry.bytes = scrubbed.len() as u64;
-        entry.blake3 = blake3::hash(&scrubbed).to_hex().to_string();
-        fs::write(&file, scrubbed)?;
-    }
-    fs::write(&path, manifest.to_bytes())?;
+    rewrite::tables(bundle, |_, batch| {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns());
+        let scrubbed =
+            columns.map(|(field, column)| scrubbed(column, secrets, field.name() == "frame"));
+        Ok(RecordBatch::try_new(schema.clone(), scrubbed.collect::<Result<_>>()?)?)
+    })?;
     match left(bundle, secrets)?.as_slice() {
         [] => Ok(()),
         [first, ..] => bail!("ids are left in {first}"),
@@ -93,8 +87,7 @@ pub fn scrub(bundle: &Path, secrets: &Secrets) -> Result<()> {
 /// # Errors
 /// When it can't be read.
 pub fn left(bundle: &Path, secrets: &Secrets) -> Result<Vec<String>> {
-    let path = bundle.join(MANIFEST);
-    let (manifest, _) = Manifest::parse(&path, &fs::read(&path)?)?;
+    let manifest = rewrite::manifest(bundle)?;
     let mut found = Vec::new();
     for entry in &manifest.files {
         let file = File::open(bundle.join(&entry.path))?;
@@ -114,22 +107,6 @@ pub fn left(bundle: &Path, secrets: &Secrets) -> Result<Vec<String>> {
 fn holds(data: &ArrayData, secrets: &Secrets) -> bool {
     data.buffers().iter().any(|buffer| !secrets.places(buffer.as_slice()).is_empty())
         || data.child_data().iter().any(|child| holds(child, secrets))
-}
-
-/// A table's file without ids.
-fn rewritten(file: &[u8], table: &table::Table, secrets: &Secrets) -> Result<Vec<u8>> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::copy_from_slice(file))?;
-    let schema = reader.schema().clone();
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(table.properties()))?;
-    for batch in reader.with_batch_size(table::ROW_GROUP_ROWS).build()? {
-        let batch = batch?;
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
-            columns.push(scrubbed(column, secrets, field.name() == "frame")?);
-        }
-        writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
-    }
-    Ok(writer.into_inner()?)
 }
 
 /// A column without ids, also those that lie across two values: one half read by each of two calls. Numbers stay as they are.

@@ -1,6 +1,7 @@
 //! What the testbed's own services logged: the calls of every request, their parents, the points they crossed. Never
 //! derived from packets.
 
+use crate::split::Clock;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -16,6 +17,9 @@ pub struct Truth {
     /// What went wrong on purpose.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// Clocks that are wrong, each of a machine of its own; all others are the load's.
+    #[serde(default)]
+    pub clocks: Vec<Clock>,
 }
 
 /// One thing that went wrong on purpose.
@@ -125,6 +129,12 @@ pub struct Delay {
 }
 
 impl Truth {
+    /// The load's own time of what a host's clock said.
+    pub fn true_ns(&self, host: &str, said_ns: i64) -> i64 {
+        let clock = self.clocks.iter().find(|clock| clock.host == host);
+        clock.map_or(said_ns, |clock| clock.true_ns(said_ns))
+    }
+
     /// Reads `truth.json` of a recording.
     ///
     /// # Panics

@@ -86,6 +86,8 @@ def main() -> int:
         parser().error("--delay and --delay-request go together, and the request is one of the measured")
     if given.command == "record" and given.faults and given.topology != "mesh":
         parser().error("faults are made in the mesh: --topology mesh")
+    if given.command == "record" and given.capture != "recorder" and any(fault.startswith("clock:") for fault in given.faults):
+        parser().error("clocks are bent in the recorder's bundles only: --capture recorder")
     if os.geteuid() != 0:
         parser().error("it must run as root")
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

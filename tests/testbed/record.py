@@ -153,6 +153,14 @@ def measure(given: argparse.Namespace, shape: Topology, faults: list, folder: st
     return facts
 
 
+def bent_clocks(folder: str, faults: list) -> list:
+    """Clocks are made wrong when everything is over; how wrong each is."""
+    if not faults:
+        return []
+    from mesh.faults import bent  # the mesh's own
+    return bent.bend(folder, faults)
+
+
 def record(given: argparse.Namespace) -> None:
     """The whole recording; prints one line about it."""
     shape, faults = topology.load(given.topology), faults_of(given)
@@ -163,7 +171,7 @@ def record(given: argparse.Namespace) -> None:
     if given.capture != "recorder":
         with open(os.path.join(folder, "import-args"), "w") as file:
             file.write(capture.import_arguments(shape, given.capture))
-    made = truth.build(shape, folder, facts, faults)
+    made = truth.build(shape, folder, facts, faults, bent_clocks(folder, faults))
     # A bundle is not scrubbed: its ids stay visible.
     if not given.keep_ids and given.capture != "recorder":
         scrub.scrub(folder)

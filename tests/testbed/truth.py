@@ -178,8 +178,8 @@ def check(whole: list, incomplete: list, amiss: list, breaks: bool) -> dict:
     return {"incomplete": incomplete, "outside_parent": amiss, "n_calls": n_calls}
 
 
-def build(shape: Topology, folder: str, facts: dict, faults: list) -> dict:
-    """Writes truth.json; `facts` are those of the recording as a whole."""
+def build(shape: Topology, folder: str, facts: dict, faults: list, clocks: list) -> dict:
+    """Writes truth.json; `facts` are those of the recording as a whole, `clocks` those that were bent."""
     logs = Logs(shape, folder, faults)
     whole, incomplete = requests(logs)
     made = {
@@ -188,6 +188,7 @@ def build(shape: Topology, folder: str, facts: dict, faults: list) -> dict:
         "requests": whole,
         "faults": [fault.facts() for fault in faults],
         "faulty_times": logs.times_amiss,
+        "clocks": clocks,
         "delays": logs.delays(whole),
         "drops": [packet for packet in logs.packets if packet.get("dropped")],
     }

@@ -13,6 +13,7 @@ use afterpath_tests::score::{Score, score};
 use afterpath_tests::scrub::{Secrets, scrub};
 use afterpath_tests::tool::usable;
 use afterpath_tests::truth::Truth;
+use afterpath_tests::unix_leg;
 use std::process::Command;
 
 /// Planted ids masked: the scores are for what is known without them.
@@ -84,6 +85,9 @@ fn the_mesh_shows_every_call_on_every_leg() {
     assert!(score.found.percent() >= 99.9 && score.found.all >= 2_000, "{score}");
     assert!(score.paths.percent() >= 99.0 && score.ends.percent() >= 99.0, "{score}");
     assert!(score.models["gateways, sidecars"].recall().percent() >= 99.0, "{score}");
+    let unix = unix_leg::found(&recording.bundle(), &truth).expect("its tables can be read");
+    println!("over the unix socket: {} of {} in the socket events", unix.right, unix.all);
+    assert!(unix.all >= 50 && unix.percent() >= 99.9, "{unix:?}");
 }
 
 /// What the truth knows is in the packets, as tshark reads them, and a hop shows what the relay logged.

@@ -108,6 +108,8 @@ const PLANS: &[Plan] = &[
     faulty(32, "accept-backlog"),
     faulty(32, "nagle"),
     faulty(32, "bypass"),
+    faulty(32, "clock:podC:+37ms,+40ppm"),
+    faulty(32, "clock:podC:step"),
 ];
 
 /// First come, first served must get fewer whole traces right than this, in percent, at 32 at once: else the load is too easy.

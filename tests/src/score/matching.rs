@@ -23,7 +23,8 @@ impl<'a> Matching<'a> {
             let client = SocketAddr::new(call.client.address, call.client.port).to_string();
             let asked_of = resource(&call.protocol, &call.resource);
             let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
-            let begin = call.times().first().unwrap_or(i64::MAX);
+            let host = &analysis.points[call.spans[0].point as usize].host;
+            let begin = call.times().first().map(|at| truth.true_ns(host, at)).unwrap_or(i64::MAX);
             reconstructed.entry(key).or_default().push((begin, i));
         }
         let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();

@@ -25,7 +25,7 @@ pub struct Share {
 }
 
 impl Share {
-    fn count(&mut self, right: bool) {
+    pub(crate) fn count(&mut self, right: bool) {
         self.right += u64::from(right);
         self.all += 1;
     }

@@ -3,11 +3,11 @@
 One more: a class here or beside, and a line in FAULTS. It never leaves anything changed behind: what a fault begins it ends.
 """
 
-from mesh.faults import cut, held, stopped, told
+from mesh.faults import bent, cut, held, stopped, told
 
 FAULTS = {kind.name: kind for kind in (
     held.Delay, held.Loss, held.SlowNames, stopped.Stall, stopped.Quota, stopped.Refused, stopped.SlowQuery, stopped.Backlog,
-    told.SmallPool, told.NoSuchName, told.Nagle, cut.Reset, cut.BlackHole, cut.Bypass)}
+    told.SmallPool, told.NoSuchName, told.Nagle, cut.Reset, cut.BlackHole, cut.Bypass, bent.Clock)}
 
 
 def parse(text: str):

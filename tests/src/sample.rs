@@ -1,0 +1,132 @@
+//! Makes a sample of a testbed's recording: its ids scrubbed, and what tells of the machine it ran on taken out. Never touches the
+//! recording.
+
+use crate::recording::import_recording;
+use crate::rewrite;
+use crate::scrub::{self, Secrets};
+use crate::truth::Truth;
+use afterpath_formats::bundle::{names::MANIFEST, pack};
+use afterpath_formats::table::{self, Table};
+use anyhow::{Context, Result, ensure};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_null_array,
+};
+use arrow::compute::filter_record_batch;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the machine of a sample is called.
+const HOST: &str = "box";
+
+/// Writes bundle and truth into `sample`, a folder that may be there already.
+///
+/// # Errors
+/// When the recording can't be read, or the sample written.
+pub fn make(recording: &Path, sample: &Path) -> Result<()> {
+    fs::create_dir_all(sample)?;
+    let folder = tempfile::tempdir_in(sample)?;
+    let bundle = folder.path().join("bundle.afterpath");
+    if recording.join("import-args").is_file() {
+        import_recording(recording, &bundle);
+    } else {
+        copy(&recording.join("box.afterpath"), &bundle)?;
+        strip(&bundle)?;
+        scrub::scrub(&bundle, &Secrets::of(&Truth::read(recording)))?;
+    }
+    pack(&bundle, &sample.join("bundle.afterpath.tar"), true)?;
+    let truth: serde_json::Value =
+        serde_json::from_slice(&fs::read(recording.join("truth.json"))?)?;
+    fs::write(sample.join("truth.json"), serde_json::to_string(&truth)? + "\n")?;
+    Ok(())
+}
+
+/// The files that the manifest lists.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let manifest = rewrite::manifest(from)?;
+    let listed = manifest.files.iter().map(|entry| entry.path.as_str());
+    for path in listed.chain([MANIFEST]) {
+        let target = to.join(path);
+        fs::create_dir_all(target.parent().context("a file is in a folder")?)?;
+        fs::copy(from.join(path), target)?;
+    }
+    Ok(())
+}
+
+/// Takes out of a recorder's bundle what tells of the machine: folders, control groups, the kernel's build, names.
+///
+/// # Errors
+/// When it can't be read or written.
+pub fn strip(bundle: &Path) -> Result<()> {
+    let own = rewrite::manifest(bundle)?.hosts.first().context("it has a host")?.name.clone();
+    ensure!(own != HOST, "the machine's own name is that of samples");
+    rewrite::tables(bundle, |table, batch| stripped(table, batch, &own))?;
+    rewrite::rename_host(bundle, HOST)
+}
+
+fn stripped(table: &Table, batch: RecordBatch, own: &str) -> Result<RecordBatch> {
+    let batch = if *table == table::counters::TABLE { without_groups(&batch)? } else { batch };
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let changed = columns.map(|(field, column)| match (table.name, field.name().as_str()) {
+        ("hosts", "name") => {
+            texts(column, |name| if name == own { HOST } else { name }.to_string())
+        }
+        ("hosts", "kernel") => texts(column, release),
+        ("hosts", "boot_id") | ("processes", "cgroup" | "container" | "container_name" | "pod") => {
+            new_null_array(column.data_type(), column.len())
+        }
+        ("processes", "exe") | ("sockets", "path") => texts(column, |path| without_folders(path)),
+        ("processes", "command_line") => {
+            texts(column, |line| line.split(' ').map(without_folders).collect::<Vec<_>>().join(" "))
+        }
+        _ => column.clone(),
+    });
+    Ok(RecordBatch::try_new(schema.clone(), changed.collect())?)
+}
+
+/// Counters of control groups are the machine's, with its paths.
+fn without_groups(batch: &RecordBatch) -> Result<RecordBatch> {
+    let subjects = batch["subject"].as_string::<i32>().iter();
+    let kept = subjects.map(|subject| Some(!subject.unwrap_or_default().starts_with('/')));
+    Ok(filter_record_batch(batch, &kept.collect::<BooleanArray>())?)
+}
+
+/// `6.18` of a release and its build.
+fn release(kernel: &str) -> String {
+    kernel.split(['.', '-', ' ']).take(2).collect::<Vec<_>>().join(".")
+}
+
+/// The last part of each path in a word: `--truth=/somewhere/log` is `--truth=log`.
+fn without_folders(word: &str) -> String {
+    let Some(slash) = word.find('/') else { return word.to_string() };
+    let begin = word[..slash].rfind(['=', ':', ',', '@', '"']).map_or(0, |at| at + 1);
+    let path = &word[begin..];
+    let end = path.find([',', ';', '"']).unwrap_or(path.len());
+    let name = path[..end].trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let rest = without_folders(&path[end..]);
+    format!("{}{name}{rest}", &word[..begin])
+}
+
+fn texts(column: &ArrayRef, of: impl Fn(&str) -> String) -> ArrayRef {
+    let values = column.as_string::<i32>().iter();
+    Arc::new(values.map(|value| value.map(&of)).collect::<StringArray>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_taken_out_of_words() {
+        let check = |word: &str, expected: &str| assert_eq!(without_folders(word), expected);
+        check("plain", "plain");
+        check("/a/b/nginx", "nginx");
+        check("--truth=/a/b/log.jsonl", "--truth=log.jsonl");
+        check("unix:/a/b.sock", "unix:b.sock");
+        check("/a/b,/c/d", "b,d");
+        check("@/a/b/", "@b");
+        check("/", "");
+        assert_eq!(release("6.18.44-build9 #1 SMP"), "6.18");
+    }
+}
