@@ -12,6 +12,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_null_array,
 };
 use arrow::compute::filter_record_batch;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,10 +36,21 @@ pub fn make(recording: &Path, sample: &Path) -> Result<()> {
         scrub::scrub(&bundle, &Secrets::of(&Truth::read(recording)))?;
     }
     pack(&bundle, &sample.join("bundle.afterpath.tar"), true)?;
-    let truth: serde_json::Value =
-        serde_json::from_slice(&fs::read(recording.join("truth.json"))?)?;
+    let truth = fs::read(recording.join("truth.json"))?;
+    let mut truth: Value = serde_json::from_slice(&truth)?;
+    shorten(&mut truth);
     fs::write(sample.join("truth.json"), serde_json::to_string(&truth)? + "\n")?;
     Ok(())
+}
+
+/// Unix sockets without their folders, wherever the truth names them.
+fn shorten(truth: &mut Value) {
+    match truth {
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::String(text) if text.ends_with(".sock") => *text = without_folders(text),
+        _ => (),
+    }
 }
 
 /// The files that the manifest lists.

@@ -330,11 +330,22 @@ impl Conversation {
         }
     }
 
+    /// Whether a side said something before it was seen to begin. One that never answered, or only refused, has no beginning.
+    fn began_before(&self) -> bool {
+        let spoke = |side: usize| {
+            let counters = &self.directions[side].counters;
+            counters.packets > counters.resets
+        };
+        let is_unknown = |side: usize| self.initial_sequence[side].is_none();
+        [0, 1].into_iter().all(is_unknown)
+            || [0, 1].into_iter().any(|side| is_unknown(side) && spoke(side))
+    }
+
     fn flow(&self, client: usize) -> Flow {
         let ends = [self.key.low, self.key.high];
         let mut issues: Vec<Issue> =
             self.directions.iter().flat_map(|d| d.issues.clone()).collect();
-        if self.initial_sequence.iter().any(Option::is_none) {
+        if self.began_before() {
             issues.push(Issue::MissedStart);
         }
         if self.guessed {

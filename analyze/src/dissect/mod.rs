@@ -217,6 +217,7 @@ mod tests {
     use super::talk::{Frame, Talk, dissect};
     use super::*;
     use crate::call::CallState;
+    use crate::issue::Issue;
     use proptest::prelude::*;
 
     /// (request type, resource, status, request_first, response_last) of a span.
@@ -289,6 +290,17 @@ mod tests {
             tcp.flags = 4 | 16;
         }
         check(&frames, &[("CONNECT", "", "refused", Some(1_000), Some(2_000))]);
+        assert_eq!(dissect(&frames).flows[0].issues, [], "its beginning was seen");
+    }
+
+    #[test]
+    fn a_flow_joined_late_or_seen_on_one_side_only_says_so() {
+        let mut talk = Talk::joined_late();
+        talk.say(1, OK).say(0, GET);
+        assert!(dissect(&talk.frames).flows[0].issues.contains(&Issue::MissedStart));
+        let mut frames = two_requests().frames;
+        frames.remove(1); // the server's SYN
+        assert!(dissect(&frames).flows[0].issues.contains(&Issue::MissedStart));
     }
 
     #[test]

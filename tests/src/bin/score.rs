@@ -85,7 +85,7 @@ const fn faulty(concurrency: u32, fault: &'static str) -> Plan {
 const PLANS: &[Plan] = &[
     plan("causal", 1, [60, 500]),
     plan("causal", 32, [300, 2000]),
-    plan("causal", 256, [150, 2000]),
+    plan("causal", 256, [60, 2000]),
     plan("timers", 16, [200, 1500]),
     Plan { by_recorder: false, ..plan("causal", 8, [150, 1000]) },
     Plan { fault: "delay:l4gw:5ms", ..plan("causal", 8, [100, 1000]) },
