@@ -1,4 +1,4 @@
-//! Writes the tables of a bundle again, changed, in their place, and tells its manifest. Never reads or writes anything else.
+//! The tables of a bundle as they are on disk: read, or written again, changed, in their place, and told to its manifest. Never knows what they mean.
 
 use afterpath_formats::bundle::manifest::Manifest;
 use afterpath_formats::bundle::names::{self, MANIFEST};
@@ -90,6 +90,21 @@ pub fn rename_host(bundle: &Path, name: &str) -> Result<()> {
 pub fn manifest(bundle: &Path) -> Result<Manifest> {
     let path = bundle.join(MANIFEST);
     Ok(Manifest::parse(&path, &fs::read(&path)?)?.0)
+}
+
+/// All rows of a table, as they are on disk.
+///
+/// # Errors
+/// When it can't be read.
+pub fn batches(bundle: &Path, table: &str) -> Result<Vec<RecordBatch>> {
+    let mut found = Vec::new();
+    for entry in manifest(bundle)?.files.iter().filter(|entry| entry.table == table) {
+        let file = fs::File::open(bundle.join(&entry.path))?;
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+            found.push(batch?);
+        }
+    }
+    Ok(found)
 }
 
 fn is_empty(folder: &Path) -> bool {

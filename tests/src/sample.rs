@@ -12,7 +12,9 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_null_array,
 };
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::UInt32Type;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -72,8 +74,35 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 pub fn strip(bundle: &Path) -> Result<()> {
     let own = rewrite::manifest(bundle)?.hosts.first().context("it has a host")?.name.clone();
     ensure!(own != HOST, "the machine's own name is that of samples");
-    rewrite::tables(bundle, |table, batch| stripped(table, batch, &own))?;
+    let namespaces: HashSet<u32> = numbers(bundle, "interfaces", ["netns_inode"; 2])?
+        .into_iter()
+        .map(|[inode, _]| inode)
+        .collect();
+    let processes = numbers(bundle, "processes", ["pid", "netns"])?.into_iter();
+    let pids =
+        processes.filter(|[_, netns]| namespaces.contains(netns)).map(|[pid, _]| pid).collect();
+    rewrite::tables(bundle, |table, batch| stripped(table, own_rows(table, batch, &pids)?, &own))?;
     rewrite::rename_host(bundle, HOST)
+}
+
+/// Two columns of a table, where both have a value.
+fn numbers(bundle: &Path, table: &str, columns: [&str; 2]) -> Result<Vec<[u32; 2]>> {
+    let mut found = Vec::new();
+    for batch in rewrite::batches(bundle, table)? {
+        let [a, b] = columns.map(|name| batch[name].as_primitive::<UInt32Type>().iter());
+        found.extend(a.zip(b).filter_map(|(a, b)| Some([a?, b?])));
+    }
+    Ok(found)
+}
+
+/// Without processes and threads of other namespaces: a recording may have been of more than the testbed.
+fn own_rows(table: &Table, batch: RecordBatch, pids: &HashSet<u32>) -> Result<RecordBatch> {
+    if !["processes", "threads"].contains(&table.name) {
+        return Ok(batch);
+    }
+    let own = batch["pid"].as_primitive::<UInt32Type>().iter();
+    let kept = own.map(|pid| Some(pid.is_some_and(|pid| pids.contains(&pid))));
+    Ok(filter_record_batch(&batch, &kept.collect::<BooleanArray>())?)
 }
 
 fn stripped(table: &Table, batch: RecordBatch, own: &str) -> Result<RecordBatch> {

@@ -44,6 +44,8 @@ pub struct Facts {
     pub profile: String,
     /// Workers of the load.
     pub concurrency: u32,
+    /// `recorder`, or how tcpdump was used.
+    pub capture: String,
     /// Shares of the processors.
     pub cpu: Cpu,
 }
@@ -94,8 +96,11 @@ pub struct TrueCall {
     /// What it is asked of; of SQL the text before its parameters were numbered.
     #[serde(default)]
     pub resource: String,
-    /// The issuing process's socket, `address:port`; of a unix socket `unix:` and its number.
+    /// The issuing process's socket, `address:port`; of a unix socket `unix:` and its number; empty: it got none.
     pub client: String,
+    /// What it dialled; empty of a unix socket.
+    #[serde(default)]
+    pub server: String,
     /// When it was issued, Unix nanoseconds.
     pub t_start_ns: i64,
     /// When its answer had been read.
@@ -111,6 +116,9 @@ pub struct TrueCall {
     pub pipeline: Option<(u32, u32)>,
     /// Observation points the request crosses, in order.
     pub points: Vec<String>,
+    /// `tls`: only its ciphertext passes them; `unix`: there are none.
+    #[serde(default)]
+    pub kind: String,
     /// The programs that issued it and that it was for.
     #[serde(default)]
     pub programs: Option<(String, String)>,

@@ -5,11 +5,9 @@ use crate::rewrite;
 use crate::score::Share;
 use crate::truth::{TrueCall, Truth};
 use anyhow::{Context, Result};
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, UInt8Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 /// The number of an outbound event.
@@ -48,7 +46,7 @@ fn is_of((at_ns, bytes): &(i64, Vec<u8>), call: &TrueCall) -> bool {
 fn written(bundle: &Path) -> Result<Written> {
     let ahead_ns = ahead_ns(bundle)?;
     let mut written = Written::new();
-    for batch in batches(bundle, "socket_events")? {
+    for batch in rewrite::batches(bundle, "socket_events")? {
         let kinds = batch["kind"].as_string::<i32>();
         let directions = batch["direction"].as_primitive::<UInt8Type>();
         let sockets = batch["socket_id"].as_primitive::<Int64Type>();
@@ -67,19 +65,8 @@ fn written(bundle: &Path) -> Result<Written> {
 
 /// How far REALTIME was ahead of BOOTTIME when the recording began.
 fn ahead_ns(bundle: &Path) -> Result<i64> {
-    let batches = batches(bundle, "clock")?;
+    let batches = rewrite::batches(bundle, "clock")?;
     let batch = batches.iter().find(|batch| batch.num_rows() > 0).context("a clock was read")?;
     let first = |column: &str| batch[column].as_primitive::<Int64Type>().value(0);
     Ok(first("realtime_ns") - first("boottime_ns"))
-}
-
-fn batches(bundle: &Path, table: &str) -> Result<Vec<RecordBatch>> {
-    let mut found = Vec::new();
-    for entry in rewrite::manifest(bundle)?.files.iter().filter(|entry| entry.table == table) {
-        let file = File::open(bundle.join(&entry.path))?;
-        for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
-            found.push(batch?);
-        }
-    }
-    Ok(found)
 }

@@ -5,6 +5,9 @@ use afterpath::call::Analysis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+/// Client socket, protocol, request type, resource.
+type Key = (String, String, String, String);
+
 /// Truth call → reconstructed call.
 pub struct Matching<'a> {
     calls: BTreeMap<&'a str, usize>,
@@ -13,7 +16,6 @@ pub struct Matching<'a> {
 impl<'a> Matching<'a> {
     /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time.
     pub fn new(analysis: &Analysis, truth: &'a Truth) -> Matching<'a> {
-        type Key = (String, String, String, String);
         let resource = |protocol: &str, resource: &str| match protocol {
             "postgres" => String::new(), // texts differ in how they write parameters
             _ => resource.to_string(),
@@ -22,7 +24,14 @@ impl<'a> Matching<'a> {
         for (i, call) in analysis.calls.iter().enumerate() {
             let client = SocketAddr::new(call.client.address, call.client.port).to_string();
             let asked_of = resource(&call.protocol, &call.resource);
-            let key = (client, call.protocol.clone(), call.request_type.clone(), asked_of);
+            let key = match call.protocol.as_str() {
+                // Refused: nobody logs the port that it was tried from.
+                "tcp" => {
+                    let server = SocketAddr::new(call.server.address, call.server.port);
+                    unconnected(&server.to_string())
+                }
+                _ => (client, call.protocol.clone(), call.request_type.clone(), asked_of),
+            };
             let host = &analysis.points[call.spans[0].point as usize].host;
             let begin = call.times().first().map(|at| truth.true_ns(host, at)).unwrap_or(i64::MAX);
             reconstructed.entry(key).or_default().push((begin, i));
@@ -30,7 +39,13 @@ impl<'a> Matching<'a> {
         let mut logged: BTreeMap<Key, Vec<(i64, u32, &TrueCall)>> = BTreeMap::new();
         for call in truth.requests.iter().flat_map(|r| &r.calls) {
             let asked_of = resource(&call.protocol, &call.resource);
-            let key = (client_of(call), call.protocol.clone(), call.request_type.clone(), asked_of);
+            let key = match call.client.as_str() {
+                "" => unconnected(&call.server),
+                _ => {
+                    let (protocol, request_type) = (&call.protocol, &call.request_type);
+                    (client_of(call), protocol.clone(), request_type.clone(), asked_of)
+                }
+            };
             let place = call.pipeline.map_or(0, |(place, _)| place);
             logged.entry(key).or_default().push((call.t_start_ns, place, call));
         }
@@ -48,6 +63,11 @@ impl<'a> Matching<'a> {
     pub fn of(&self, call_id: &str) -> Option<usize> {
         self.calls.get(call_id).copied()
     }
+}
+
+/// What a call that never had a connection is known by: where it should have gone.
+fn unconnected(server: &str) -> Key {
+    (format!("to {server}"), "tcp".to_string(), "CONNECT".to_string(), String::new())
 }
 
 /// The client's end as the analyzer shows it: a unix socket has a made-up address with the low bits of its number.

@@ -5,6 +5,7 @@ use super::container::Containers;
 use super::node::{self, Seen};
 use super::record::{Kind, Record};
 use crate::broker::Broker;
+use crate::filter::Filter;
 use afterpath_formats::mask::mask_command_line;
 use afterpath_formats::table::processes::ProcessRow;
 use afterpath_formats::table::threads::ThreadRow;
@@ -19,6 +20,7 @@ pub(super) struct Book {
     /// Paths of cgroups by their ids, learnt from processes that could be read.
     cgroups: HashMap<u64, String>,
     raw: bool,
+    filter: Filter,
     own: [u32; 2],
     broker: Broker,
     told: Vec<ProcessRow>,
@@ -26,14 +28,16 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Empty; `raw` leaves command lines as they are.
-    pub(super) fn new(raw: bool, broker: Broker) -> Book {
+    /// Empty; `raw` leaves command lines as they are. Of `filter` count its processes and namespaces; a control group's processes
+    /// can't be told from others here.
+    pub(super) fn new(raw: bool, filter: &Filter, broker: Broker) -> Book {
         Book {
             processes: HashMap::new(),
             threads: HashMap::new(),
             containers: Containers::new(Path::new("/")),
             cgroups: HashMap::new(),
             raw,
+            filter: filter.clone(),
             own: [std::process::id(), broker.id().unwrap_or(0)],
             broker,
             told: Vec::new(),
@@ -137,8 +141,21 @@ impl Book {
             pod: container.pod,
             ..row
         };
-        self.told.push(row.clone());
+        self.tell(row.clone());
         self.processes.insert(row.pid, row);
+    }
+
+    /// Everybody is known, in case they come into a namespace that is wanted; only who is wanted is told of.
+    fn tell(&mut self, row: ProcessRow) {
+        if self.is_wanted(&row) {
+            self.told.push(row);
+        }
+    }
+
+    fn is_wanted(&self, row: &ProcessRow) -> bool {
+        let Filter { processes, namespaces, .. } = &self.filter;
+        (processes.is_empty() || processes.contains(&row.pid))
+            && (namespaces.is_empty() || namespaces.contains(&row.netns))
     }
 
     /// The process as it was ends: it went, or became another program.
@@ -150,7 +167,7 @@ impl Book {
                 self.told.retain(|told| (told.pid, told.valid_from_ns) != (pid, from_ns));
                 return;
             }
-            self.told.push(ProcessRow { valid_to_ns: Some(time_ns), ..row.clone() });
+            self.tell(ProcessRow { valid_to_ns: Some(time_ns), ..row.clone() });
         }
     }
 
@@ -167,7 +184,9 @@ impl Book {
     }
 
     fn tell_thread(&mut self, row: ThreadRow) {
-        self.told_threads.push(row);
+        if self.processes.get(&row.pid).is_none_or(|process| self.is_wanted(process)) {
+            self.told_threads.push(row);
+        }
     }
 
     fn command_line(&self, arguments: &[u8]) -> String {
@@ -195,7 +214,7 @@ mod tests {
     #[test]
     fn a_short_life_is_told_whole() {
         const PID: u32 = 4_000_000_000;
-        let mut book = Book::new(false, Broker::own());
+        let mut book = Book::new(false, &Filter::default(), Broker::own());
         let exec = Kind::Exec { path: b"/bin/x", arguments: b"x\0--password\0hunter2\0" };
         book.take(&record(Kind::Fork, PID, 10, "sh"));
         book.take(&record(exec, PID, 20, "x"));
@@ -223,8 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn only_who_is_wanted_is_told_of() {
+        let check = |filter: Filter, expected: usize| {
+            let mut book = Book::new(false, &filter, Broker::own());
+            book.take(&record(Kind::Fork, 4_000_000_000, 10, "sh"));
+            let (processes, threads) = book.told();
+            assert_eq!((processes.len(), threads.len()), (expected, expected), "{filter:?}");
+        };
+        let here = Filter { namespaces: vec![8, 9], ..Filter::default() };
+        let elsewhere = Filter { namespaces: vec![8], ..Filter::default() };
+        check(Filter::default(), 1);
+        check(here.clone(), 1);
+        check(elsewhere, 0);
+        check(Filter { processes: vec![4_000_000_000], ..here.clone() }, 1);
+        check(Filter { processes: vec![7], ..here }, 0);
+    }
+
+    #[test]
     fn threads_have_names_of_their_own() {
-        let mut book = Book::new(true, Broker::own());
+        let mut book = Book::new(true, &Filter::default(), Broker::own());
         book.take(&record(Kind::Fork, 7, 10, "main"));
         book.take(&record(Kind::Rename, 7, 11, "worker"));
         book.take(&record(Kind::Rename, 7, 12, "worker"));

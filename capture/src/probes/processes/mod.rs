@@ -40,7 +40,7 @@ fn start(settings: &Settings, broker: &Broker) -> Result<Box<dyn Source>> {
     let mut object = Object::load(PROBE.name, OBJECT, globals, ring_bytes)?;
     // Events first: who comes during the scan is in one of them at least.
     object.attach()?;
-    let book = Book::new(settings.payload == Mode::Raw, broker.clone());
+    let book = Book::new(settings.payload == Mode::Raw, &settings.filter, broker.clone());
     // Who is there is asked of a sample's gaps too.
     let mut ringed = Ringed::begin(PROBE.name, object, COUNTS, None, book)?;
     ringed.decoder.scan(clock::boottime_ns());
