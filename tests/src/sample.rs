@@ -117,7 +117,7 @@ fn stripped(table: &Table, batch: RecordBatch, own: &str) -> Result<RecordBatch>
         ("hosts", "boot_id") | ("processes", "cgroup" | "container" | "container_name" | "pod") => {
             new_null_array(column.data_type(), column.len())
         }
-        ("processes", "exe") | ("sockets", "path") => texts(column, |path| without_folders(path)),
+        ("processes", "exe") | ("sockets", "path") => texts(column, without_folders),
         ("processes", "command_line") => {
             texts(column, |line| line.split(' ').map(without_folders).collect::<Vec<_>>().join(" "))
         }
