@@ -183,6 +183,8 @@ pub enum LinkKind {
     Relay,
     /// A service made the call while working on the parent.
     Work,
+    /// A broker delivered what the parent published.
+    Queue,
 }
 
 /// Why a call has the parent it has.

@@ -17,8 +17,7 @@ use afterpath_tests::unix_leg;
 use std::process::Command;
 
 /// Planted ids masked: the scores are for what is known without them.
-const MASKED: Config =
-    Config { evidence: Evidence { ignore_ids: true, ignore_threads: false }, baseline: None };
+const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
 
 fn check(name: &str, options: &[&str]) -> Option<(Recording, Truth, Analysis, Score)> {
     let recording = Recording::fresh(options)?;

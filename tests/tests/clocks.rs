@@ -15,8 +15,7 @@ use afterpath_tests::truth::Truth;
 const SOON_NS: i64 = 5_000_000;
 /// And none before: so much at most for the service's own reading of the clock.
 const BEFORE_NS: i64 = 1_000_000;
-const MASKED: Config =
-    Config { evidence: Evidence { ignore_ids: true, ignore_threads: false }, baseline: None };
+const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
 
 #[test]
 fn machines_split_by_namespace_keep_their_calls_and_are_wrong_as_the_truth_says() {

@@ -1,6 +1,7 @@
 //! Which calls could have caused which: the parent's server is where the child's client is, and the child's time lies
 //! inside the parent's, on one clock. Never ranks them.
 
+use super::is_message;
 use super::windows::{Asked, Served, Windows};
 use crate::call::{Call, CallIndex, CallState, Endpoint, Process};
 use std::collections::BTreeMap;
@@ -64,9 +65,12 @@ pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Vec<Candidates>
     found
 }
 
-/// Handshakes, connects and one-way messages cause nothing.
+/// Handshakes and connects cause nothing; of what is sent one way, only what carries a message.
 fn can_cause(call: &Call) -> bool {
-    !matches!(call.protocol.as_str(), "tls" | "tcp") && call.state != CallState::OneWay
+    match call.state {
+        CallState::OneWay => is_message(call),
+        _ => !matches!(call.protocol.as_str(), "tls" | "tcp"),
+    }
 }
 
 /// A known process is looked for as such, and as a place by those who don't know their process.

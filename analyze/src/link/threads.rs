@@ -1,31 +1,65 @@
-//! What threads and tasks tell of causes: a request that one read, and the calls it wrote before it answered. Two rules, both about one
-//! of them: it has one request open at a time, or it read nothing else between the cause and the call. Where a runtime shows its tasks
-//! (goroutines), they stand for threads; one that only writes for others is linked by its maker, or by the thread that it was handed
-//! over on. Never looks at content, never at two hosts together.
+//! What threads and tasks tell of causes. A thread that waits for each of its calls works on one request at a time: on the one that it
+//! read, or, where requests are handed over, on the one that it answers next. Any other is told by what it read last, if that was
+//! lately. Where a runtime shows its tasks (goroutines), they stand for threads; one that only writes for others is linked by its
+//! maker, or by the thread that it was handed over on. Never says how far a rule holds: that is learnt (`reliability.rs`). Never looks at
+//! content, never at two hosts together.
 
-use super::timeline::{Act, Actor, Entry, timeline};
-use crate::call::{Call, CallIndex, Point};
+use super::timeline::{Act, Actor, Entry};
+use crate::call::{Call, CallIndex, CallState};
 use crate::dissect::sockets::log::{Sockets, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One request open at a time.
-const ALONE: f64 = 0.99;
-/// Nothing else read in between.
-const ADJACENT: f64 = 0.95;
-/// A task that has read nothing yet was made by one that has one request open.
-const MADE: f64 = 0.9;
 /// So many makers up the request is looked for: Go's HTTP client dials in one task, which makes another that writes.
 const MAX_MAKERS: usize = 3;
 /// A wait that ends with nothing ready after this long was ended by a timer, which is a cause of its own.
 const TIMER_NS: i64 = 500_000;
+/// A process's threads wait for their calls where no more than this share of them does not, in percent.
+const IMPATIENT: u64 = 1;
+/// How long ago something was read, in classes: up to so many nanoseconds, and longer.
+const AGES_NS: [i64; 4] = [100_000, 400_000, 1_600_000, 6_400_000];
+
+/// The rule by which a cause was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// Who waits for its calls has one request open.
+    Waits,
+    /// Who waits for its calls answers this one next.
+    AnswersNext,
+    /// A task has one request open.
+    Alone,
+    /// A task was made by one that has one request open.
+    Made,
+    /// Nothing else was read since; how long ago, and whether there was a wait for events in between.
+    Adjacent(u8, bool),
+    /// A task writes for others: the same of the thread that it runs on.
+    HandedOver(u8, bool),
+}
+
+impl Way {
+    /// How sure it is before anything was learnt, in thousandths.
+    pub(super) fn prior(self) -> u64 {
+        let by_age = |age: u8, crossed: bool| {
+            [950, 930, 850, 700, 500][usize::from(age.min(4))] - if crossed { 150 } else { 0 }
+        };
+        match self {
+            Way::Waits | Way::Alone => 990,
+            Way::AnswersNext => 970,
+            Way::Made => 900,
+            Way::Adjacent(age, crossed) => by_age(age, crossed),
+            Way::HandedOver(age, crossed) => by_age(age, crossed) - 150,
+        }
+    }
+}
 
 /// The possible causes of a call, as a thread tells them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cause {
     /// Which calls; mostly one.
     pub(super) parents: Vec<CallIndex>,
-    /// How sure that it is one of them; `None`: it is a hint, which excludes nobody.
-    pub(super) certainty: Option<f64>,
+    /// How that was found.
+    pub(super) way: Way,
+    /// Host and process of whoever asks.
+    pub(super) process: (u32, u32),
     /// Printable.
     pub(super) reason: String,
 }
@@ -33,30 +67,33 @@ pub(super) struct Cause {
 /// The causes of all calls whose client is a process whose threads or tasks tell them.
 pub(super) fn causes(
     calls: &[Call],
-    points: &[Point],
+    entries: &[Entry],
     sockets: &Sockets,
 ) -> BTreeMap<CallIndex, Cause> {
-    if sockets.logs.is_empty() {
-        return BTreeMap::new();
-    }
-    let entries = timeline(calls, points, sockets);
-    let answered_by = answering(&entries);
-    let mut minds =
-        Minds { by_actor: BTreeMap::new(), makers: makers(sockets), pumps: pumps(&entries) };
+    let answered_by = answering(entries);
+    let mut minds = Minds {
+        by_actor: BTreeMap::new(),
+        makers: makers(sockets),
+        pumps: pumps(entries),
+        patient: patient(calls, entries),
+    };
+    let next_answers = next_answers(entries);
     let mut found: BTreeMap<CallIndex, Cause> = BTreeMap::new();
     let flow_of = |call: CallIndex| calls[call as usize].spans.last().map(|span| span.flow);
-    for entry in entries {
-        let Entry { host, at_ns, tid, act, .. } = entry;
+    for (entry, next) in entries.iter().zip(next_answers) {
+        let Entry { host, at_ns, tid, act, .. } = *entry;
         // A task's reads are its thread's too: what the thread runs next may come of them.
-        for actor in minds.of(&entry) {
+        for actor in minds.of(entry) {
             let mind = minds.by_actor.entry((host, actor)).or_default();
             match act {
                 Act::Other => mind.read(None, at_ns),
                 Act::Request(call) => {
                     mind.read(Some(vec![call]), at_ns);
                     // One connection, one request at a time: the one before it is over, even if its answer was lost.
-                    let connection = flow_of(call);
-                    mind.open.retain(|(open, _)| flow_of(*open) != connection);
+                    if !is_multiplexed(&calls[call as usize]) {
+                        let connection = flow_of(call);
+                        mind.open.retain(|(open, _)| flow_of(*open) != connection);
+                    }
                     let answering = answered_by.get(&(host, call));
                     if actor == entry.actor() && answering.is_none_or(|by| *by == actor) {
                         mind.open.push((call, at_ns));
@@ -71,15 +108,88 @@ pub(super) fn causes(
             }
         }
         if let Act::Asks(call) = act {
-            let timer = sockets.wait_before(host, tid, at_ns).is_some_and(|wait| {
-                let by_timer = wait.n_ready == 0 && wait.exit_ns - wait.entry_ns > TIMER_NS;
-                let read_ns = minds.of_actor(host, entry.actor()).map_or(0, |mind| mind.read_ns);
-                by_timer && wait.exit_ns > read_ns
-            });
-            found.extend(minds.cause(&entry, timer).map(|cause| (call, cause)));
-            for actor in minds.of(&entry) {
+            let wait = sockets.wait_before(host, tid, at_ns);
+            let asking = Asking {
+                entry,
+                next,
+                waited_ns: wait.map_or(i64::MIN, |wait| wait.exit_ns),
+                by_timer: wait.is_some_and(|wait| {
+                    wait.n_ready == 0 && wait.exit_ns - wait.entry_ns > TIMER_NS
+                }),
+            };
+            found.extend(minds.cause(&asking).map(|cause| (call, cause)));
+            for actor in minds.of(entry) {
                 minds.by_actor.entry((host, actor)).or_default().wrote = true;
             }
+        }
+    }
+    found
+}
+
+/// Whether several requests are open on one connection by design.
+fn is_multiplexed(call: &Call) -> bool {
+    matches!(call.protocol.as_str(), "http2" | "grpc")
+}
+
+/// A call that is being written.
+struct Asking<'a> {
+    entry: &'a Entry,
+    /// The request that its thread answers next.
+    next: Option<CallIndex>,
+    /// When its thread last returned from a wait for events.
+    waited_ns: i64,
+    /// Whether a timer ended that wait.
+    by_timer: bool,
+}
+
+impl Asking<'_> {
+    fn process(&self) -> (u32, u32) {
+        (self.entry.host, self.entry.pid)
+    }
+}
+
+/// Processes whose threads wait for each of their calls, and do nothing else until it is answered.
+fn patient(calls: &[Call], entries: &[Entry]) -> BTreeSet<(u32, u32)> {
+    let mut awaited: BTreeMap<(u32, u32), Vec<(CallIndex, i64)>> = BTreeMap::new();
+    let mut counts: BTreeMap<(u32, u32), [u64; 2]> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.task.is_none()) {
+        let awaited = awaited.entry((entry.host, entry.tid)).or_default();
+        let mut impatient = false;
+        match entry.act {
+            Act::Other => continue,
+            Act::Reply(call) => awaited.retain(|(asked, _)| *asked != call),
+            Act::Request(_) | Act::Answers(_) => impatient = !awaited.is_empty(),
+            Act::Asks(call) => {
+                // Commands of one write are one step.
+                impatient = awaited.iter().any(|(_, at_ns)| *at_ns != entry.at_ns);
+                if matches!(calls[call as usize].state, CallState::Complete) {
+                    awaited.push((call, entry.at_ns));
+                }
+            }
+        }
+        let is_asking = matches!(entry.act, Act::Asks(_));
+        let [asked, broken] = counts.entry((entry.host, entry.pid)).or_default();
+        *asked += u64::from(is_asking);
+        *broken += u64::from(impatient);
+        if impatient {
+            awaited.retain(|(_, at_ns)| *at_ns == entry.at_ns);
+        }
+    }
+    let patient = counts
+        .into_iter()
+        .filter(|(_, [asked, broken])| *asked > 0 && broken * 100 <= asked * IMPATIENT);
+    patient.map(|(process, _)| process).collect()
+}
+
+/// For each entry the request that its thread answers next.
+fn next_answers(entries: &[Entry]) -> Vec<Option<CallIndex>> {
+    let mut next: BTreeMap<(u32, u32), CallIndex> = BTreeMap::new();
+    let mut found = vec![None; entries.len()];
+    for (entry, found) in entries.iter().zip(&mut found).rev() {
+        let thread = (entry.host, entry.tid);
+        *found = next.get(&thread).copied();
+        if let Act::Answers(call) = entry.act {
+            next.insert(thread, call);
         }
     }
     found
@@ -91,6 +201,8 @@ struct Minds {
     makers: BTreeMap<(u32, Task), Task>,
     /// Tasks that write calls for others.
     pumps: BTreeSet<(u32, Task)>,
+    /// Processes whose threads wait for their calls.
+    patient: BTreeSet<(u32, u32)>,
 }
 
 impl Minds {
@@ -104,28 +216,49 @@ impl Minds {
     }
 
     /// Why a call is asked now.
-    fn cause(&self, entry: &Entry, timer: bool) -> Option<Cause> {
-        let Entry { host, at_ns, tid, task, .. } = *entry;
-        let own = self.of_actor(host, entry.actor());
-        let Some(task) = task else { return own?.cause(entry.actor(), at_ns, timer) };
-        if let Some(own) = own.filter(|own| !own.open.is_empty() || !own.reads.is_empty()) {
-            return own.cause(entry.actor(), at_ns, timer);
+    fn cause(&self, asking: &Asking<'_>) -> Option<Cause> {
+        let Entry { host, at_ns, tid, task, .. } = *asking.entry;
+        let Some(task) = task else { return self.by_thread(asking) };
+        let actor = Actor::Task(task);
+        if let Some(own) = self.of_actor(host, actor).filter(|own| own.knows()) {
+            return own.alone(actor, Way::Alone, asking).or_else(|| own.cause(actor, asking));
         }
         if !self.pumps.contains(&(host, task)) {
-            return self.made(host, task, at_ns);
+            return self.made(host, task, asking);
         }
         // It asks for somebody else, who ran on this thread just before, unless that one waited for a connection.
-        let thread = self.of_actor(host, Actor::Thread(tid))?;
-        let (parents, ago) = thread.adjacent(at_ns)?;
+        let (parents, read_ns) = self.of_actor(host, Actor::Thread(tid))?.adjacent()?;
+        let (age, crossed) = (age(at_ns - read_ns), read_ns < asking.waited_ns);
         let reason = format!(
-            "goroutine {} ran on thread {tid}, which read nothing else in the {ago} before",
-            task.id
+            "goroutine {} ran on thread {tid}, which read nothing else in the {} before",
+            task.id,
+            micro(at_ns - read_ns)
         );
-        Some(Cause { parents, certainty: None, reason })
+        let way = Way::HandedOver(age, crossed);
+        Some(Cause { parents, way, process: asking.process(), reason })
+    }
+
+    fn by_thread(&self, asking: &Asking<'_>) -> Option<Cause> {
+        let actor = asking.entry.actor();
+        let own = self.of_actor(asking.entry.host, actor);
+        if self.patient.contains(&asking.process()) {
+            let told = own.and_then(|own| own.alone(actor, Way::Waits, asking));
+            let next = || {
+                let call = asking.next?;
+                let reason =
+                    format!("{actor} waits for each of its calls, and answered this request next");
+                let way = Way::AnswersNext;
+                Some(Cause { parents: vec![call], way, process: asking.process(), reason })
+            };
+            if let Some(cause) = told.or_else(next) {
+                return Some(cause);
+            }
+        }
+        own?.cause(actor, asking)
     }
 
     /// The only request that the task's maker has open, or that one's.
-    fn made(&self, host: u32, task: Task, at_ns: i64) -> Option<Cause> {
+    fn made(&self, host: u32, task: Task, asking: &Asking<'_>) -> Option<Cause> {
         let mut maker = task;
         for _ in 0..MAX_MAKERS {
             maker = *self.makers.get(&(host, maker))?;
@@ -133,12 +266,18 @@ impl Minds {
             match open {
                 [] => {}
                 [(call, read_ns)] => {
-                    let ago = micro(at_ns - read_ns);
+                    let ago = micro(asking.entry.at_ns - read_ns);
                     let reason = format!(
                         "goroutine {} was made by goroutine {}, which read it {ago} before, and had no other",
                         task.id, maker.id
                     );
-                    return Some(Cause { parents: vec![*call], certainty: Some(MADE), reason });
+                    let way = Way::Made;
+                    return Some(Cause {
+                        parents: vec![*call],
+                        way,
+                        process: asking.process(),
+                        reason,
+                    });
                 }
                 _ => return None,
             }
@@ -167,31 +306,45 @@ impl Mind {
         self.read_ns = at_ns;
     }
 
-    /// Why it writes a request now.
-    fn cause(&self, actor: Actor, at_ns: i64, timer: bool) -> Option<Cause> {
-        if let [(call, read_ns)] = self.open[..] {
-            let ago = micro(at_ns - read_ns);
-            let reason = format!("{actor} read it {ago} before, and had no other");
-            return Some(Cause { parents: vec![call], certainty: Some(ALONE), reason });
-        }
-        if timer {
-            return None;
-        }
-        let (parents, ago) = self.adjacent(at_ns)?;
-        let reason = format!("{actor} read nothing else in the {ago} before");
-        Some(Cause { parents, certainty: Some(ADJACENT), reason })
+    fn knows(&self) -> bool {
+        !self.open.is_empty() || !self.reads.is_empty()
     }
 
-    /// What everything that it read since it wrote last was caused by, and how long ago it read.
-    fn adjacent(&self, at_ns: i64) -> Option<(Vec<CallIndex>, String)> {
+    /// The only request that it has open.
+    fn alone(&self, actor: Actor, way: Way, asking: &Asking<'_>) -> Option<Cause> {
+        let [(call, read_ns)] = self.open[..] else { return None };
+        let ago = micro(asking.entry.at_ns - read_ns);
+        let reason = format!("{actor} read it {ago} before, and had no other");
+        Some(Cause { parents: vec![call], way, process: asking.process(), reason })
+    }
+
+    /// What it read last, unless a timer ended its wait since.
+    fn cause(&self, actor: Actor, asking: &Asking<'_>) -> Option<Cause> {
+        let (parents, read_ns) = self.adjacent()?;
+        let crossed = read_ns < asking.waited_ns;
+        if crossed && asking.by_timer {
+            return None;
+        }
+        let ago_ns = asking.entry.at_ns - read_ns;
+        let reason = format!("{actor} read nothing else in the {} before", micro(ago_ns));
+        let way = Way::Adjacent(age(ago_ns), crossed);
+        Some(Cause { parents, way, process: asking.process(), reason })
+    }
+
+    /// What everything that it read since it wrote last was caused by, and when it read.
+    fn adjacent(&self) -> Option<(Vec<CallIndex>, i64)> {
         let mut parents: Vec<CallIndex> = Vec::new();
         for causes in &self.reads {
             parents.extend(causes.as_ref()?);
         }
         parents.sort_unstable();
         parents.dedup();
-        (!parents.is_empty()).then(|| (parents, micro(at_ns - self.read_ns)))
+        (!parents.is_empty()).then_some((parents, self.read_ns))
     }
+}
+
+fn age(ns: i64) -> u8 {
+    AGES_NS.iter().position(|&most| ns <= most).unwrap_or(AGES_NS.len()) as u8
 }
 
 fn micro(ns: i64) -> String {
@@ -235,26 +388,62 @@ fn pumps(entries: &[Entry]) -> BTreeSet<(u32, Task)> {
 mod tests {
     use super::*;
 
-    /// What one that did this says of the call it writes at the end, at 9 µs.
-    fn check(done: &[(i64, Option<u32>)], open: &[u32], expected: Option<(&[u32], f64)>) {
+    fn asking(entry: &Entry) -> Asking<'_> {
+        Asking { entry, next: None, waited_ns: i64::MIN, by_timer: false }
+    }
+
+    fn entry(task: Option<Task>) -> Entry {
+        Entry { host: 0, at_ns: 9_000, tid: 7, task, act: Act::Asks(9), pid: 5 }
+    }
+
+    /// What a thread that did this says of the call it writes at the end, at 9 µs.
+    fn check(
+        done: &[(i64, Option<u32>)],
+        open: &[u32],
+        patient: bool,
+        expected: Option<(&[u32], Way)>,
+    ) {
         let mut mind = Mind::default();
         mind.open.extend(open.iter().map(|call| (*call, 0)));
         for (at_ns, read) in done {
             mind.read(read.map(|call| vec![call]), *at_ns);
         }
-        let cause = mind.cause(Actor::Thread(7), 9_000, false);
-        let found =
-            cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty.unwrap_or(0.0)));
+        let minds = Minds {
+            by_actor: [((0, Actor::Thread(7)), mind)].into(),
+            makers: BTreeMap::new(),
+            pumps: BTreeSet::new(),
+            patient: patient.then_some((0, 5)).into_iter().collect(),
+        };
+        let cause = minds.cause(&asking(&entry(None)));
+        let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.way));
         assert_eq!(found, expected);
     }
 
+    const LATELY: Way = Way::Adjacent(0, false);
+
     #[test]
     fn one_open_request_or_nothing_else_read() {
-        check(&[(1, Some(3))], &[3], Some((&[3], ALONE)));
-        check(&[(1, Some(3)), (2, Some(4))], &[3, 4], Some((&[3, 4], ADJACENT)));
-        check(&[(2, Some(4))], &[3, 4], Some((&[4], ADJACENT)));
-        check(&[(2, Some(4)), (3, None)], &[3, 4], None);
-        check(&[], &[], None);
+        check(&[(1, Some(3))], &[3], true, Some((&[3], Way::Waits)));
+        check(&[(1, Some(3))], &[3], false, Some((&[3], LATELY)));
+        check(&[(1, Some(3)), (2, Some(4))], &[3, 4], true, Some((&[3, 4], LATELY)));
+        check(&[(2, Some(4))], &[3, 4], false, Some((&[4], LATELY)));
+        check(&[(2, Some(4)), (3, None)], &[3, 4], false, None);
+        check(&[], &[], true, None);
+    }
+
+    #[test]
+    fn a_wait_in_between_is_told_and_a_timer_tells_nothing() {
+        let mut mind = Mind::default();
+        mind.read(Some(vec![3]), 1_000);
+        let entry = entry(None);
+        let told = |waited_ns, by_timer| {
+            let asking = Asking { waited_ns, by_timer, ..asking(&entry) };
+            mind.cause(Actor::Thread(7), &asking).map(|cause| cause.way)
+        };
+        assert_eq!(told(500, false), Some(LATELY));
+        assert_eq!(told(500, true), Some(LATELY), "it ended before");
+        assert_eq!(told(5_000, false), Some(Way::Adjacent(0, true)));
+        assert_eq!(told(5_000, true), None);
     }
 
     /// What goroutine 2 of a program asks for; goroutine 1, which made it, and thread 7 read something before.
@@ -262,7 +451,7 @@ mod tests {
         pumps: bool,
         made_by: &[u32],
         thread: &[u32],
-        expected: Option<(&[u32], Option<f64>)>,
+        expected: Option<(&[u32], Way)>,
     ) {
         let task = |id: i64| Task { pid: 5, id };
         let mut maker = Mind::default();
@@ -273,19 +462,31 @@ mod tests {
             by_actor: [((0, Actor::Task(task(1))), maker), ((0, Actor::Thread(7)), ran)].into(),
             makers: [((0, task(2)), task(1))].into(),
             pumps: pumps.then_some((0, task(2))).into_iter().collect(),
+            patient: BTreeSet::new(),
         };
-        let entry = Entry { host: 0, at_ns: 9_000, tid: 7, task: Some(task(2)), act: Act::Asks(9) };
-        let cause = minds.cause(&entry, false);
-        let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.certainty));
+        let cause = minds.cause(&asking(&entry(Some(task(2)))));
+        let found = cause.as_ref().map(|cause| (&cause.parents[..], cause.way));
         assert_eq!(found, expected);
     }
 
     #[test]
     fn one_that_was_made_for_a_request_and_one_that_writes_for_others() {
-        check_goroutine(false, &[3], &[4], Some((&[3], Some(MADE))));
+        check_goroutine(false, &[3], &[4], Some((&[3], Way::Made)));
         check_goroutine(false, &[3, 4], &[4], None);
         check_goroutine(false, &[], &[4], None);
-        check_goroutine(true, &[3], &[4], Some((&[4], None)));
+        check_goroutine(true, &[3], &[4], Some((&[4], Way::HandedOver(0, false))));
         check_goroutine(true, &[3], &[], None);
+    }
+
+    #[test]
+    fn who_waits_for_each_call_answers_the_one_it_works_on() {
+        let entry = |at_ns, tid, act| Entry { host: 0, at_ns, tid, task: None, act, pid: 5 };
+        let entries = [
+            entry(1, 1, Act::Request(0)),
+            entry(2, 2, Act::Asks(1)),
+            entry(3, 2, Act::Reply(1)),
+            entry(4, 2, Act::Answers(0)),
+        ];
+        assert_eq!(next_answers(&entries), [None, Some(0), Some(0), None]);
     }
 }

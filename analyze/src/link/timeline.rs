@@ -46,6 +46,8 @@ pub(super) struct Entry {
     /// The task that the thread ran, where its runtime shows them.
     pub(super) task: Option<Task>,
     pub(super) act: Act,
+    /// The thread's process; 0: not told.
+    pub(super) pid: u32,
 }
 
 impl Entry {
@@ -79,7 +81,7 @@ fn ends<'a>(
 
 fn entry(log: &SocketLog, moved: &Moved, act: Act, sockets: &Sockets) -> Entry {
     let task = sockets.task_of(log.host, moved);
-    Entry { host: log.host, at_ns: moved.at_ns, tid: moved.tid, task, act }
+    Entry { host: log.host, at_ns: moved.at_ns, tid: moved.tid, task, act, pid: moved.pid }
 }
 
 fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
@@ -136,6 +138,7 @@ fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
             tid: *tid,
             task: None,
             act: Act::Other,
+            pid: 0,
         };
         entries.extend(woken.iter().map(entry));
     }

@@ -12,6 +12,8 @@ pub(super) struct Served {
     pub(super) from: i64,
     pub(super) request_last: i64,
     pub(super) to: i64,
+    /// Nobody waits for it: what it causes begins within, and may end later.
+    pub(super) is_one_way: bool,
 }
 
 /// First and last byte at the point nearest to the client on one clock.
@@ -21,6 +23,9 @@ pub(super) struct Asked {
     pub(super) from: i64,
     pub(super) to: i64,
 }
+
+/// So long after a one-way message was read it may still be worked on.
+const ONE_WAY_NS: i64 = 1_000_000_000;
 
 /// A call's windows: on the clock nearest to the end concerned, then on the others in path order from there.
 #[derive(Debug, Clone)]
@@ -55,7 +60,8 @@ impl Windows {
         let (first, last) = (&call.spans[0], &call.spans[call.spans.len() - 1]);
         let served = |nearest: &SpanAt| {
             let here = call.spans.iter().rev().filter(|s| domain(s) == domain(nearest));
-            Served::at(whole(here).unwrap_or(nearest), domain(nearest), open_until)
+            let served = Served::at(whole(here).unwrap_or(nearest), domain(nearest), open_until);
+            if call.state == CallState::OneWay { served.one_way() } else { served }
         };
         let asked = |nearest: &SpanAt| {
             let here = call.spans.iter().filter(|s| domain(s) == domain(nearest));
@@ -114,12 +120,18 @@ impl Served {
             from,
             request_last: span.times.request_last.unwrap_or(from),
             to: open_until.or(span.times.last()).unwrap_or(i64::MIN),
+            is_one_way: false,
         }
+    }
+
+    fn one_way(self) -> Served {
+        Served { to: self.request_last.saturating_add(ONE_WAY_NS), is_one_way: true, ..self }
     }
 
     /// Whether `asked` lies inside, on the same clock.
     pub(super) fn contains(&self, asked: &Asked) -> bool {
-        self.domain == asked.domain && self.from <= asked.from && self.to >= asked.to
+        let until = if self.is_one_way { asked.from } else { asked.to };
+        self.domain == asked.domain && self.from <= asked.from && self.to >= until
     }
 }
 
@@ -151,8 +163,13 @@ mod tests {
 
     /// A call by its windows (clock, from, to), those nearest to its ends first.
     fn windows(served: &[(u32, i64, i64)], asked: &[(u32, i64, i64)]) -> Windows {
-        let serve =
-            |&(domain, from, to): &(u32, i64, i64)| Served { domain, from, request_last: from, to };
+        let serve = |&(domain, from, to): &(u32, i64, i64)| Served {
+            domain,
+            from,
+            request_last: from,
+            to,
+            is_one_way: false,
+        };
         let ask = |&(domain, from, to): &(u32, i64, i64)| Asked { domain, from, to };
         Windows {
             served: serve(served.first().unwrap_or(&NEVER)),

@@ -49,6 +49,7 @@ pub fn link_kind(kind: LinkKind) -> &'static str {
     match kind {
         LinkKind::Relay => "relay",
         LinkKind::Work => "work",
+        LinkKind::Queue => "queue",
     }
 }
 

@@ -112,6 +112,10 @@ pub(crate) enum EvidenceName {
     Ids,
     /// What one thread read and wrote
     Threads,
+    /// How long after what a service usually asks
+    Delays,
+    /// Words of a request that reappear in a call
+    Content,
 }
 
 /// What an analysis depends on.
@@ -120,7 +124,7 @@ pub(crate) struct Analyzed {
     /// Link without the ids that tracers planted, to see how well the rest does
     #[arg(long)]
     pub(crate) ignore_ids: bool,
-    /// Link without one kind of evidence: `ids` (the same as --ignore-ids) or `threads`; may be given twice
+    /// Link without one kind of evidence: `ids` (the same as --ignore-ids), `threads`, `delays` or `content`; may be given several times
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) without_evidence: Vec<EvidenceName>,
     /// Analyze again even if there are results

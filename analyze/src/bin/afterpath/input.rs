@@ -33,6 +33,8 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
     let evidence = Evidence {
         ignore_ids: analyzed.ignore_ids || without(EvidenceName::Ids),
         ignore_threads: without(EvidenceName::Threads),
+        ignore_delays: without(EvidenceName::Delays),
+        ignore_content: without(EvidenceName::Content),
     };
     let config = Config { evidence, ..Config::default() };
     let damage = damage(&bundles, paths);

@@ -362,6 +362,7 @@ fn link_text(link: &Link) -> String {
     let kind = match link.kind {
         LinkKind::Relay => "relay",
         LinkKind::Work => "work",
+        LinkKind::Queue => "queue",
     };
     let ambiguous = match link.candidates {
         0 | 1 => String::new(),

@@ -1,0 +1,281 @@
+//! Assigns children to parents, one after the other: each to the most probable of its possible parents, given what these were given
+//! before. Never revises what it gave within a round.
+
+use super::candidates::Candidates;
+use super::content::{Shared, Words};
+use super::delays::{Delays, milli};
+use super::reliability::Reliability;
+use super::roles::Roles;
+use super::threads::Cause;
+use super::{Evidence, Link, LinkKind};
+use crate::call::{CallIndex, FlowIndex};
+use std::collections::BTreeMap;
+
+/// A request is passed on once, but for this share of cases.
+const AGAIN: f64 = 0.02;
+/// Commands of one write are of one request, but for this share.
+const APART: f64 = 0.01;
+/// Parents with less than this share of the probability were not really possible.
+const LEAST_SHARE: f64 = 0.01;
+/// Links that are at least so sure teach what is usual.
+const TEACHES: f64 = 0.8;
+
+/// What is believed of threads, delays and words.
+pub(super) struct Beliefs<'a> {
+    pub(super) causes: &'a BTreeMap<CallIndex, Cause>,
+    pub(super) reliability: &'a Reliability,
+    pub(super) words: &'a Words,
+    pub(super) usual: &'a Usual,
+}
+
+/// What was usual in the round before.
+#[derive(Debug, Default)]
+pub(super) struct Usual {
+    delays: Delays,
+    shared: Shared,
+}
+
+/// A child that was given its parent.
+pub(super) struct Settled {
+    pub(super) child: CallIndex,
+    pub(super) link: Link,
+    /// Who else was possible.
+    others: Vec<CallIndex>,
+}
+
+/// What was given so far.
+pub(super) struct Assignment<'a> {
+    roles: &'a Roles<'a>,
+    beliefs: &'a Beliefs<'a>,
+    evidence: &'a Evidence,
+    /// Per parent: when its children so far keep it waiting, by their start.
+    busy: Vec<Vec<(i64, i64)>>,
+    /// Per child: the parent it was given.
+    parent_of: Vec<Option<CallIndex>>,
+    /// Per flow and instant of a write: the parent it was given.
+    written: BTreeMap<(FlowIndex, i64), CallIndex>,
+}
+
+/// A child with its narrowed parents and why they were narrowed.
+struct Narrowed {
+    child: CallIndex,
+    parents: Vec<CallIndex>,
+    kind: LinkKind,
+    reasons: Vec<String>,
+}
+
+impl<'a> Assignment<'a> {
+    pub(super) fn new(
+        roles: &'a Roles<'a>,
+        beliefs: &'a Beliefs<'a>,
+        evidence: &'a Evidence,
+    ) -> Assignment<'a> {
+        let n = roles.calls.len();
+        let (busy, parent_of, written) = (vec![Vec::new(); n], vec![None; n], BTreeMap::new());
+        Assignment { roles, beliefs, evidence, busy, parent_of, written }
+    }
+
+    /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
+    /// they show when the others had to wait.
+    pub(super) fn assign(&mut self, candidates: &[Candidates]) -> Vec<Settled> {
+        let is_relayed =
+            |c: &&Candidates| c.parents.iter().any(|&p| self.roles.same_request(p, c.child));
+        let (relayed, others): (Vec<_>, Vec<_>) = candidates.iter().partition(is_relayed);
+        let mut settled: Vec<Settled> = Vec::with_capacity(candidates.len());
+        for candidates in relayed {
+            let narrowed = self.relayed(candidates);
+            settled.extend(self.settle(narrowed));
+        }
+        let proxies = self.roles.proxies(|call| !self.busy[call as usize].is_empty());
+        let narrowed = others.into_iter().map(|candidates| {
+            self.delivered(candidates).unwrap_or_else(|| self.worked(candidates, &proxies))
+        });
+        let (certain, doubtful): (Vec<_>, Vec<_>) = narrowed
+            .collect::<Vec<_>>()
+            .into_iter()
+            .partition(|narrowed| narrowed.parents.len() == 1);
+        for narrowed in certain.into_iter().chain(doubtful) {
+            settled.extend(self.settle(narrowed));
+        }
+        settled
+    }
+
+    /// A proxy passes the request on: the parent says the same.
+    fn relayed(&self, Candidates { child, parents }: &Candidates) -> Narrowed {
+        let mut parents = parents.clone();
+        parents.retain(|&parent| self.roles.same_request(parent, *child));
+        let mut reasons = vec!["same request passed on".to_string()];
+        self.narrow_by_ids(*child, &mut parents, &mut reasons);
+        self.drop_ancestors(&mut parents);
+        Narrowed { child: *child, parents, kind: LinkKind::Relay, reasons }
+    }
+
+    /// A broker hands on what was published.
+    fn delivered(&self, Candidates { child, parents }: &Candidates) -> Option<Narrowed> {
+        let mut parents = parents.clone();
+        parents.retain(|&parent| self.roles.delivers(parent, *child));
+        let reasons = vec!["published under the same name".to_string()];
+        (!parents.is_empty()).then_some(Narrowed {
+            child: *child,
+            parents,
+            kind: LinkKind::Queue,
+            reasons,
+        })
+    }
+
+    /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
+    fn worked(&self, Candidates { child, parents }: &Candidates, proxies: &[bool]) -> Narrowed {
+        let (mut parents, mut reasons) = (parents.clone(), Vec::new());
+        self.narrow_by_ids(*child, &mut parents, &mut reasons);
+        let is_service = |parent: &CallIndex| !self.roles.is_proxied(*parent, proxies);
+        if parents.iter().any(is_service) {
+            parents.retain(is_service);
+        }
+        self.drop_ancestors(&mut parents);
+        Narrowed { child: *child, parents, kind: LinkKind::Work, reasons }
+    }
+
+    fn narrow_by_ids(
+        &self,
+        child: CallIndex,
+        parents: &mut Vec<CallIndex>,
+        reasons: &mut Vec<String>,
+    ) {
+        if self.evidence.ignore_ids {
+            return;
+        }
+        let shared = |parent: &CallIndex| self.roles.shared_id(*parent, child);
+        let Some(id) = parents.iter().find_map(shared) else { return };
+        parents.retain(|parent| shared(parent).is_some());
+        reasons.insert(0, id);
+    }
+
+    /// Where a call and its own child both contain this one, the inner one is the nearer cause.
+    fn drop_ancestors(&self, parents: &mut Vec<CallIndex>) {
+        let above = |&parent: &CallIndex| self.parent_of[parent as usize];
+        let ancestors: Vec<CallIndex> = parents
+            .iter()
+            .filter_map(above)
+            .filter(|ancestor| parents.contains(ancestor))
+            .collect();
+        parents.retain(|parent| !ancestors.contains(parent));
+    }
+
+    /// Gives a child to the most probable of its parents.
+    fn settle(
+        &mut self,
+        Narrowed { child, parents, kind, mut reasons }: Narrowed,
+    ) -> Option<Settled> {
+        let weights: Vec<i64> = self.weights(child, &parents, kind);
+        let (best, most) = weights.iter().enumerate().max_by_key(|(i, weight)| (**weight, *i))?;
+        let parent = parents[best];
+        let shares = weights.iter().map(|weight| libm::exp((weight - most) as f64 / 1_000.0));
+        let total: f64 = shares.clone().sum();
+        let confidence = 1.0 / total;
+        let possible = shares.filter(|share| share / total >= LEAST_SHARE).count().max(1);
+        if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
+            reasons.insert(0, cause.reason.clone());
+        }
+        reasons.push(match parents.len() {
+            1 => "contained, 1 candidate".to_string(),
+            k => format!("contained, {k} candidates"),
+        });
+        let asked = *self.roles.beside(parent, child).1;
+        let busy = &mut self.busy[parent as usize];
+        let at = busy.partition_point(|&(from, _)| from <= asked.from);
+        busy.insert(at, (asked.from, asked.to));
+        self.written.insert(self.roles.write_of(child), parent);
+        self.parent_of[child as usize] = Some(parent);
+        let candidates = possible as u32;
+        let link = Link { parent, kind, confidence, candidates, evidence: reasons };
+        let mut others = parents;
+        others.swap_remove(best);
+        Some(Settled { child, link, others })
+    }
+
+    /// How probable each parent is, in milli-nats: only differences mean something.
+    fn weights(&self, child: CallIndex, parents: &[CallIndex], kind: LinkKind) -> Vec<i64> {
+        let mut weights: Vec<i64> = parents
+            .iter()
+            .map(|&parent| {
+                let again = kind == LinkKind::Relay && !self.busy[parent as usize].is_empty();
+                let edge = self.roles.edge(parent, child);
+                let Usual { delays, shared } = self.beliefs.usual;
+                let mut weight = if again { milli(AGAIN) } else { 0 };
+                if !self.evidence.ignore_delays {
+                    let (is_beside, delay_ns) = self.since(parent, child);
+                    weight += delays.log(edge, is_beside, delay_ns);
+                }
+                if !self.evidence.ignore_content {
+                    weight += shared.log(edge, self.beliefs.words.shared(parent, child));
+                }
+                weight
+            })
+            .collect();
+        if let Some(cause) = self.cause(child) {
+            let holds = self.beliefs.reliability.of(cause);
+            named(&mut weights, parents, |parent| cause.parents.contains(&parent), holds);
+        }
+        if let Some(given) = self.written.get(&self.roles.write_of(child)) {
+            named(&mut weights, parents, |parent| parent == *given, 1.0 - APART);
+        }
+        weights
+    }
+
+    fn cause(&self, child: CallIndex) -> Option<&'a Cause> {
+        self.beliefs.causes.get(&child)
+    }
+
+    /// How long before the child was asked something happened to the parent last: it was read, or a call of it was answered; and whether
+    /// another call of it was still out.
+    fn since(&self, parent: CallIndex, child: CallIndex) -> (bool, i64) {
+        let (served, asked) = self.roles.beside(parent, child);
+        let (mut is_beside, mut last) = (false, served.request_last);
+        for &(from, to) in &self.busy[parent as usize] {
+            if from > asked.from || (from, to) == (asked.from, asked.to) {
+                continue;
+            }
+            match to > asked.from {
+                true => is_beside = true,
+                false => last = last.max(to),
+            }
+        }
+        (is_beside, asked.from - last)
+    }
+
+    /// What was usual in all that was assigned with some certainty.
+    pub(super) fn usual(&self, settled: &[Settled]) -> Usual {
+        let mut usual = Usual::default();
+        for Settled { child, link, others } in
+            settled.iter().filter(|s| s.link.confidence >= TEACHES)
+        {
+            let edge = self.roles.edge(link.parent, *child);
+            let (is_beside, delay_ns) = self.since(link.parent, *child);
+            usual.delays.count(edge, is_beside, delay_ns);
+            usual.shared.count(edge, self.beliefs.words.shared(link.parent, *child), true);
+            for other in others {
+                let edge = self.roles.edge(*other, *child);
+                usual.shared.count(edge, self.beliefs.words.shared(*other, *child), false);
+            }
+        }
+        usual
+    }
+}
+
+/// Weighs a statement that the parent is among those `is_named`, which holds with a probability; one that names nobody says nothing.
+fn named(
+    weights: &mut [i64],
+    parents: &[CallIndex],
+    is_named: impl Fn(CallIndex) -> bool,
+    holds: f64,
+) {
+    let n_named = parents.iter().filter(|parent| is_named(**parent)).count();
+    let n_others = parents.len() - n_named;
+    if n_named == 0 || n_others == 0 {
+        return;
+    }
+    let [inside, outside] = [holds / n_named as f64, (1.0 - holds) / n_others as f64].map(milli);
+    for (weight, parent) in weights.iter_mut().zip(parents) {
+        *weight += if is_named(*parent) { inside } else { outside };
+    }
+}

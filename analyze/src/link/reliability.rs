@@ -1,0 +1,110 @@
+//! How far each rule of threads holds in each process, learnt from the recording itself: where containment leaves one parent, the
+//! rule names it or not; where it leaves several, the rule may name somebody who was not even working then. Counts, which add up;
+//! never looks at times.
+
+use super::candidates::Candidates;
+use super::threads::{Cause, Way};
+use crate::call::CallIndex;
+use std::collections::BTreeMap;
+
+/// So many cases a belief held before is worth.
+const WORTH: f64 = 20.0;
+/// Nothing is surer than that, nor less sure.
+const BOUNDS: [f64; 2] = [0.02, 0.998];
+
+/// How often a rule was put to the test, and failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    /// Children of which something was named.
+    named: u64,
+    /// Children whose only possible parent was not among those named.
+    wrong: u64,
+    /// Children of several possible parents, none of which was named.
+    impossible: u64,
+}
+
+/// What was learnt of all rules.
+#[derive(Debug, Default)]
+pub(super) struct Reliability {
+    everywhere: BTreeMap<Way, Counts>,
+    here: BTreeMap<((u32, u32), Way), Counts>,
+}
+
+impl Counts {
+    fn count(&mut self, candidates: &Candidates, cause: &Cause) {
+        let is_named = candidates.parents.iter().any(|parent| cause.parents.contains(parent));
+        self.named += 1;
+        match candidates.parents.len() {
+            1 => self.wrong += u64::from(!is_named),
+            _ => self.impossible += u64::from(!is_named),
+        }
+    }
+
+    /// How often it holds, if so much was believed before. A rule that errs names somebody who was working as often as somebody who
+    /// was not: of the errors among several only half are seen.
+    fn holds(self, before: f64) -> f64 {
+        let errors = (self.wrong + 2 * self.impossible).min(self.named) as f64;
+        (before * WORTH + self.named as f64 - errors) / (WORTH + self.named as f64)
+    }
+}
+
+impl Reliability {
+    /// Learns from all children.
+    pub(super) fn learn(
+        candidates: &[Candidates],
+        causes: &BTreeMap<CallIndex, Cause>,
+    ) -> Reliability {
+        let mut learnt = Reliability::default();
+        for candidates in candidates {
+            if let Some(cause) = causes.get(&candidates.child) {
+                learnt.everywhere.entry(cause.way).or_default().count(candidates, cause);
+                let here = (cause.process, cause.way);
+                learnt.here.entry(here).or_default().count(candidates, cause);
+            }
+        }
+        learnt
+    }
+
+    /// The probability that one of those named is the parent.
+    pub(super) fn of(&self, cause: &Cause) -> f64 {
+        let before = cause.way.prior() as f64 / 1_000.0;
+        let of = |counts: Option<&Counts>, before: f64| counts.map_or(before, |c| c.holds(before));
+        let everywhere = of(self.everywhere.get(&cause.way), before);
+        of(self.here.get(&(cause.process, cause.way)), everywhere).clamp(BOUNDS[0], BOUNDS[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Children as (possible parents, named parent).
+    fn check(children: &[(&[u32], u32)], expected: f64) {
+        let mut causes = BTreeMap::new();
+        let mut all = Vec::new();
+        for (child, (parents, named)) in (100..).zip(children) {
+            let (parents, way) = (parents.to_vec(), Way::Made);
+            all.push(Candidates { child, parents });
+            let named = vec![*named];
+            causes.insert(
+                child,
+                Cause { parents: named, way, process: (0, 1), reason: String::new() },
+            );
+        }
+        let cause =
+            Cause { parents: vec![], way: Way::Made, process: (0, 1), reason: String::new() };
+        let found = Reliability::learn(&all, &causes).of(&cause);
+        assert!((found - expected).abs() < 0.005, "{found}, not {expected}");
+    }
+
+    #[test]
+    fn a_rule_is_believed_as_far_as_it_held() {
+        check(&[], 0.9);
+        check(&[(&[1], 1); 400], 0.99);
+        check(&[(&[1], 2); 400], 0.02);
+        let mut children = vec![(&[1, 2][..], 1); 300];
+        children.extend([(&[1, 2][..], 7); 100]);
+        // Of a hundred that it can't be there are two hundred that it is not.
+        check(&children, 0.52);
+    }
+}
