@@ -5,18 +5,18 @@ use super::candidates::Candidates;
 use super::content::{Shared, Words};
 use super::delays::{Delays, milli};
 use super::reliability::Reliability;
-use super::roles::Roles;
+use super::roles::{Roles, Together};
 use super::threads::Cause;
 use super::{Evidence, Link, LinkKind};
-use crate::call::{CallIndex, FlowIndex};
+use crate::call::CallIndex;
 use std::collections::BTreeMap;
 
 /// A request is passed on once, but for this share of cases.
 const AGAIN: f64 = 0.02;
-/// Commands of one write are of one request, but for this share.
-const APART: f64 = 0.01;
 /// Parents with less than this share of the probability were not really possible.
 const LEAST_SHARE: f64 = 0.01;
+/// A reply to a call that was given with so much confidence was read for its parent.
+const PROBABLE: f64 = 0.5;
 /// Links that are at least so sure teach what is usual.
 const TEACHES: f64 = 0.8;
 
@@ -52,8 +52,6 @@ pub(super) struct Assignment<'a> {
     busy: Vec<Vec<(i64, i64)>>,
     /// Per child: the parent it was given.
     parent_of: Vec<Option<CallIndex>>,
-    /// Per flow and instant of a write: the parent it was given.
-    written: BTreeMap<(FlowIndex, i64), CallIndex>,
 }
 
 /// A child with its narrowed parents and why they were narrowed.
@@ -64,6 +62,13 @@ struct Narrowed {
     reasons: Vec<String>,
 }
 
+/// A parent among those possible.
+struct Chosen {
+    place: usize,
+    confidence: f64,
+    candidates: u32,
+}
+
 impl<'a> Assignment<'a> {
     pub(super) fn new(
         roles: &'a Roles<'a>,
@@ -71,8 +76,7 @@ impl<'a> Assignment<'a> {
         evidence: &'a Evidence,
     ) -> Assignment<'a> {
         let n = roles.calls.len();
-        let (busy, parent_of, written) = (vec![Vec::new(); n], vec![None; n], BTreeMap::new());
-        Assignment { roles, beliefs, evidence, busy, parent_of, written }
+        Assignment { roles, beliefs, evidence, busy: vec![Vec::new(); n], parent_of: vec![None; n] }
     }
 
     /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
@@ -84,20 +88,46 @@ impl<'a> Assignment<'a> {
         let mut settled: Vec<Settled> = Vec::with_capacity(candidates.len());
         for candidates in relayed {
             let narrowed = self.relayed(candidates);
-            settled.extend(self.settle(narrowed));
+            settled.extend(self.settle(vec![narrowed]));
         }
         let proxies = self.roles.proxies(|call| !self.busy[call as usize].is_empty());
         let narrowed = others.into_iter().map(|candidates| {
             self.delivered(candidates).unwrap_or_else(|| self.worked(candidates, &proxies))
         });
-        let (certain, doubtful): (Vec<_>, Vec<_>) = narrowed
-            .collect::<Vec<_>>()
+        let (certain, doubtful): (Vec<_>, Vec<_>) = self
+            .together(narrowed.collect())
             .into_iter()
-            .partition(|narrowed| narrowed.parents.len() == 1);
-        for narrowed in certain.into_iter().chain(doubtful) {
-            settled.extend(self.settle(narrowed));
+            .partition(|group| group.iter().any(|narrowed| narrowed.parents.len() == 1));
+        for group in certain.into_iter().chain(doubtful) {
+            settled.extend(self.settle_group(group));
         }
         settled
+    }
+
+    /// Children that have one parent, in the order of the first of them.
+    fn together(&self, narrowed: Vec<Narrowed>) -> Vec<Vec<Narrowed>> {
+        let mut place_of: BTreeMap<Together, usize> = BTreeMap::new();
+        let mut groups: Vec<Vec<Narrowed>> = Vec::new();
+        for narrowed in narrowed {
+            let together = self.roles.together(narrowed.child);
+            let place = *place_of.entry(together).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.push(narrowed),
+                None => groups.push(vec![narrowed]),
+            }
+        }
+        groups
+    }
+
+    /// Those of a group go to one parent, if one was possible for all of them.
+    fn settle_group(&mut self, mut group: Vec<Narrowed>) -> Vec<Settled> {
+        let is_common = |parent: &CallIndex| group.iter().all(|n| n.parents.contains(parent));
+        let common: Vec<CallIndex> = group[0].parents.iter().copied().filter(is_common).collect();
+        if !common.is_empty() {
+            group.iter_mut().for_each(|narrowed| narrowed.parents.clone_from(&common));
+            return self.settle(group);
+        }
+        group.into_iter().flat_map(|narrowed| self.settle(vec![narrowed])).collect()
     }
 
     /// A proxy passes the request on: the parent says the same.
@@ -161,18 +191,22 @@ impl<'a> Assignment<'a> {
         parents.retain(|parent| !ancestors.contains(parent));
     }
 
-    /// Gives a child to the most probable of its parents.
-    fn settle(
-        &mut self,
-        Narrowed { child, parents, kind, mut reasons }: Narrowed,
-    ) -> Option<Settled> {
-        let weights: Vec<i64> = self.weights(child, &parents, kind);
-        let (best, most) = weights.iter().enumerate().max_by_key(|(i, weight)| (**weight, *i))?;
-        let parent = parents[best];
+    /// Gives children that have the same possible parents to the most probable of these.
+    fn settle(&mut self, group: Vec<Narrowed>) -> Vec<Settled> {
+        let weights = self.weights(&group);
+        let best = weights.iter().enumerate().max_by_key(|(i, weight)| (**weight, *i));
+        let Some((best, most)) = best else { return Vec::new() };
         let shares = weights.iter().map(|weight| libm::exp((weight - most) as f64 / 1_000.0));
         let total: f64 = shares.clone().sum();
-        let confidence = 1.0 / total;
         let possible = shares.filter(|share| share / total >= LEAST_SHARE).count().max(1);
+        let chosen = Chosen { place: best, confidence: 1.0 / total, candidates: possible as u32 };
+        group.into_iter().map(|narrowed| self.give(narrowed, &chosen)).collect()
+    }
+
+    /// Writes a link down.
+    fn give(&mut self, narrowed: Narrowed, chosen: &Chosen) -> Settled {
+        let Narrowed { child, parents, kind, mut reasons } = narrowed;
+        let parent = parents[chosen.place];
         if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
             reasons.insert(0, cause.reason.clone());
         }
@@ -184,42 +218,42 @@ impl<'a> Assignment<'a> {
         let busy = &mut self.busy[parent as usize];
         let at = busy.partition_point(|&(from, _)| from <= asked.from);
         busy.insert(at, (asked.from, asked.to));
-        self.written.insert(self.roles.write_of(child), parent);
         self.parent_of[child as usize] = Some(parent);
-        let candidates = possible as u32;
+        let Chosen { place, confidence, candidates } = *chosen;
         let link = Link { parent, kind, confidence, candidates, evidence: reasons };
         let mut others = parents;
-        others.swap_remove(best);
-        Some(Settled { child, link, others })
+        others.swap_remove(place);
+        Settled { child, link, others }
     }
 
-    /// How probable each parent is, in milli-nats: only differences mean something.
-    fn weights(&self, child: CallIndex, parents: &[CallIndex], kind: LinkKind) -> Vec<i64> {
-        let mut weights: Vec<i64> = parents
-            .iter()
-            .map(|&parent| {
-                let again = kind == LinkKind::Relay && !self.busy[parent as usize].is_empty();
-                let edge = self.roles.edge(parent, child);
-                let Usual { delays, shared } = self.beliefs.usual;
-                let mut weight = if again { milli(AGAIN) } else { 0 };
-                if !self.evidence.ignore_delays {
-                    let (is_beside, delay_ns) = self.since(parent, child);
-                    weight += delays.log(edge, is_beside, delay_ns);
-                }
-                if !self.evidence.ignore_content {
-                    weight += shared.log(edge, self.beliefs.words.shared(parent, child));
-                }
-                weight
-            })
-            .collect();
-        if let Some(cause) = self.cause(child) {
+    /// How probable each parent of a group is, in milli-nats: only differences mean something. The first of the group was decided
+    /// on; what the others follow is the group itself, so that only their words say more.
+    fn weights(&self, group: &[Narrowed]) -> Vec<i64> {
+        let Some(Narrowed { child, parents, kind, .. }) = group.first() else { return Vec::new() };
+        let mut weights: Vec<i64> =
+            parents.iter().map(|&parent| self.weight(parent, *child, *kind)).collect();
+        for Narrowed { child, .. } in group.iter().filter(|_| !self.evidence.ignore_content) {
+            for (weight, &parent) in weights.iter_mut().zip(parents) {
+                let class = self.beliefs.words.shared(parent, *child);
+                *weight += self.beliefs.usual.shared.log(self.roles.edge(parent, *child), class);
+            }
+        }
+        if let Some(cause) = self.cause(*child) {
             let holds = self.beliefs.reliability.of(cause);
             named(&mut weights, parents, |parent| cause.parents.contains(&parent), holds);
         }
-        if let Some(given) = self.written.get(&self.roles.write_of(child)) {
-            named(&mut weights, parents, |parent| parent == *given, 1.0 - APART);
-        }
         weights
+    }
+
+    /// By what is usual.
+    fn weight(&self, parent: CallIndex, child: CallIndex, kind: LinkKind) -> i64 {
+        let again = kind == LinkKind::Relay && !self.busy[parent as usize].is_empty();
+        let again = if again { milli(AGAIN) } else { 0 };
+        if self.evidence.ignore_delays {
+            return again;
+        }
+        let (is_beside, delay_ns) = self.since(parent, child);
+        again + self.beliefs.usual.delays.log(self.roles.edge(parent, child), is_beside, delay_ns)
     }
 
     fn cause(&self, child: CallIndex) -> Option<&'a Cause> {
@@ -241,6 +275,16 @@ impl<'a> Assignment<'a> {
             }
         }
         (is_beside, asked.from - last)
+    }
+
+    /// Per call the parent that it was given, where that is more probable than not.
+    pub(super) fn given(&self, settled: &[Settled]) -> Vec<Option<CallIndex>> {
+        let mut given = vec![None; self.roles.calls.len()];
+        for Settled { child, link, .. } in settled.iter().filter(|s| s.link.confidence >= PROBABLE)
+        {
+            given[*child as usize] = Some(link.parent);
+        }
+        given
     }
 
     /// What was usual in all that was assigned with some certainty.

@@ -5,7 +5,6 @@
 
 use crate::call::{Call, CallIndex, Flow, Link, LinkKind, Point};
 use crate::dissect::sockets::log::Sockets;
-use std::collections::BTreeMap;
 
 mod assignment;
 pub mod baseline;
@@ -69,24 +68,25 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     if candidates.is_empty() {
         return;
     }
-    let causes = match evidence.ignore_threads || known.sockets.logs.is_empty() {
-        true => BTreeMap::new(),
-        false => {
-            let entries = timeline::timeline(calls, known.points, known.sockets);
-            threads::causes(calls, &entries, known.sockets)
-        }
+    let entries = match evidence.ignore_threads || known.sockets.logs.is_empty() {
+        true => Vec::new(),
+        false => timeline::timeline(calls, known.points, known.sockets),
     };
-    let reliability = Reliability::learn(&candidates, &causes);
     let roles = Roles::of(calls, &windows);
     let words = Words::of(calls);
     let mut usual = Usual::default();
+    let mut given: Option<Vec<Option<CallIndex>>> = None;
     let mut settled = Vec::new();
     for _ in 0..ROUNDS {
+        let causes = threads::causes(calls, &entries, known.sockets, given.as_deref());
+        let reliability = Reliability::learn(&candidates, &causes);
         let beliefs =
             Beliefs { causes: &causes, reliability: &reliability, words: &words, usual: &usual };
         let mut assignment = Assignment::new(&roles, &beliefs, evidence);
         settled = assignment.assign(&candidates);
-        usual = assignment.usual(&settled);
+        let learnt = assignment.usual(&settled);
+        given = Some(assignment.given(&settled));
+        usual = learnt;
     }
     for Settled { child, link, .. } in settled {
         calls[child as usize].link = Some(link);

@@ -20,6 +20,17 @@ pub(super) struct Roles<'a> {
     /// Per call the number of its listener, and of what is asked of it.
     ends: Vec<Edge>,
     n_listeners: usize,
+    /// Per call the first of the transaction that it is part of.
+    transactions: Vec<Option<CallIndex>>,
+}
+
+/// Calls that certainly have one parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Together {
+    /// Commands of one write: its flow and instant.
+    Write(FlowIndex, i64),
+    /// Statements of one transaction: the call that began it.
+    Transaction(CallIndex),
 }
 
 impl<'a> Roles<'a> {
@@ -37,7 +48,8 @@ impl<'a> Roles<'a> {
             let asked = *asked.entry((listener, call.protocol.as_str())).or_insert(next);
             ends.push((number, asked));
         }
-        Roles { calls, windows, ends, n_listeners: listeners.len() }
+        let transactions = transactions(calls);
+        Roles { calls, windows, ends, n_listeners: listeners.len(), transactions }
     }
 
     /// Who serves the parent, and what the child asks of whom.
@@ -59,9 +71,13 @@ impl<'a> Roles<'a> {
         parent.beside(child).expect("candidates were seen on a common clock")
     }
 
-    /// The flow and the instant of the write that a call began with: commands of one pipeline share them.
-    pub(super) fn write_of(&self, call: CallIndex) -> (FlowIndex, i64) {
-        (self.calls[call as usize].spans[0].flow, self.windows[call as usize].asked_from())
+    /// What a call is part of.
+    pub(super) fn together(&self, call: CallIndex) -> Together {
+        let write = Together::Write(
+            self.calls[call as usize].spans[0].flow,
+            self.windows[call as usize].asked_from(),
+        );
+        self.transactions[call as usize].map_or(write, Together::Transaction)
     }
 
     /// The id that both bear, in words.
@@ -88,4 +104,24 @@ impl<'a> Roles<'a> {
     pub(super) fn is_proxied(&self, call: CallIndex, proxies: &[bool]) -> bool {
         proxies[self.ends[call as usize].0 as usize]
     }
+}
+
+/// Whoever begins a transaction on a connection has it to itself until the end; its calls are in order of time.
+fn transactions(calls: &[Call]) -> Vec<Option<CallIndex>> {
+    let mut begun: BTreeMap<FlowIndex, CallIndex> = BTreeMap::new();
+    let mut found = vec![None; calls.len()];
+    for (i, call) in (0..).zip(calls) {
+        let flow = call.spans[0].flow;
+        match call.request_type.as_str() {
+            "BEGIN" | "START TRANSACTION" | "START" | "MULTI" => {
+                begun.insert(flow, i);
+                found[i as usize] = Some(i);
+            }
+            "COMMIT" | "ROLLBACK" | "END" | "ABORT" | "EXEC" | "DISCARD" => {
+                found[i as usize] = begun.remove(&flow);
+            }
+            _ => found[i as usize] = begun.get(&flow).copied(),
+        }
+    }
+    found
 }

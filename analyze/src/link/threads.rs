@@ -64,11 +64,13 @@ pub(super) struct Cause {
     pub(super) reason: String,
 }
 
-/// The causes of all calls whose client is a process whose threads or tasks tell them.
+/// The causes of all calls whose client is a process whose threads or tasks tell them. A reply is read for whoever its call was `given` to
+/// before; at first, for whoever the threads themselves name.
 pub(super) fn causes(
     calls: &[Call],
     entries: &[Entry],
     sockets: &Sockets,
+    given: Option<&[Option<CallIndex>]>,
 ) -> BTreeMap<CallIndex, Cause> {
     let answered_by = answering(entries);
     let mut minds = Minds {
@@ -99,7 +101,13 @@ pub(super) fn causes(
                         mind.open.push((call, at_ns));
                     }
                 }
-                Act::Reply(call) => mind.read(found.get(&call).map(|c| c.parents.clone()), at_ns),
+                Act::Reply(call) => {
+                    let named = || found.get(&call).map(|cause| cause.parents.clone());
+                    let known = |given: &[Option<CallIndex>]| {
+                        given[call as usize].map(|parent| vec![parent])
+                    };
+                    mind.read(given.map_or_else(named, known), at_ns);
+                }
                 Act::Answers(call) => {
                     mind.open.retain(|(open, _)| *open != call);
                     mind.wrote = true;
@@ -150,35 +158,31 @@ impl Asking<'_> {
 
 /// Processes whose threads wait for each of their calls, and do nothing else until it is answered.
 fn patient(calls: &[Call], entries: &[Entry]) -> BTreeSet<(u32, u32)> {
-    let mut awaited: BTreeMap<(u32, u32), Vec<(CallIndex, i64)>> = BTreeMap::new();
+    // Per thread: when it asked, and when that was answered.
+    let mut awaited: BTreeMap<(u32, u32), Vec<(i64, i64)>> = BTreeMap::new();
     let mut counts: BTreeMap<(u32, u32), [u64; 2]> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.task.is_none()) {
         let awaited = awaited.entry((entry.host, entry.tid)).or_default();
-        let mut impatient = false;
+        // Commands of one write are one step.
+        awaited.retain(|(asked_ns, answered_ns)| {
+            *answered_ns > entry.at_ns || *asked_ns == entry.at_ns
+        });
+        let waits = awaited.iter().any(|(asked_ns, _)| *asked_ns != entry.at_ns);
+        let [asked, broken] = counts.entry((entry.host, entry.pid)).or_default();
         match entry.act {
-            Act::Other => continue,
-            Act::Reply(call) => awaited.retain(|(asked, _)| *asked != call),
-            Act::Request(_) | Act::Answers(_) => impatient = !awaited.is_empty(),
+            Act::Other | Act::Reply(_) => continue,
+            Act::Request(_) | Act::Answers(_) => *broken += u64::from(waits),
             Act::Asks(call) => {
-                // Commands of one write are one step.
-                impatient = awaited.iter().any(|(_, at_ns)| *at_ns != entry.at_ns);
-                if matches!(calls[call as usize].state, CallState::Complete) {
-                    awaited.push((call, entry.at_ns));
-                }
+                *asked += 1;
+                *broken += u64::from(waits);
+                let call = &calls[call as usize];
+                let answered_ns = call.times().last().filter(|_| call.state == CallState::Complete);
+                awaited.extend(answered_ns.map(|answered_ns| (entry.at_ns, answered_ns)));
             }
         }
-        let is_asking = matches!(entry.act, Act::Asks(_));
-        let [asked, broken] = counts.entry((entry.host, entry.pid)).or_default();
-        *asked += u64::from(is_asking);
-        *broken += u64::from(impatient);
-        if impatient {
-            awaited.retain(|(_, at_ns)| *at_ns == entry.at_ns);
-        }
     }
-    let patient = counts
-        .into_iter()
-        .filter(|(_, [asked, broken])| *asked > 0 && broken * 100 <= asked * IMPATIENT);
-    patient.map(|(process, _)| process).collect()
+    let is_patient = |[asked, broken]: [u64; 2]| asked > 0 && broken * 100 <= asked * IMPATIENT;
+    counts.into_iter().filter(|(_, count)| is_patient(*count)).map(|(process, _)| process).collect()
 }
 
 /// For each entry the request that its thread answers next.

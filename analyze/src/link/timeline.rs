@@ -6,6 +6,9 @@ use crate::dissect::sockets::log::{Moved, SocketLog, Sockets, Task};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// A connection that takes longer was not asked for because of its first request.
+const CONNECTS_NS: i64 = 250_000_000;
+
 /// What a thread did at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Act {
@@ -94,7 +97,8 @@ fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
         if let Some((log, span)) = client {
             let read = |at: Option<i64>| at.and_then(|at| log.read_at(at));
             let written = span.times.request_first.and_then(|at| log.written_at(at));
-            add(log, written, Act::Asks(i));
+            let begun = written.and_then(|written| connected_for(log, written, sockets));
+            add(log, begun.or(written), Act::Asks(i));
             add(log, read(span.times.response_first), Act::Reply(i));
             if span.times.response_last != span.times.response_first {
                 add(log, read(span.times.response_last), Act::Reply(i));
@@ -107,6 +111,16 @@ fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// A request that is the first on its connection was decided on when the connection was asked for, if that was just before: the write
+/// comes of the connection being there. Of tasks that is not so: they connect for whoever comes first.
+fn connected_for<'a>(log: &'a SocketLog, written: &Moved, sockets: &Sockets) -> Option<&'a Moved> {
+    let is_first = log.moved[1].first().is_some_and(|first| first.at_ns == written.at_ns);
+    let connected = log.connected.as_ref().filter(|_| is_first)?;
+    let is_lately = written.at_ns.saturating_sub(connected.at_ns) <= CONNECTS_NS;
+    let has_task = sockets.task_of(log.host, connected).is_some();
+    (is_lately && !has_task && connected.pid == written.pid).then_some(connected)
 }
 
 /// Reads that are part of no message of a call, and wake-ups.

@@ -27,6 +27,8 @@ pub struct SocketLog {
     pub moved: [Vec<Moved>; 2],
     /// When accept returned it.
     pub accepted_ns: Option<i64>,
+    /// The connect that was asked for.
+    pub connected: Option<Moved>,
 }
 
 impl SocketLog {

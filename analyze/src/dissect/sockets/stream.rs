@@ -1,6 +1,6 @@
 //! One stream socket's events → one conversation. Never takes an event twice: a peek is no read.
 
-use super::log::SocketLog;
+use super::log::{Moved, SocketLog};
 use super::numbering::{Numbering, fast_open};
 use super::{Event, MSG_TRUNC, Socket, count, moved, n_moved, settle};
 use crate::dissect::Dissected;
@@ -106,6 +106,10 @@ impl Dialog {
                 let first = self.numbering.begin(side, first);
                 self.conversation.begins(self.end(side), first);
             }
+        }
+        if opened.row.call == "connect" {
+            let asked = moved(opened);
+            self.log.connected = Some(Moved { at_ns: asked.entry_ns, ..asked });
         }
         match done {
             Some(done) if done.row.call == "connect" => {
