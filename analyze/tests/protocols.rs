@@ -48,6 +48,7 @@ fn line(call: &Call, since_ns: i64) -> String {
     let link = call.link.as_ref().map_or("", |link| match link.kind {
         LinkKind::Relay => " passed-on",
         LinkKind::Work => " caused",
+        LinkKind::Queue => " caused",
     });
     format!(
         "{times} {}>{} {} {} {} {} {} {:?}{link}{facts}{ids}{issues}\n",

@@ -77,7 +77,7 @@ pub(super) fn causes(
         by_actor: BTreeMap::new(),
         makers: makers(sockets),
         pumps: pumps(entries),
-        patient: patient(calls, entries),
+        patient: patient(calls, entries, &answered_by),
     };
     let next_answers = next_answers(entries);
     let mut found: BTreeMap<CallIndex, Cause> = BTreeMap::new();
@@ -112,10 +112,10 @@ pub(super) fn causes(
                     mind.open.retain(|(open, _)| *open != call);
                     mind.wrote = true;
                 }
-                Act::Asks(_) => {}
+                Act::Asks(_) | Act::Connects(_) => {}
             }
         }
-        if let Act::Asks(call) = act {
+        if let Act::Asks(call) | Act::Connects(call) = act {
             let wait = sockets.wait_before(host, tid, at_ns);
             let asking = Asking {
                 entry,
@@ -125,10 +125,14 @@ pub(super) fn causes(
                     wait.n_ready == 0 && wait.exit_ns - wait.entry_ns > TIMER_NS
                 }),
             };
-            found.extend(minds.cause(&asking).map(|cause| (call, cause)));
-            for actor in minds.of(entry) {
-                minds.by_actor.entry((host, actor)).or_default().wrote = true;
+            // Whoever connected for somebody has asked for them.
+            let cause = found.get(&call).is_none().then(|| minds.cause(&asking)).flatten();
+            if cause.is_some() || matches!(act, Act::Asks(_)) {
+                for actor in minds.of(entry) {
+                    minds.by_actor.entry((host, actor)).or_default().wrote = true;
+                }
             }
+            found.extend(cause.map(|cause| (call, cause)));
         }
     }
     found
@@ -156,10 +160,16 @@ impl Asking<'_> {
     }
 }
 
-/// Processes whose threads wait for each of their calls, and do nothing else until it is answered.
-fn patient(calls: &[Call], entries: &[Entry]) -> BTreeSet<(u32, u32)> {
-    // Per thread: when it asked, and when that was answered.
+/// Processes whose threads wait for each of their calls, and do nothing else until it is answered, nor read another request before
+/// they answered one.
+fn patient(
+    calls: &[Call],
+    entries: &[Entry],
+    answered_by: &BTreeMap<(u32, CallIndex), Actor>,
+) -> BTreeSet<(u32, u32)> {
+    // Per thread: when it asked, and when that was answered; what it has to answer.
     let mut awaited: BTreeMap<(u32, u32), Vec<(i64, i64)>> = BTreeMap::new();
+    let mut open: BTreeMap<(u32, u32), BTreeSet<CallIndex>> = BTreeMap::new();
     let mut counts: BTreeMap<(u32, u32), [u64; 2]> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.task.is_none()) {
         let awaited = awaited.entry((entry.host, entry.tid)).or_default();
@@ -170,8 +180,18 @@ fn patient(calls: &[Call], entries: &[Entry]) -> BTreeSet<(u32, u32)> {
         let waits = awaited.iter().any(|(asked_ns, _)| *asked_ns != entry.at_ns);
         let [asked, broken] = counts.entry((entry.host, entry.pid)).or_default();
         match entry.act {
-            Act::Other | Act::Reply(_) => continue,
-            Act::Request(_) | Act::Answers(_) => *broken += u64::from(waits),
+            Act::Other | Act::Reply(_) | Act::Connects(_) => continue,
+            Act::Request(call) => {
+                let open = open.entry((entry.host, entry.tid)).or_default();
+                *broken += u64::from(waits || !open.is_empty());
+                if answered_by.get(&(entry.host, call)) == Some(&entry.actor()) {
+                    open.insert(call);
+                }
+            }
+            Act::Answers(call) => {
+                open.entry((entry.host, entry.tid)).or_default().remove(&call);
+                *broken += u64::from(waits);
+            }
             Act::Asks(call) => {
                 *asked += 1;
                 *broken += u64::from(waits);

@@ -18,6 +18,8 @@ pub(super) enum Act {
     Request(CallIndex),
     /// Read of a call's response, as its client.
     Reply(CallIndex),
+    /// Asked for the connection that a call is the first on, just before it was written.
+    Connects(CallIndex),
     /// Wrote the first of a call's request, as its client.
     Asks(CallIndex),
     /// Wrote the first of a call's response, as its server.
@@ -97,8 +99,9 @@ fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
         if let Some((log, span)) = client {
             let read = |at: Option<i64>| at.and_then(|at| log.read_at(at));
             let written = span.times.request_first.and_then(|at| log.written_at(at));
-            let begun = written.and_then(|written| connected_for(log, written, sockets));
-            add(log, begun.or(written), Act::Asks(i));
+            let connected = written.and_then(|written| connected_for(log, written, sockets));
+            add(log, connected, Act::Connects(i));
+            add(log, written, Act::Asks(i));
             add(log, read(span.times.response_first), Act::Reply(i));
             if span.times.response_last != span.times.response_first {
                 add(log, read(span.times.response_last), Act::Reply(i));
@@ -113,8 +116,8 @@ fn messages(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
     entries
 }
 
-/// A request that is the first on its connection was decided on when the connection was asked for, if that was just before: the write
-/// comes of the connection being there. Of tasks that is not so: they connect for whoever comes first.
+/// The connect of a connection that this is the first write on, if it was just before: the request may have been decided on then, and the
+/// write come of the connection being there. Tasks connect for whoever comes first.
 fn connected_for<'a>(log: &'a SocketLog, written: &Moved, sockets: &Sockets) -> Option<&'a Moved> {
     let is_first = log.moved[1].first().is_some_and(|first| first.at_ns == written.at_ns);
     let connected = log.connected.as_ref().filter(|_| is_first)?;
