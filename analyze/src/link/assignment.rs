@@ -3,6 +3,7 @@
 
 use super::candidates::Candidates;
 use super::content::{Shared, Words};
+use super::counts::Counts;
 use super::delays::{Delays, milli};
 use super::reliability::Reliability;
 use super::roles::{Roles, Together};
@@ -33,6 +34,7 @@ pub(super) struct Beliefs<'a> {
 pub(super) struct Usual {
     delays: Delays,
     shared: Shared,
+    counts: Counts,
 }
 
 /// A child that was given its parent.
@@ -50,6 +52,8 @@ pub(super) struct Assignment<'a> {
     evidence: &'a Evidence,
     /// Per parent: when its children so far keep it waiting, by their start.
     busy: Vec<Vec<(i64, i64)>>,
+    /// Per parent: how many calls of which kind it was given.
+    made: Vec<Vec<(u32, u32)>>,
     /// Per child: the parent it was given.
     parent_of: Vec<Option<CallIndex>>,
 }
@@ -76,7 +80,8 @@ impl<'a> Assignment<'a> {
         evidence: &'a Evidence,
     ) -> Assignment<'a> {
         let n = roles.calls.len();
-        Assignment { roles, beliefs, evidence, busy: vec![Vec::new(); n], parent_of: vec![None; n] }
+        let (busy, made, parent_of) = (vec![Vec::new(); n], vec![Vec::new(); n], vec![None; n]);
+        Assignment { roles, beliefs, evidence, busy, made, parent_of }
     }
 
     /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
@@ -218,6 +223,12 @@ impl<'a> Assignment<'a> {
         let busy = &mut self.busy[parent as usize];
         let at = busy.partition_point(|&(from, _)| from <= asked.from);
         busy.insert(at, (asked.from, asked.to));
+        let kind_of_call = self.roles.kind(parent, child).1;
+        let made = &mut self.made[parent as usize];
+        match made.iter_mut().find(|(kind, _)| *kind == kind_of_call) {
+            Some((_, n)) => *n += 1,
+            None => made.push((kind_of_call, 1)),
+        }
         self.parent_of[child as usize] = Some(parent);
         let Chosen { place, confidence, candidates } = *chosen;
         let link = Link { parent, kind, confidence, candidates, evidence: reasons };
@@ -247,13 +258,25 @@ impl<'a> Assignment<'a> {
 
     /// By what is usual.
     fn weight(&self, parent: CallIndex, child: CallIndex, kind: LinkKind) -> i64 {
-        let again = kind == LinkKind::Relay && !self.busy[parent as usize].is_empty();
-        let again = if again { milli(AGAIN) } else { 0 };
+        let kind_of_call = self.roles.kind(parent, child);
+        let n_made = self.n_made(parent, kind_of_call.1);
+        let usual = self.beliefs.usual;
+        let again = match kind {
+            LinkKind::Relay if !self.busy[parent as usize].is_empty() => milli(AGAIN),
+            LinkKind::Relay | LinkKind::Queue => 0,
+            LinkKind::Work => usual.counts.one_more(kind_of_call, n_made),
+        };
         if self.evidence.ignore_delays {
             return again;
         }
         let (is_beside, delay_ns) = self.since(parent, child);
-        again + self.beliefs.usual.delays.log(self.roles.edge(parent, child), is_beside, delay_ns)
+        again + usual.delays.log(self.roles.edge(parent, child), is_beside, delay_ns)
+    }
+
+    /// How many calls of a kind a parent was given.
+    fn n_made(&self, parent: CallIndex, kind: u32) -> u32 {
+        let made = self.made[parent as usize].iter().find(|(made, _)| *made == kind);
+        made.map_or(0, |(_, n)| *n)
     }
 
     fn cause(&self, child: CallIndex) -> Option<&'a Cause> {
@@ -290,6 +313,11 @@ impl<'a> Assignment<'a> {
     /// What was usual in all that was assigned with some certainty.
     pub(super) fn usual(&self, settled: &[Settled]) -> Usual {
         let mut usual = Usual::default();
+        for (parent, made) in (0..).zip(&self.made) {
+            for (kind, n) in made {
+                usual.counts.count((self.roles.listener(parent), *kind), *n);
+            }
+        }
         for Settled { child, link, others } in
             settled.iter().filter(|s| s.link.confidence >= TEACHES)
         {

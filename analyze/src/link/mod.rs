@@ -10,6 +10,7 @@ mod assignment;
 pub mod baseline;
 mod candidates;
 mod content;
+mod counts;
 mod delays;
 mod ids;
 mod reliability;

@@ -1,6 +1,7 @@
 //! What calls are to one another before anything is assigned: who serves them, whom they ask, what they were asked by, and who passes
 //! requests on unchanged. Never chooses a parent.
 
+use super::counts::Kind;
 use super::delays::Edge;
 use super::windows::{Asked, Served, Windows};
 use super::{delivers, ids, same_request};
@@ -20,6 +21,8 @@ pub(super) struct Roles<'a> {
     /// Per call the number of its listener, and of what is asked of it.
     ends: Vec<Edge>,
     n_listeners: usize,
+    /// Per call the number of its kind: what is asked of whom, without what differs from call to call.
+    kinds: Vec<u32>,
     /// Per call the first of the transaction that it is part of.
     transactions: Vec<Option<CallIndex>>,
 }
@@ -37,7 +40,9 @@ impl<'a> Roles<'a> {
     pub(super) fn of(calls: &'a [Call], windows: &'a [Windows]) -> Roles<'a> {
         let mut listeners: BTreeMap<Listener<'a>, u32> = BTreeMap::new();
         let mut asked: BTreeMap<(Listener<'a>, &str), u32> = BTreeMap::new();
-        let mut ends = Vec::with_capacity(calls.len());
+        let mut kind_numbers: BTreeMap<(u32, &str, &str), u32> = BTreeMap::new();
+        let (mut ends, mut kinds) =
+            (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
         for call in calls {
             let server = &call.server;
             let listener =
@@ -47,14 +52,27 @@ impl<'a> Roles<'a> {
             let next = asked.len() as u32;
             let asked = *asked.entry((listener, call.protocol.as_str())).or_insert(next);
             ends.push((number, asked));
+            let next = kind_numbers.len() as u32;
+            let kind = (asked, call.request_type.as_str(), unnumbered(call));
+            kinds.push(*kind_numbers.entry(kind).or_insert(next));
         }
         let transactions = transactions(calls);
-        Roles { calls, windows, ends, n_listeners: listeners.len(), transactions }
+        Roles { calls, windows, ends, n_listeners: listeners.len(), kinds, transactions }
     }
 
     /// Who serves the parent, and what the child asks of whom.
     pub(super) fn edge(&self, parent: CallIndex, child: CallIndex) -> Edge {
         (self.ends[parent as usize].0, self.ends[child as usize].1)
+    }
+
+    /// Who serves a call.
+    pub(super) fn listener(&self, call: CallIndex) -> u32 {
+        self.ends[call as usize].0
+    }
+
+    /// Who serves the parent, and which kind of call the child is.
+    pub(super) fn kind(&self, parent: CallIndex, child: CallIndex) -> Kind {
+        (self.ends[parent as usize].0, self.kinds[child as usize])
     }
 
     pub(super) fn same_request(&self, parent: CallIndex, child: CallIndex) -> bool {
@@ -103,6 +121,16 @@ impl<'a> Roles<'a> {
     /// Whether a call's listener is one of `proxies`.
     pub(super) fn is_proxied(&self, call: CallIndex, proxies: &[bool]) -> bool {
         proxies[self.ends[call as usize].0 as usize]
+    }
+}
+
+/// What is asked, up to its first digit where no route is known.
+fn unnumbered(call: &Call) -> &str {
+    match call.route.as_str() {
+        "" => {
+            call.resource.split(|letter: char| letter.is_ascii_digit()).next().unwrap_or_default()
+        }
+        route => route,
     }
 }
 
