@@ -2,7 +2,7 @@
 //! read, or, where requests are handed over, on the one that it answers next. Any other is told by what it read last, if that was
 //! lately. Where a runtime shows its tasks (goroutines), they stand for threads; one that only writes for others is linked by its
 //! maker, or by the thread that it was handed over on. Never says how far a rule holds: that is learnt (`reliability.rs`). Never looks at
-//! content, never at two hosts together.
+//! content, never at two hosts together. Long: one pass over what threads did, and the rules that read it.
 
 use super::timeline::{Act, Actor, Entry};
 use crate::call::{Call, CallIndex, CallState};
@@ -126,7 +126,7 @@ pub(super) fn causes(
                 }),
             };
             // Whoever connected for somebody has asked for them.
-            let cause = found.get(&call).is_none().then(|| minds.cause(&asking)).flatten();
+            let cause = (!found.contains_key(&call)).then(|| minds.cause(&asking)).flatten();
             if cause.is_some() || matches!(act, Act::Asks(_)) {
                 for actor in minds.of(entry) {
                     minds.by_actor.entry((host, actor)).or_default().wrote = true;
