@@ -13,6 +13,7 @@ mod content;
 mod counts;
 mod delays;
 mod ids;
+mod patience;
 mod reliability;
 mod roles;
 mod threads;

@@ -153,3 +153,41 @@ fn transactions(calls: &[Call]) -> Vec<Option<CallIndex>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::shop;
+
+    /// Calls by their request type and connection: the first of the transaction that each is part of.
+    fn check(calls: &[(&str, FlowIndex)], expected: &[Option<CallIndex>]) {
+        let any = shop().calls[0].clone();
+        let call = |(request_type, flow): &(&str, FlowIndex)| {
+            let mut call = any.clone();
+            call.request_type = (*request_type).to_string();
+            call.spans[0].flow = *flow;
+            call
+        };
+        let calls: Vec<Call> = calls.iter().map(call).collect();
+        assert_eq!(transactions(&calls), expected);
+    }
+
+    #[test]
+    fn a_transaction_lasts_from_its_begin_to_its_end_on_its_connection() {
+        check(
+            &[
+                ("SELECT", 1),
+                ("BEGIN", 1),
+                ("INSERT", 1),
+                ("SELECT", 2),
+                ("COMMIT", 1),
+                ("SELECT", 1),
+            ],
+            &[None, Some(1), Some(1), None, Some(1), None],
+        );
+        check(
+            &[("COMMIT", 1), ("MULTI", 1), ("BEGIN", 2), ("EXEC", 1)],
+            &[None, Some(1), Some(2), Some(1)],
+        );
+    }
+}

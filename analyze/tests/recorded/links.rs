@@ -150,6 +150,19 @@ fn what_a_reply_led_to_has_the_cause_of_its_request() {
 }
 
 #[test]
+fn where_requests_are_handed_over_whoever_answers_tells_whose_a_call_was() {
+    let mut shop = shop();
+    // One thread reads both; workers 22 and 23 take the second and the first.
+    shop.asked(0, 2_000, 21);
+    shop.asked(1, 2_010, 21);
+    shop.asks(0, 2_100, 22);
+    shop.asks(1, 2_120, 23);
+    shop.answers(1, 2_500, 22);
+    shop.answers(0, 2_510, 23);
+    check(&shop.world.analyze(), [40_001, 40_000], 0.9, "answered this request next");
+}
+
+#[test]
 fn a_wake_up_in_between_is_a_cause_nobody_knows() {
     let mut shop = shop();
     shop.asked(0, 2_000, 21);

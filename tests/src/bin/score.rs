@@ -112,6 +112,9 @@ const PLANS: &[Plan] = &[
     faulty(32, "clock:podC:step"),
 ];
 
+/// Ours once more, without the words that reappear in calls.
+const NO_CONTENT: &str = "afterpath-no-content";
+
 /// First come, first served must get fewer whole traces right than this, in percent, at 32 at once: else the load is too easy.
 const TOO_EASY: f64 = 60.0;
 
@@ -232,12 +235,17 @@ fn scored(
         busy: truth.recording.cpu.machine,
     };
     let evidence = Evidence { ignore_ids: ids == "masked", ..Evidence::default() };
-    let ours: (&str, Option<&'static dyn Baseline>) = (OURS, None);
-    let others = BASELINES.iter().filter(|_| ids == "masked").map(|&b| (b.name(), Some(b)));
-    let wanted = |name: &str| arguments.linker.as_deref().is_none_or(|only| only == name);
+    let no_content = Evidence { ignore_content: true, ..evidence };
+    let mut ways: Vec<(&str, Config)> = vec![(OURS, Config { evidence, baseline: None })];
+    if ids == "masked" {
+        ways.push((NO_CONTENT, Config { evidence: no_content, baseline: None }));
+        let config = |&other: &&'static dyn Baseline| Config { evidence, baseline: Some(other) };
+        ways.extend(BASELINES.iter().map(|other| (other.name(), config(other))));
+    }
+    ways.retain(|(name, _)| arguments.linker.as_deref().is_none_or(|only| only == *name));
     let mut rows = Vec::new();
-    for (name, baseline) in std::iter::once(ours).chain(others).filter(|(name, _)| wanted(name)) {
-        let analysis = analyze(bundles, &Config { evidence, baseline });
+    for (name, config) in ways {
+        let analysis = analyze(bundles, &config);
         let score = score(&analysis, truth);
         if arguments.misses {
             show(name, &analysis, &score);

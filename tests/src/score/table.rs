@@ -275,7 +275,8 @@ impl Page {
 }
 
 const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process that issued the child, then over all; whole traces: requests whose \
-whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
+whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used. \
+`afterpath-no-content`: ours, without the words of a request that reappear in its calls.";
 const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
 but no thread, no socket and no content (`src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
