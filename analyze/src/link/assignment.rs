@@ -7,10 +7,10 @@ use super::counts::Counts;
 use super::delays::{Delays, milli};
 use super::reliability::Reliability;
 use super::roles::{Roles, Together};
-use super::threads::Cause;
+use super::threads::{Cause, Way};
 use super::{Evidence, Link, LinkKind};
 use crate::call::CallIndex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A request is passed on once, but for this share of cases.
 const AGAIN: f64 = 0.02;
@@ -21,6 +21,10 @@ const USUAL_WORTH: i64 = 300;
 const LEAST_SHARE: f64 = 0.01;
 /// A reply to a call that was given with so much confidence was read for its parent.
 const PROBABLE: f64 = 0.5;
+/// So many of a parent's latest calls, and kinds of call, are looked at: one that is open all the time may have made any number.
+const MOST_CALLS: usize = 64;
+/// So many of those that were possible are asked what words others share.
+const MOST_OTHERS: usize = 32;
 /// Links that are at least so sure teach what is usual.
 const TEACHES: f64 = 0.8;
 
@@ -61,7 +65,7 @@ pub(super) struct Assignment<'a> {
     parent_of: Vec<Option<CallIndex>>,
 }
 
-/// A child with its narrowed parents and why they were narrowed.
+/// A child with its narrowed parents, in rising order, and why they were narrowed.
 struct Narrowed {
     child: CallIndex,
     parents: Vec<CallIndex>,
@@ -129,7 +133,8 @@ impl<'a> Assignment<'a> {
 
     /// Those of a group go to one parent, if one was possible for all of them.
     fn settle_group(&mut self, mut group: Vec<Narrowed>) -> Vec<Settled> {
-        let is_common = |parent: &CallIndex| group.iter().all(|n| n.parents.contains(parent));
+        let is_common =
+            |parent: &CallIndex| group.iter().all(|n| n.parents.binary_search(parent).is_ok());
         let common: Vec<CallIndex> = group[0].parents.iter().copied().filter(is_common).collect();
         if !common.is_empty() {
             group.iter_mut().for_each(|narrowed| narrowed.parents.clone_from(&common));
@@ -191,10 +196,10 @@ impl<'a> Assignment<'a> {
     /// Where a call and its own child both contain this one, the inner one is the nearer cause.
     fn drop_ancestors(&self, parents: &mut Vec<CallIndex>) {
         let above = |&parent: &CallIndex| self.parent_of[parent as usize];
-        let ancestors: Vec<CallIndex> = parents
+        let ancestors: BTreeSet<CallIndex> = parents
             .iter()
             .filter_map(above)
-            .filter(|ancestor| parents.contains(ancestor))
+            .filter(|ancestor| parents.binary_search(ancestor).is_ok())
             .collect();
         parents.retain(|parent| !ancestors.contains(parent));
     }
@@ -228,15 +233,18 @@ impl<'a> Assignment<'a> {
         busy.insert(at, (asked.from, asked.to));
         let kind_of_call = self.roles.kind(parent, child).1;
         let made = &mut self.made[parent as usize];
-        match made.iter_mut().find(|(kind, _)| *kind == kind_of_call) {
-            Some((_, n)) => *n += 1,
-            None => made.push((kind_of_call, 1)),
+        match made.iter().position(|(kind, _)| *kind == kind_of_call) {
+            Some(place) => made[place].1 += 1,
+            None if made.len() < MOST_CALLS => made.push((kind_of_call, 1)),
+            None => {}
         }
         self.parent_of[child as usize] = Some(parent);
         let Chosen { place, confidence, candidates } = *chosen;
         let link = Link { parent, kind, confidence, candidates, evidence: reasons };
         let mut others = parents;
         others.swap_remove(place);
+        others.truncate(MOST_OTHERS);
+        others.shrink_to_fit();
         Settled { child, link, others }
     }
 
@@ -270,7 +278,9 @@ impl<'a> Assignment<'a> {
             LinkKind::Relay | LinkKind::Queue => 0,
             LinkKind::Work => usual.counts.one_more(kind_of_call, n_made),
         };
-        if self.evidence.ignore_delays {
+        // Whoever handed over to a writing task just now is whoever was active last: delays would say it twice.
+        let says_it = |cause: &Cause| matches!(cause.way, Way::HandedOver(0 | 1, _));
+        if self.evidence.ignore_delays || self.cause(child).is_some_and(says_it) {
             return again;
         }
         let (is_beside, delay_ns) = self.since(parent, child);
@@ -292,8 +302,10 @@ impl<'a> Assignment<'a> {
     fn since(&self, parent: CallIndex, child: CallIndex) -> (bool, i64) {
         let (served, asked) = self.roles.beside(parent, child);
         let (mut is_beside, mut last) = (false, served.request_last);
-        for &(from, to) in &self.busy[parent as usize] {
-            if from > asked.from || (from, to) == (asked.from, asked.to) {
+        let busy = &self.busy[parent as usize];
+        let before = busy.partition_point(|&(from, _)| from <= asked.from);
+        for &(from, to) in busy[..before].iter().rev().take(MOST_CALLS) {
+            if (from, to) == (asked.from, asked.to) {
                 continue;
             }
             match to > asked.from {

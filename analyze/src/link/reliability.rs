@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 const WORTH: f64 = 20.0;
 /// Nothing is surer than that, nor less sure.
 const BOUNDS: [f64; 2] = [0.02, 0.998];
+/// A task that writes for others may do so for whoever waited for a connection: when it errs it names somebody who was being served, which
+/// nobody sees.
+const MOST_OF_HANDED_OVER: f64 = 0.7;
 
 /// How often a rule was put to the test, and failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,7 +73,12 @@ impl Reliability {
         let before = cause.way.prior() as f64 / 1_000.0;
         let of = |counts: Option<&Counts>, before: f64| counts.map_or(before, |c| c.holds(before));
         let everywhere = of(self.everywhere.get(&cause.way), before);
-        of(self.here.get(&(cause.process, cause.way)), everywhere).clamp(BOUNDS[0], BOUNDS[1])
+        let here = of(self.here.get(&(cause.process, cause.way)), everywhere);
+        let most = match cause.way {
+            Way::HandedOver(..) => MOST_OF_HANDED_OVER,
+            _ => BOUNDS[1],
+        };
+        here.clamp(BOUNDS[0], most)
     }
 }
 

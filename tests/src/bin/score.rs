@@ -78,20 +78,20 @@ const fn long(plan: Plan) -> Plan {
 }
 
 const fn faulty(concurrency: u32, fault: &'static str) -> Plan {
-    long(Plan { fault, ..plan("causal", concurrency, [0, 400]) })
+    long(Plan { fault, ..plan("causal", concurrency, [0, 150]) })
 }
 
 /// All recordings, with their requests in the short form and in the long one.
 const PLANS: &[Plan] = &[
-    plan("causal", 1, [60, 500]),
-    plan("causal", 32, [300, 2000]),
-    plan("causal", 256, [60, 2000]),
-    plan("timers", 16, [200, 1500]),
-    Plan { by_recorder: false, ..plan("causal", 8, [150, 1000]) },
-    Plan { fault: "delay:l4gw:5ms", ..plan("causal", 8, [100, 1000]) },
-    long(plan("timers", 32, [0, 1500])),
-    long(Plan { topology: "shop", ..plan("causal", 32, [0, 1500]) }),
-    long(Plan { by_recorder: false, ..plan("causal", 32, [0, 1500]) }),
+    plan("causal", 1, [60, 250]),
+    plan("causal", 32, [300, 1000]),
+    plan("causal", 256, [60, 500]),
+    plan("timers", 16, [200, 600]),
+    Plan { by_recorder: false, ..plan("causal", 8, [150, 500]) },
+    Plan { fault: "delay:l4gw:5ms", ..plan("causal", 8, [100, 400]) },
+    long(plan("timers", 32, [0, 600])),
+    long(Plan { topology: "shop", ..plan("causal", 32, [0, 800]) }),
+    long(Plan { by_recorder: false, ..plan("causal", 32, [0, 600]) }),
     faulty(32, "delay:l4gw:5ms"),
     faulty(256, "delay:l4gw:5ms"),
     faulty(1, "loss:podB:2%"),

@@ -1,0 +1,34 @@
+//! A recording of the mesh while packets are held: its truth is in its packets, as tshark reads them, and a hop shows what the relay
+//! logged. A suite of its own, so that nothing else keeps the machine busy while times are measured.
+
+#![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
+
+use afterpath::link::Evidence;
+use afterpath::pipeline::{Config, analyze};
+use afterpath_tests::recording::{Recording, testbed};
+use afterpath_tests::score::score;
+use afterpath_tests::tool::usable;
+use afterpath_tests::truth::Truth;
+use std::process::Command;
+
+const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
+
+#[test]
+fn the_mesh_s_truth_is_in_its_packets_and_a_hop_shows_what_was_held() {
+    if !usable("tshark", "the mesh's truth in its packets") {
+        return;
+    }
+    let options = ["--topology", "mesh", "--requests", "100", "--concurrency", "4"];
+    let options = [&options[..], &["--fault", "delay:l4gw:5ms"]].concat();
+    let Some(recording) = Recording::fresh(&options) else { return };
+    let score = score(&analyze(&recording.bundles, &MASKED), &Truth::read(&recording.path()));
+    println!("mesh, delay\n{score}");
+    let checked = Command::new(testbed()).arg("check").arg(recording.path()).status();
+    assert!(checked.expect("the testbed starts").success(), "captures and truth differ");
+    let mut errors: Vec<i64> = score.hold_errors_ns.iter().map(|error| error.abs()).collect();
+    errors.sort_unstable();
+    assert!(errors.len() >= 50, "only {} packets were held", errors.len());
+    let p50_ns = errors[errors.len() / 2];
+    println!("hold: shown minus logged, p50 {p50_ns} ns of {}", errors.len());
+    assert!(p50_ns <= 150_000, "{errors:?}");
+}
