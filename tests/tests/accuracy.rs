@@ -4,18 +4,14 @@
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
 use afterpath::call::Analysis;
-use afterpath::link::Evidence;
-use afterpath::pipeline::{Config, analyze};
+use afterpath::pipeline::analyze;
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::delay::{shown, slow_elsewhere};
 use afterpath_tests::recording::Recording;
-use afterpath_tests::score::{Score, score};
+use afterpath_tests::score::{MASKED, Score, score};
 use afterpath_tests::scrub::{Secrets, scrub};
 use afterpath_tests::truth::Truth;
 use afterpath_tests::unix_leg;
-
-/// Planted ids masked: the scores are for what is known without them.
-const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
 
 fn check(name: &str, options: &[&str]) -> Option<(Recording, Truth, Analysis, Score)> {
     let recording = Recording::fresh(options)?;

@@ -4,19 +4,16 @@
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
 use afterpath::call::Analysis;
-use afterpath::link::Evidence;
-use afterpath::pipeline::{Config, analyze};
+use afterpath::pipeline::analyze;
 use afterpath_formats::bundle::verify;
 use afterpath_tests::recording::Recording;
-use afterpath_tests::score::{Matching, score};
+use afterpath_tests::score::{MASKED, Matching, score};
 use afterpath_tests::truth::Truth;
 
 /// Most requests are read so soon after they came; a busy machine lets some wait.
 const SOON_NS: i64 = 5_000_000;
 /// And none before: so much at most for the service's own reading of the clock.
 const BEFORE_NS: i64 = 1_000_000;
-const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
-
 #[test]
 fn machines_split_by_namespace_keep_their_calls_and_are_wrong_as_the_truth_says() {
     let options = ["--topology", "mesh", "--requests", "80", "--concurrency", "8"];

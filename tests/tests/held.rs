@@ -3,15 +3,12 @@
 
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
-use afterpath::link::Evidence;
-use afterpath::pipeline::{Config, analyze};
+use afterpath::pipeline::analyze;
 use afterpath_tests::recording::{Recording, testbed};
-use afterpath_tests::score::score;
+use afterpath_tests::score::{MASKED, score};
 use afterpath_tests::tool::usable;
 use afterpath_tests::truth::Truth;
 use std::process::Command;
-
-const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
 
 #[test]
 fn the_mesh_s_truth_is_in_its_packets_and_a_hop_shows_what_was_held() {

@@ -32,7 +32,13 @@ pub(super) fn patient(
             Act::Request(call) => {
                 let open = open.entry((entry.host, entry.tid)).or_default();
                 *broken += u64::from(waits || !open.is_empty());
-                if answered_by.get(&(entry.host, call)) == Some(&entry.actor()) {
+                let is_answered_later = calls[call as usize]
+                    .spans
+                    .last()
+                    .and_then(|span| span.times.latency_ns())
+                    .is_some_and(|latency_ns| latency_ns > 0);
+                let by = answered_by.get(&(entry.host, call));
+                if is_answered_later && by == Some(&entry.actor()) {
                     open.insert(call);
                 }
             }

@@ -12,6 +12,8 @@ pub use matching::Matching;
 
 use crate::truth::{TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point};
+use afterpath::link::Evidence;
+use afterpath::pipeline::Config;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -78,6 +80,9 @@ pub struct Score {
 
 /// The name of our own linker, beside those of the baselines.
 pub const OURS: &str = "afterpath";
+
+/// Planted ids masked: the scores are for what is known without them.
+pub const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
 
 /// Scores a reconstruction.
 pub fn score(analysis: &Analysis, truth: &Truth) -> Score {

@@ -6,6 +6,7 @@ mod owners;
 
 pub use clock::{Bend, Clock, Step};
 
+use crate::rewrite;
 use afterpath_formats::bundle::manifest::{
     DomainEntry, FileEntry, HostEntry, LossSum, Manifest, Reduction,
 };
@@ -22,9 +23,8 @@ use arrow::compute::{
 use arrow::datatypes::{Int64Type, UInt32Type};
 use owners::{Owner, Owners, numbers};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,8 +49,7 @@ struct Machine {
 /// # Errors
 /// When the bundle is no recording of one machine, knows no such namespace, or can't be read or written.
 pub fn split(bundle: &Path, out: &Path, bends: &[Bend]) -> Result<Vec<Clock>> {
-    let path = bundle.join(MANIFEST);
-    let (manifest, _) = Manifest::parse(&path, &fs::read(&path)?)?;
+    let manifest = rewrite::manifest(bundle)?;
     let [host] = manifest.hosts.as_slice() else { bail!("not the recording of one machine") };
     ensure!(host.boottime_domain.is_some(), "clocks are bent in recordings only, not in imports");
     let tables = read_all(bundle, &manifest)?;
@@ -95,25 +94,16 @@ fn name_of(netns: Option<&str>) -> &str {
 
 /// Every table of the recording, its parts one after the other.
 fn read_all(bundle: &Path, manifest: &Manifest) -> Result<BTreeMap<String, RecordBatch>> {
-    let mut batches: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
-    let every = ["interfaces", "processes", "threads", "sockets", "clock", "losses"];
-    for name in every {
-        batches.insert(name.to_string(), Vec::new());
-    }
-    for file in &manifest.files {
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(File::open(bundle.join(&file.path))?)?;
-        let into = batches.entry(file.table.clone()).or_default();
-        for batch in reader.build()? {
-            into.push(batch?);
-        }
-    }
-    let whole = |(name, batches): (String, Vec<RecordBatch>)| {
-        let schema = table::find(&name).context("a table that is known")?.schema();
+    let needed = ["interfaces", "processes", "threads", "sockets", "clock", "losses"];
+    let listed = manifest.files.iter().map(|file| file.table.as_str());
+    let names: BTreeSet<&str> = listed.chain(needed).collect();
+    let whole = |name: &str| {
+        let batches = rewrite::batches(bundle, name)?;
+        let schema = table::find(name).context("a table that is known")?.schema();
         let schema = batches.first().map_or(schema, RecordBatch::schema);
-        Ok((name, concat_batches(&schema, &batches)?))
+        Ok((name.to_string(), concat_batches(&schema, &batches)?))
     };
-    batches.into_iter().map(whole).collect()
+    names.into_iter().map(whole).collect()
 }
 
 /// The recording's own machine, then one per bend.

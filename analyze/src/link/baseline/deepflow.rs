@@ -1,6 +1,6 @@
 //! DeepFlow's published rules (SIGCOMM 2023): whoever reads a request, a thread or a goroutine, gets a trace; what it sends then
-//! is of that trace; reading a reply takes up the trace that its request was sent in; answering ends it; a goroutine without one is in its maker's. An id that both bear says
-//! more, where ids may be used. Never uses its tracing of the network, which gives no parents inside a process.
+//! is of that trace; reading a reply takes up the trace that its request was sent in; answering ends it; a goroutine without one is in
+//! its maker's. An id that both bear says more, where ids may be used. Never uses its tracing of the network, which gives no parents inside a process.
 
 use super::{Baseline, View};
 use crate::call::CallIndex;
