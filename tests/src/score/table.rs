@@ -278,7 +278,7 @@ const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process th
 whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used. \
 `afterpath-no-content`: ours, without the words of a request that reappear in its calls.";
 const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
-but no thread, no socket and no content (`src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
+but no thread, no socket and no content (`tests/src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
 const PATHS_ABOUT: &str = "Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
 begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. —: nothing measures it yet, or this recording can't tell.";
