@@ -76,23 +76,50 @@ fn client_of(call: &TrueCall) -> String {
     unix.map_or(call.client.clone(), |number| format!("[::1]:{}", (number as u16).max(1)))
 }
 
-/// Pairs in order of time; where some are missing, each found call goes to the nearest true start.
+/// Pairs in order of time. Where one side lacks some, each of the fewer goes to the nearest of the others that is still to come.
 fn pair<'a>(logged: &[(i64, u32, &'a TrueCall)], found: &[(i64, usize)]) -> Vec<(&'a str, usize)> {
-    if logged.len() == found.len() {
-        let pairs = logged.iter().zip(found);
-        return pairs.map(|((_, _, call), (_, i))| (call.call_id.as_str(), *i)).collect();
-    }
-    let (mut pairs, mut n) = (Vec::new(), 0);
-    for &(begin, index) in found {
-        let distance =
-            |n: usize| logged.get(n).map_or(u64::MAX, |(start, ..)| start.abs_diff(begin));
-        while n + 1 < logged.len() && distance(n + 1) <= distance(n) {
-            n += 1;
+    let starts: Vec<i64> = logged.iter().map(|(start, ..)| *start).collect();
+    let begins: Vec<i64> = found.iter().map(|(begin, _)| *begin).collect();
+    let pairs: Vec<(usize, usize)> = match starts.len() < begins.len() {
+        true => nearest(&starts, &begins),
+        false => {
+            nearest(&begins, &starts).into_iter().map(|(found, logged)| (logged, found)).collect()
         }
-        if let Some((_, _, call)) = logged.get(n) {
-            pairs.push((call.call_id.as_str(), index));
-            n += 1;
+    };
+    pairs.into_iter().map(|(n, i)| (logged[n].2.call_id.as_str(), found[i].1)).collect()
+}
+
+/// For each of the fewer times its place among the more; both rise, and so do the places. As many of both go one to one.
+fn nearest(fewer: &[i64], more: &[i64]) -> Vec<(usize, usize)> {
+    let (mut pairs, mut next) = (Vec::with_capacity(fewer.len()), 0);
+    for (i, &time) in fewer.iter().enumerate() {
+        // So many may still be passed over.
+        let last = more.len() - (fewer.len() - i);
+        while next < last && more[next + 1].abs_diff(time) <= more[next].abs_diff(time) {
+            next += 1;
         }
+        pairs.push((i, next));
+        next += 1;
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewer_choose_among_the_more_in_order() {
+        let check = |fewer: &[i64], more: &[i64], expected: &[usize]| {
+            let places: Vec<usize> = nearest(fewer, more).into_iter().map(|(_, at)| at).collect();
+            assert_eq!(places, expected);
+        };
+        check(&[10, 20], &[11, 19], &[0, 1]);
+        check(&[10, 20], &[9, 12, 14, 21], &[0, 3]);
+        // What is too much at the end does not shift what comes before.
+        check(&[10, 20], &[11, 21, 90], &[0, 1]);
+        // Each has one of its own, however near another is.
+        check(&[10, 11, 12], &[1, 2, 12], &[0, 1, 2]);
+        check(&[], &[1], &[]);
+    }
 }
