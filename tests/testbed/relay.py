@@ -22,7 +22,7 @@ NETLINK_NETFILTER = 12
 # Message types of the queue subsystem (3), and the attributes we use: linux/netfilter/nfnetlink_queue.h.
 PACKET, VERDICT, CONFIG = 0x300, 0x301, 0x302
 ATTRIBUTE_COMMAND, ATTRIBUTE_PARAMETERS = 1, 2
-ATTRIBUTE_HEADER, ATTRIBUTE_VERDICT, ATTRIBUTE_PAYLOAD = 1, 2, 10
+ATTRIBUTE_HEADER, ATTRIBUTE_VERDICT, ATTRIBUTE_TIMESTAMP, ATTRIBUTE_PAYLOAD = 1, 2, 4, 10
 COMMAND_BIND, COPY_PACKET, DROP, ACCEPT = 1, 2, 0, 1
 REQUEST, ACKNOWLEDGE = 1, 4
 
@@ -64,13 +64,18 @@ class Queue:
             raise OSError(-error, "the kernel refuses the packet queue")
 
     def receive(self) -> tuple:
-        """(packet number, its bytes from the IP header on)."""
+        """(packet number, its bytes from the IP header on, when it came). The kernel stamps packets while somebody captures; otherwise it
+        came when it is read here, which may be later."""
         message = self.socket.recv(1 << 17)
+        received = time.time_ns()
         kind = struct.unpack_from("=H", message, 4)[0]
         if kind != PACKET:
-            return None, b""
+            return None, b"", received
         found = attributes(message[20:])
-        return struct.unpack(">I", found[ATTRIBUTE_HEADER][:4])[0], found.get(ATTRIBUTE_PAYLOAD, b"")
+        if ATTRIBUTE_TIMESTAMP in found:
+            seconds, microseconds = struct.unpack(">QQ", found[ATTRIBUTE_TIMESTAMP][:16])
+            received = (seconds * 1_000_000 + microseconds) * 1_000
+        return struct.unpack(">I", found[ATTRIBUTE_HEADER][:4])[0], found.get(ATTRIBUTE_PAYLOAD, b""), received
 
     def decide(self, number: int, verdict: int) -> None:
         """Lets a packet go on, or ends it."""
@@ -89,8 +94,7 @@ class Relay:
 
     def handle(self) -> None:
         """One packet from the kernel."""
-        number, packet = self.queue.receive()
-        received = time.time_ns()
+        number, packet, received = self.queue.receive()
         if number is None:
             return
         if self.drop:
