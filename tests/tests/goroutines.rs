@@ -5,6 +5,7 @@
 
 use afterpath::call::{Analysis, Call};
 use afterpath::link::Evidence;
+use afterpath::link::evidence::Kind;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::tool::{can_record, go_program, own};
@@ -88,10 +89,7 @@ fn check(at_once: usize, connections: usize, floor: f64) {
     record(&program, at_once, connections, &bundle);
     let bundles = Bundles::open(&[bundle]).expect("it opens");
     let analysis = analyze(&bundles, &Config::default());
-    let without = Config {
-        evidence: Evidence { ignore_threads: true, ..Evidence::default() },
-        baseline: None,
-    };
+    let without = Config { evidence: Evidence::ALL.without(Kind::Threads), baseline: None };
     let (n_contained, ..) = score(&analyze(&bundles, &without));
     let (n_right, n_silent, n_all) = score(&analysis);
     println!(

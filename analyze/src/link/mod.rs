@@ -9,45 +9,24 @@ use crate::dissect::sockets::log::Sockets;
 mod assignment;
 pub mod baseline;
 mod candidates;
-mod content;
-mod counts;
-mod delays;
+pub mod evidence;
 mod ids;
-mod patience;
+mod narrowing;
+mod pair;
 mod reliability;
 mod roles;
 mod threads;
-mod timeline;
+mod usual;
 mod windows;
 
-use assignment::{Assignment, Beliefs, Settled, Usual};
-use content::Words;
+use assignment::{Assignment, Beliefs, Settled};
+pub use evidence::Evidence;
+use evidence::Kind;
 use reliability::Reliability;
 use roles::Roles;
+use threads::Threads;
+use usual::{Learnt, Words};
 use windows::Windows;
-
-/// What may be used for linking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Evidence {
-    /// Leave planted ids out, to measure the rest.
-    pub ignore_ids: bool,
-    /// Leave out what threads tell.
-    pub ignore_threads: bool,
-    /// Leave out how long after what a service usually asks.
-    pub ignore_delays: bool,
-    /// Leave out words that reappear.
-    pub ignore_content: bool,
-}
-
-impl Evidence {
-    /// All but planted ids.
-    pub const WITHOUT_IDS: Evidence = Evidence {
-        ignore_ids: true,
-        ignore_threads: false,
-        ignore_delays: false,
-        ignore_content: false,
-    };
-}
 
 /// What calls were reconstructed from.
 #[derive(Debug, Clone, Copy)]
@@ -70,25 +49,30 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     if candidates.is_empty() {
         return;
     }
-    let entries = match evidence.ignore_threads || known.sockets.logs.is_empty() {
-        true => Vec::new(),
-        false => timeline::timeline(calls, known.points, known.sockets),
-    };
+    let has_threads = evidence.uses(Kind::Threads) && !known.sockets.logs.is_empty();
+    let mut threads =
+        has_threads.then(|| Threads::of(calls, known.points, known.sockets, &candidates));
     let roles = Roles::of(calls, &windows);
     let words = Words::of(calls);
-    let mut usual = Usual::default();
+    let mut usual = Learnt::nothing(*evidence);
     let mut given: Option<Vec<Option<CallIndex>>> = None;
     let mut settled = Vec::new();
     for _ in 0..ROUNDS {
-        let causes = threads::causes(calls, &entries, known.sockets, given.as_deref());
-        let reliability = Reliability::learn(&candidates, &causes);
-        let beliefs =
-            Beliefs { causes: &causes, reliability: &reliability, words: &words, usual: &usual };
-        let mut assignment = Assignment::new(&roles, &beliefs, evidence);
+        let tell = |threads: &Threads<'_>| threads.told(given.as_deref(), *evidence);
+        let told = threads.as_ref().map(tell).unwrap_or_default();
+        let reliability = Reliability::learn(&candidates, &told);
+        let beliefs = Beliefs {
+            causes: &told.causes,
+            reliability: &reliability,
+            words: &words,
+            usual: &usual,
+        };
+        let mut assignment = Assignment::new(&roles, &beliefs, *evidence);
         settled = assignment.assign(&candidates);
-        let learnt = assignment.usual(&settled);
+        let learnt = assignment.learn(&settled);
         given = Some(assignment.given(&settled));
         usual = learnt;
+        threads.iter_mut().for_each(|threads| threads.learn(&told));
     }
     for Settled { child, link, .. } in settled {
         calls[child as usize].link = Some(link);

@@ -3,8 +3,7 @@
 //! never looks at times.
 
 use super::candidates::Candidates;
-use super::threads::{Cause, Way};
-use crate::call::CallIndex;
+use super::threads::{Cause, Told, Way};
 use std::collections::BTreeMap;
 
 /// So many cases a belief held before is worth.
@@ -52,14 +51,16 @@ impl Counts {
 }
 
 impl Reliability {
-    /// Learns from all children.
-    pub(super) fn learn(
-        candidates: &[Candidates],
-        causes: &BTreeMap<CallIndex, Cause>,
-    ) -> Reliability {
+    /// Learns from all children, and from answers, whose requests are known.
+    pub(super) fn learn(candidates: &[Candidates], told: &Told) -> Reliability {
         let mut learnt = Reliability::default();
+        for (process, order) in &told.order {
+            let counts = learnt.here.entry((*process, Way::InOrder)).or_default();
+            counts.named += order.held + order.broken;
+            counts.wrong += order.broken;
+        }
         for candidates in candidates {
-            if let Some(cause) = causes.get(&candidates.child) {
+            if let Some(cause) = told.causes.get(&candidates.child) {
                 learnt.everywhere.entry(cause.way).or_default().count(candidates, cause);
                 let here = (cause.process, cause.way);
                 learnt.here.entry(here).or_default().count(candidates, cause);
@@ -88,20 +89,20 @@ mod tests {
 
     /// Children as (possible parents, named parent).
     fn check(children: &[(&[u32], u32)], expected: f64) {
-        let mut causes = BTreeMap::new();
+        let mut told = Told::default();
         let mut all = Vec::new();
         for (child, (parents, named)) in (100..).zip(children) {
             let (parents, way) = (parents.to_vec(), Way::Made);
             all.push(Candidates { child, parents });
             let named = vec![*named];
-            causes.insert(
+            told.causes.insert(
                 child,
                 Cause { parents: named, way, process: (0, 1), reason: String::new() },
             );
         }
         let cause =
             Cause { parents: vec![], way: Way::Made, process: (0, 1), reason: String::new() };
-        let found = Reliability::learn(&all, &causes).of(&cause);
+        let found = Reliability::learn(&all, &told).of(&cause);
         assert!((found - expected).abs() < 0.005, "{found}, not {expected}");
     }
 

@@ -1,8 +1,6 @@
 //! What calls are to one another before anything is assigned: who serves them, whom they ask, what they were asked by, and who passes
 //! requests on unchanged. Never chooses a parent.
 
-use super::counts::Kind;
-use super::delays::Edge;
 use super::windows::{Asked, Served, Windows};
 use super::{delivers, ids, same_request};
 use crate::call::{Call, CallIndex, CallState, FlowIndex};
@@ -10,6 +8,11 @@ use std::collections::BTreeMap;
 
 /// Share of an endpoint's requests that were passed on unchanged for it to count as a proxy.
 const PROXY_SHARE: f64 = 0.9;
+
+/// A service and whom it asks, by number.
+pub(super) type Edge = (u32, u32);
+/// Who serves a request, and the kind of call that is made for it, by number.
+pub(super) type CallKind = (u32, u32);
 
 /// A server's address and port in its place: one listening process.
 type Listener<'a> = (&'a str, &'a str, std::net::IpAddr, u16);
@@ -65,13 +68,8 @@ impl<'a> Roles<'a> {
         (self.ends[parent as usize].0, self.ends[child as usize].1)
     }
 
-    /// Who serves a call.
-    pub(super) fn listener(&self, call: CallIndex) -> u32 {
-        self.ends[call as usize].0
-    }
-
     /// Who serves the parent, and which kind of call the child is.
-    pub(super) fn kind(&self, parent: CallIndex, child: CallIndex) -> Kind {
+    pub(super) fn kind(&self, parent: CallIndex, child: CallIndex) -> CallKind {
         (self.ends[parent as usize].0, self.kinds[child as usize])
     }
 

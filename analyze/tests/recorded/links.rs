@@ -4,6 +4,7 @@ use crate::world::{Connection, Process, QUEUE, STACK, WIRE, World};
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::link::baseline::named;
+use afterpath::link::evidence::Kind;
 use afterpath::pipeline::Config;
 use afterpath_formats::table::socket_events::{INBOUND, SocketEventRow};
 
@@ -91,7 +92,7 @@ fn a_thread_per_request() {
 
 #[test]
 fn without_threads_there_are_two_candidates() {
-    let evidence = Evidence { ignore_threads: true, ..Evidence::default() };
+    let evidence = Evidence::ALL.without(Kind::Threads);
     let analysis = crossed().world.analyze_with(&Config { evidence, ..Config::default() });
     let links = analysis.calls.iter().filter_map(|call| call.link.as_ref());
     assert!(links.clone().count() == 2 && links.clone().all(|link| link.candidates == 2));

@@ -7,6 +7,7 @@
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::link::baseline::{BASELINES, Baseline};
+use afterpath::link::evidence::Kind;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::checkout::root;
@@ -234,8 +235,8 @@ fn scored(
         n_calls: truth.requests.iter().map(|request| request.calls.len()).sum(),
         busy: truth.recording.cpu.machine,
     };
-    let evidence = Evidence { ignore_ids: ids == "masked", ..Evidence::default() };
-    let no_content = Evidence { ignore_content: true, ..evidence };
+    let evidence = if ids == "masked" { Evidence::WITHOUT_IDS } else { Evidence::ALL };
+    let no_content = evidence.without(Kind::Content);
     let mut ways: Vec<(&str, Config)> = vec![(OURS, Config { evidence, baseline: None })];
     if ids == "masked" {
         ways.push((NO_CONTENT, Config { evidence: no_content, baseline: None }));

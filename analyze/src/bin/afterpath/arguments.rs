@@ -1,6 +1,9 @@
 //! The command line: every subcommand and option with its help. Only what exists.
 
+use afterpath::link::Evidence;
+use afterpath::link::evidence::{self, KINDS, Kind};
 use afterpath::report::{Filter, Moment, Zone, instant};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -105,31 +108,33 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// A kind of evidence for links.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EvidenceName {
-    /// Ids that tracers planted
-    Ids,
-    /// What one thread read and wrote
-    Threads,
-    /// How long after what a service usually asks
-    Delays,
-    /// Words of a request that reappear in a call
-    Content,
-}
-
 /// What an analysis depends on.
 #[derive(Args, Clone)]
 pub(crate) struct Analyzed {
     /// Link without the ids that tracers planted, to see how well the rest does
     #[arg(long)]
     pub(crate) ignore_ids: bool,
-    /// Link without one kind of evidence: `ids` (the same as --ignore-ids), `threads`, `delays` or `content`; may be given several times
-    #[arg(long, value_name = "NAME", value_enum)]
-    pub(crate) without_evidence: Vec<EvidenceName>,
+    /// Link without one kind of evidence; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = kinds_of_evidence())]
+    pub(crate) without_evidence: Vec<Kind>,
     /// Analyze again even if there are results
     #[arg(long)]
     pub(crate) again: bool,
+}
+
+impl Analyzed {
+    /// What may be used for linking.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let ids = self.ignore_ids.then_some(Kind::Ids);
+        let left_out = self.without_evidence.iter().copied().chain(ids);
+        left_out.fold(Evidence::ALL, Evidence::without)
+    }
+}
+
+/// Their names, as the library knows them.
+fn kinds_of_evidence() -> impl TypedValueParser<Value = Kind> {
+    let possible = KINDS.iter().map(|named| PossibleValue::new(named.name).help(named.about));
+    PossibleValuesParser::new(possible).try_map(|name| evidence::kind(&name).ok_or("no such kind"))
 }
 
 /// Which calls.

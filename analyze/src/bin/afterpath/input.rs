@@ -1,12 +1,11 @@
 //! From paths on the command line to an analysis: stored results where they fit, else the analysis itself, then stored.
 //! Says on stderr what it does again and why.
 
-use crate::arguments::{Analyzed, EvidenceName};
+use crate::arguments::Analyzed;
 use crate::failure::Failure;
 use crate::results::{self, Key, Stored};
 use crate::terminal::{self, Progress, note, warn};
 use afterpath::call::{Analysis, DAMAGED, Loss};
-use afterpath::link::Evidence;
 use afterpath::pipeline::{self, Config};
 use afterpath::report::quantity::plural;
 use afterpath_formats::bundle::Bundles;
@@ -29,13 +28,7 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
         return from_results(folder);
     }
     let bundles = open(paths)?;
-    let without = |name| analyzed.without_evidence.contains(&name);
-    let evidence = Evidence {
-        ignore_ids: analyzed.ignore_ids || without(EvidenceName::Ids),
-        ignore_threads: without(EvidenceName::Threads),
-        ignore_delays: without(EvidenceName::Delays),
-        ignore_content: without(EvidenceName::Content),
-    };
+    let evidence = analyzed.evidence();
     let config = Config { evidence, ..Config::default() };
     let damage = damage(&bundles, paths);
     // A bundle whole again has other results than it had damaged, though its manifest is the same.

@@ -59,6 +59,13 @@ pub struct Wait {
     pub n_ready: i64,
 }
 
+impl Wait {
+    /// From entry to return.
+    pub fn lasted_ns(&self) -> i64 {
+        self.exit_ns.saturating_sub(self.entry_ns)
+    }
+}
+
 /// A goroutine or task, by its process and the runtime's number for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Task {

@@ -4,8 +4,9 @@
 
 use super::{Baseline, View};
 use crate::call::CallIndex;
+use crate::link::evidence::Kind;
 use crate::link::ids;
-use crate::link::timeline::{Act, Actor, Entry};
+use crate::link::threads::timeline::{Act, Actor, Entry};
 use std::collections::BTreeMap;
 
 pub(super) struct DeepFlow;
@@ -65,7 +66,7 @@ fn trace_of(entry: &Entry, current: &Current, view: &View<'_>) -> Option<CallInd
 
 /// The parents that bear an id of their child.
 fn by_ids(view: &View<'_>) -> Vec<(CallIndex, CallIndex)> {
-    if view.evidence.ignore_ids {
+    if !view.evidence.uses(Kind::Ids) {
         return Vec::new();
     }
     let bears = |parent: CallIndex, child: CallIndex| {

@@ -2,7 +2,7 @@
 //! and truth. Never used unless it is asked for by name, and never given a rule of ours.
 
 use super::candidates::{self, Candidates};
-use super::timeline::{Entry, timeline};
+use super::threads::timeline::{Entry, timeline};
 use super::windows::Windows;
 use super::{Evidence, Known, same_request, threads};
 use crate::call::{Call, CallIndex, Link, LinkKind};

@@ -3,7 +3,7 @@
 
 use super::{Baseline, View};
 use crate::call::CallIndex;
-use crate::link::timeline::Act;
+use crate::link::threads::timeline::Act;
 use std::collections::BTreeMap;
 
 pub(super) struct Thread;

@@ -1,16 +1,16 @@
 //! What services usually do after what: how long after the last thing that happened to a request a call follows, by who serves it and
-//! whom it asks. Learnt in counts that add up, read as logarithms in thousandths (milli-nats), so that sums are the same
-//! everywhere. Never looks at threads or content.
+//! whom it asks. Never looks at threads or content.
 
+use super::{Lesson, Usual, milli};
+use crate::link::assignment::Pair;
+use crate::link::evidence::Kind;
+use crate::link::roles::Edge;
 use std::collections::BTreeMap;
 
 /// Bins of a distribution: two per doubling, from a microsecond on.
 const BINS: usize = 64;
 /// So many delays a distribution counts for before any is known: as all others are.
 const WORTH: f64 = 4.0;
-
-/// A service and whom it asks, by number.
-pub(super) type Edge = (u32, u32);
 
 /// A distribution of delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +56,13 @@ impl Histogram {
 
 impl Delays {
     /// Counts one: whether another call was out, and how long after what had happened last.
-    pub(super) fn count(&mut self, edge: Edge, is_beside: bool, delay_ns: i64) {
+    fn count(&mut self, edge: Edge, is_beside: bool, delay_ns: i64) {
         self.edges.entry(edge).or_default()[usize::from(is_beside)].count(delay_ns);
         self.everywhere[usize::from(is_beside)].count(delay_ns);
     }
 
     /// The logarithm of how probable such a delay is, per microsecond, in thousandths.
-    pub(super) fn log(&self, edge: Edge, is_beside: bool, delay_ns: i64) -> i64 {
+    fn log(&self, edge: Edge, is_beside: bool, delay_ns: i64) -> i64 {
         let (class, bin) = (usize::from(is_beside), bin(delay_ns));
         let everywhere = self.everywhere[class].share(bin, 1.0 / BINS as f64);
         let here = self.edges.get(&edge);
@@ -74,9 +74,29 @@ impl Delays {
     }
 }
 
-/// A probability's logarithm in thousandths.
-pub(super) fn milli(probability: f64) -> i64 {
-    (1_000.0 * libm::log(probability.max(1e-12))) as i64
+impl Usual for Delays {
+    fn kind(&self) -> Kind {
+        Kind::Delays
+    }
+
+    fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
+        if of == Lesson::Sure {
+            let (is_beside, delay_ns) = pair.since();
+            self.count(pair.edge(), is_beside, delay_ns);
+        }
+    }
+
+    fn weight(&self, pair: &Pair<'_>) -> i64 {
+        let (is_beside, delay_ns) = pair.since();
+        self.log(pair.edge(), is_beside, delay_ns)
+    }
+
+    fn reason(&self, pair: &Pair<'_>) -> String {
+        let (is_beside, delay_ns) = pair.since();
+        let beside = if is_beside { " while another was out" } else { "" };
+        let (whole, rest) = (delay_ns / 1_000_000, delay_ns / 1_000 % 1_000);
+        format!("asked {whole}.{rest:03} ms after the last thing that happened to it{beside}")
+    }
 }
 
 #[cfg(test)]
@@ -103,8 +123,5 @@ mod tests {
         for delay_ns in [i64::MIN, -1, 0, 1, 1_000, i64::MAX] {
             assert!(bin(delay_ns) < BINS);
         }
-        assert_eq!(milli(1.0), 0);
-        assert_eq!(milli(0.5), -693);
-        assert!(milli(0.0) < -20_000);
     }
 }

@@ -11,7 +11,7 @@ const CONNECTS_NS: i64 = 250_000_000;
 
 /// What a thread did at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Act {
+pub(in crate::link) enum Act {
     /// Read something that is no message: whatever it does next may come of that.
     Other,
     /// Read the last of a call's request, as its server.
@@ -28,7 +28,7 @@ pub(super) enum Act {
 
 /// Who acts: a thread, or the task that it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Actor {
+pub(in crate::link) enum Actor {
     Thread(u32),
     Task(Task),
 }
@@ -44,25 +44,30 @@ impl fmt::Display for Actor {
 
 /// Something that a thread did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub(super) host: u32,
-    pub(super) at_ns: i64,
-    pub(super) tid: u32,
+pub(in crate::link) struct Entry {
+    pub(in crate::link) host: u32,
+    pub(in crate::link) at_ns: i64,
+    pub(in crate::link) tid: u32,
     /// The task that the thread ran, where its runtime shows them.
-    pub(super) task: Option<Task>,
-    pub(super) act: Act,
+    pub(in crate::link) task: Option<Task>,
+    pub(in crate::link) act: Act,
     /// The thread's process; 0: not told.
-    pub(super) pid: u32,
+    pub(in crate::link) pid: u32,
 }
 
 impl Entry {
-    pub(super) fn actor(&self) -> Actor {
+    /// Host and process.
+    pub(in crate::link) fn process(&self) -> (u32, u32) {
+        (self.host, self.pid)
+    }
+
+    pub(in crate::link) fn actor(&self) -> Actor {
         self.task.map_or(Actor::Thread(self.tid), Actor::Task)
     }
 }
 
 /// All that is known of all threads, host by host, in order of time.
-pub(super) fn timeline(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
+pub(in crate::link) fn timeline(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
     let mut entries = messages(calls, points, sockets);
     entries.extend(other_reads(calls, sockets));
     entries.sort_unstable();

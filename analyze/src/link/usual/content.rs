@@ -1,8 +1,11 @@
 //! Words of a request that reappear in a call: keys, numbers, names. How much that says is learnt by service and callee: how rare a word
 //! true parents share with their children, and how rare one the others do. Never sees more of a message than its resource.
 
-use super::delays::{Edge, milli};
+use super::{Lesson, Usual, milli};
 use crate::call::{Call, CallIndex};
+use crate::link::assignment::Pair;
+use crate::link::evidence::Kind;
+use crate::link::roles::Edge;
 use std::collections::BTreeMap;
 
 /// Words kept of a call.
@@ -17,13 +20,13 @@ const CLASSES: usize = RARE.len() + 2;
 const WORTH: f64 = 8.0;
 
 /// The words of all calls.
-pub(super) struct Words {
+pub(in crate::link) struct Words {
     of_call: Vec<Vec<u64>>,
     class: BTreeMap<u64, u8>,
 }
 
 impl Words {
-    pub(super) fn of(calls: &[Call]) -> Words {
+    pub(in crate::link) fn of(calls: &[Call]) -> Words {
         let of_call: Vec<Vec<u64>> = calls.iter().map(|call| words(&call.resource)).collect();
         let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
         of_call.iter().flatten().for_each(|word| *counts.entry(*word).or_default() += 1);
@@ -39,21 +42,31 @@ impl Words {
     }
 
     /// How rare the rarest word is that both bear; 0: none.
-    pub(super) fn shared(&self, parent: CallIndex, child: CallIndex) -> usize {
+    pub(in crate::link) fn shared(&self, parent: CallIndex, child: CallIndex) -> usize {
         let parent = &self.of_call[parent as usize];
         let shared = self.of_call[child as usize].iter().filter(|word| parent.contains(word));
         shared.map(|word| usize::from(self.class[word])).max().unwrap_or(0)
+    }
+
+    /// The rarest word that both bear.
+    fn rarest<'a>(&self, parent: CallIndex, child: &'a Call) -> Option<&'a str> {
+        let parent = &self.of_call[parent as usize];
+        let shared = meaningful(&child.resource).filter(|word| parent.contains(&hash(word)));
+        shared.max_by_key(|word| self.class[&hash(word)])
     }
 }
 
 /// Hashes of a text's words, each once.
 fn words(text: &str) -> Vec<u64> {
-    let means = |word: &&str| word.len() >= LONG || word.bytes().any(|byte| byte.is_ascii_digit());
-    let split = text.split(|letter: char| !letter.is_alphanumeric()).filter(means);
-    let mut found: Vec<u64> = split.take(MOST_WORDS).map(hash).collect();
+    let mut found: Vec<u64> = meaningful(text).map(hash).collect();
     found.sort_unstable();
     found.dedup();
     found
+}
+
+fn meaningful(text: &str) -> impl Iterator<Item = &str> {
+    let means = |word: &&str| word.len() >= LONG || word.bytes().any(|byte| byte.is_ascii_digit());
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(means).take(MOST_WORDS)
 }
 
 /// FNV-1a, 64 bit.
@@ -65,17 +78,17 @@ fn hash(word: &str) -> u64 {
 
 /// How often parents, and others that were possible, shared words of each class.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shared {
+pub(in crate::link) struct Shared {
     edges: BTreeMap<Edge, [[u64; CLASSES]; 2]>,
 }
 
 impl Shared {
-    pub(super) fn count(&mut self, edge: Edge, class: usize, is_parent: bool) {
+    fn count(&mut self, edge: Edge, class: usize, is_parent: bool) {
         self.edges.entry(edge).or_default()[usize::from(!is_parent)][class] += 1;
     }
 
     /// How much more probable the class is with a parent than with another, in milli-nats.
-    pub(super) fn log(&self, edge: Edge, class: usize) -> i64 {
+    fn log(&self, edge: Edge, class: usize) -> i64 {
         let Some(counts) = self.edges.get(&edge) else { return 0 };
         let total = |counts: &[u64; CLASSES]| counts.iter().sum::<u64>() as f64;
         let all = total(&counts[0]) + total(&counts[1]);
@@ -85,6 +98,33 @@ impl Shared {
             (counts[class] as f64 + WORTH * before) / (total(counts) + WORTH)
         };
         milli(share(&counts[0])) - milli(share(&counts[1]))
+    }
+}
+
+impl Usual for Shared {
+    fn kind(&self) -> Kind {
+        Kind::Content
+    }
+
+    fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
+        if of != Lesson::Likely {
+            self.count(pair.edge(), pair.words(), of == Lesson::Sure);
+        }
+    }
+
+    fn weight(&self, pair: &Pair<'_>) -> i64 {
+        self.log(pair.edge(), pair.words())
+    }
+
+    fn reason(&self, pair: &Pair<'_>) -> String {
+        match pair.among.beliefs.words.rarest(pair.parent, pair.child_call()) {
+            Some(word) => format!("{word} reappears"),
+            None => "no word reappears, as is usual here".to_string(),
+        }
+    }
+
+    fn is_of_each(&self) -> bool {
+        true
     }
 }
 

@@ -1,0 +1,111 @@
+//! The kinds of evidence, by name, and which of them may be used. One more kind is a line in [`KINDS`], and a file that asks
+//! whether it may speak. Never weighs anything.
+
+/// A kind of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Ids that tracers planted.
+    Ids,
+    /// All that threads and tasks tell: the rules below.
+    Threads,
+    /// Threads that wait for each of their calls.
+    Waits,
+    /// Tasks, and who made them.
+    Tasks,
+    /// What was handed to a task that writes for others.
+    HandOffs,
+    /// The order in which an event loop works on what it read.
+    Turns,
+    /// What was read last.
+    Adjacency,
+    /// How long after what a service usually asks.
+    Delays,
+    /// Words that reappear.
+    Content,
+    /// How often a request usually makes a kind of call.
+    Counts,
+    /// Statements of one transaction, commands of one write.
+    Transactions,
+}
+
+/// A kind with its name and what it is, on one line.
+#[derive(Debug)]
+pub struct Named {
+    /// Which.
+    pub kind: Kind,
+    /// As it is asked for.
+    pub name: &'static str,
+    /// For whoever asks.
+    pub about: &'static str,
+}
+
+const fn named(kind: Kind, name: &'static str, about: &'static str) -> Named {
+    Named { kind, name, about }
+}
+
+/// All kinds.
+pub const KINDS: &[Named] = &[
+    named(Kind::Ids, "ids", "Ids that tracers planted"),
+    named(Kind::Threads, "threads", "All that threads and tasks tell: the five below"),
+    named(Kind::Waits, "waits", "Threads that wait for each of their calls work on one request"),
+    named(Kind::Tasks, "tasks", "Goroutines: what each has open, and who made it"),
+    named(Kind::HandOffs, "hand-offs", "Who ran before a goroutine that writes for others"),
+    named(Kind::Turns, "turns", "An event loop works in the order in which it read"),
+    named(Kind::Adjacency, "adjacency", "What the thread or goroutine read last"),
+    named(Kind::Delays, "delays", "How long after what a service usually asks"),
+    named(Kind::Content, "content", "Words of a request that reappear in a call"),
+    named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
+    named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
+];
+
+/// Which kinds may be used: all, less those left out to measure the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evidence {
+    left_out: u32,
+}
+
+impl Evidence {
+    /// All of it.
+    pub const ALL: Evidence = Evidence { left_out: 0 };
+    /// All but planted ids.
+    pub const WITHOUT_IDS: Evidence = Evidence::ALL.without(Kind::Ids);
+
+    /// The same less one kind.
+    #[must_use]
+    pub const fn without(self, kind: Kind) -> Evidence {
+        Evidence { left_out: self.left_out | 1 << kind as u32 }
+    }
+
+    /// Whether a kind may be used.
+    pub fn uses(self, kind: Kind) -> bool {
+        let is_rule_of_threads = (Kind::Waits..=Kind::Adjacency).contains(&kind);
+        self.has(kind) && (!is_rule_of_threads || self.has(Kind::Threads))
+    }
+
+    fn has(self, kind: Kind) -> bool {
+        self.left_out & 1 << kind as u32 == 0
+    }
+}
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<Kind> {
+    KINDS.iter().find(|named| named.name == name).map(|named| named.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_not_used_and_threads_are_all_their_rules() {
+        let all = Evidence::ALL;
+        assert!(KINDS.iter().all(|named| all.uses(named.kind)));
+        for named in KINDS {
+            assert_eq!(kind(named.name), Some(named.kind));
+            let less = all.without(named.kind);
+            let left_out = KINDS.iter().filter(|other| !less.uses(other.kind)).count();
+            assert_eq!(left_out, if named.kind == Kind::Threads { 6 } else { 1 }, "{}", named.name);
+        }
+        assert!(!all.without(Kind::Ids).without(Kind::Delays).uses(Kind::Ids));
+    }
+}

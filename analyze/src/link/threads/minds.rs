@@ -1,0 +1,149 @@
+//! What threads and tasks have on their minds while the recording passes: what they read, what they have open. Never decides whose a
+//! call is: rules do (`rules/`).
+
+use super::rules::{Cause, Way};
+use super::timeline::{Actor, Entry};
+use super::turn::Turn;
+use crate::call::CallIndex;
+use crate::dissect::sockets::log::Task;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Host and process.
+pub(super) type Process = (u32, u32);
+
+/// A call that is being written.
+pub(super) struct Asking<'a> {
+    pub(super) entry: &'a Entry,
+    /// The requests that were being served.
+    pub(super) possible: &'a [CallIndex],
+    /// The request that its thread answers next.
+    pub(super) next: Option<CallIndex>,
+    /// When its thread last returned from a wait for events.
+    pub(super) waited_ns: i64,
+    /// Whether a timer ended that wait.
+    pub(super) by_timer: bool,
+}
+
+impl Asking<'_> {
+    pub(super) fn cause(&self, parents: Vec<CallIndex>, way: Way, reason: String) -> Cause {
+        Cause { parents, way, process: self.entry.process(), reason }
+    }
+
+    pub(super) fn is_possible(&self, parent: CallIndex) -> bool {
+        self.possible.binary_search(&parent).is_ok()
+    }
+}
+
+/// What is known of processes as wholes.
+#[derive(Debug, Default)]
+pub(super) struct Habits {
+    /// Who made each task.
+    pub(super) makers: BTreeMap<(u32, Task), Task>,
+    /// Tasks that write calls for others.
+    pub(super) pumps: BTreeSet<(u32, Task)>,
+    /// Processes whose threads wait for their calls.
+    pub(super) patient: BTreeSet<Process>,
+    /// Processes whose loops work in the order in which they read.
+    pub(super) orderly: BTreeSet<Process>,
+}
+
+/// What all threads and tasks have on their minds.
+pub(super) struct Minds<'a> {
+    pub(super) habits: &'a Habits,
+    pub(super) by_actor: BTreeMap<(u32, Actor), Mind>,
+}
+
+impl Minds<'_> {
+    /// Of a thread or task.
+    pub(super) fn of(&self, host: u32, actor: Actor) -> Option<&Mind> {
+        self.by_actor.get(&(host, actor))
+    }
+
+    pub(super) fn of_mut(&mut self, host: u32, actor: Actor) -> &mut Mind {
+        self.by_actor.entry((host, actor)).or_default()
+    }
+
+    /// Of whoever asks.
+    pub(super) fn own(&self, asking: &Asking<'_>) -> Option<&Mind> {
+        self.of(asking.entry.host, asking.entry.actor())
+    }
+
+    /// Whether it is a thread that waits for each of its calls.
+    pub(super) fn is_patient(&self, asking: &Asking<'_>) -> bool {
+        asking.entry.task.is_none() && self.habits.patient.contains(&asking.entry.process())
+    }
+
+    pub(super) fn is_orderly(&self, asking: &Asking<'_>) -> bool {
+        asking.entry.task.is_none() && self.habits.orderly.contains(&asking.entry.process())
+    }
+
+    pub(super) fn writes_for_others(&self, host: u32, task: Task) -> bool {
+        self.habits.pumps.contains(&(host, task))
+    }
+
+    pub(super) fn maker(&self, host: u32, task: Task) -> Option<Task> {
+        self.habits.makers.get(&(host, task)).copied()
+    }
+}
+
+/// What a thread or task has on its mind.
+#[derive(Default)]
+pub(super) struct Mind {
+    /// Requests that it read, when, and has not answered.
+    open: Vec<(CallIndex, i64)>,
+    /// What it read since it wrote last; `None`: something nobody knows.
+    reads: Vec<Option<Vec<CallIndex>>>,
+    read_ns: i64,
+    wrote: bool,
+    /// What it read and has not worked on, in order.
+    pub(super) turn: Turn,
+}
+
+impl Mind {
+    pub(super) fn read(&mut self, causes: Option<Vec<CallIndex>>, at_ns: i64) {
+        if std::mem::take(&mut self.wrote) {
+            self.reads.clear();
+        }
+        self.reads.push(causes);
+        self.read_ns = at_ns;
+    }
+
+    pub(super) fn wrote(&mut self) {
+        self.wrote = true;
+    }
+
+    pub(super) fn opens(&mut self, call: CallIndex, at_ns: i64) {
+        self.open.push((call, at_ns));
+    }
+
+    pub(super) fn closes(&mut self, is_over: impl Fn(CallIndex) -> bool) {
+        self.open.retain(|(open, _)| !is_over(*open));
+    }
+
+    pub(super) fn open(&self) -> &[(CallIndex, i64)] {
+        &self.open
+    }
+
+    pub(super) fn knows(&self) -> bool {
+        !self.open.is_empty() || !self.reads.is_empty()
+    }
+
+    /// The only request that it has open.
+    pub(super) fn alone(&self, asking: &Asking<'_>, way: Way) -> Option<Cause> {
+        let [(call, read_ns)] = self.open[..] else { return None };
+        let ago = super::rules::milliseconds(asking.entry.at_ns.saturating_sub(read_ns));
+        let reason = format!("{} read it {ago} before, and had no other", asking.entry.actor());
+        Some(asking.cause(vec![call], way, reason))
+    }
+
+    /// What everything that it read since it wrote last was caused by, and when it read.
+    pub(super) fn adjacent(&self) -> Option<(Vec<CallIndex>, i64)> {
+        let mut parents: Vec<CallIndex> = Vec::new();
+        for causes in &self.reads {
+            parents.extend(causes.as_ref()?);
+        }
+        parents.sort_unstable();
+        parents.dedup();
+        (!parents.is_empty()).then_some((parents, self.read_ns))
+    }
+}

@@ -1,0 +1,109 @@
+//! What is usual between a request and the calls made for it, learnt from links that are nearly sure: one kind of evidence a file,
+//! each with a line in [`USUAL`]. Counts that add up, read as logarithms in thousandths (milli-nats), so that sums are the same on
+//! every machine. Never looks at threads.
+
+use super::assignment::Pair;
+use super::evidence::{Evidence, Kind};
+
+mod content;
+mod counts;
+mod delays;
+
+pub(super) use content::Words;
+
+/// What is usual counts for so many thousandths of itself: delays, words and counts of the same calls say much the same, and were learnt from
+/// links that were found by them. Chosen by the calibration that the testbed's scorer shows (`score --kept`), on both topologies.
+const WORTH: i64 = 300;
+
+/// One kind of evidence of this sort.
+pub(super) trait Usual {
+    /// Its name.
+    fn kind(&self) -> Kind;
+    /// Learns what a pair is like.
+    fn learn(&mut self, pair: &Pair<'_>, of: Lesson);
+    /// How much such a pair speaks for being parent and child, in milli-nats; only differences between the parents of one child mean
+    /// something.
+    fn weight(&self, pair: &Pair<'_>) -> i64;
+    /// What speaks for the pair, for people.
+    fn reason(&self, pair: &Pair<'_>) -> String;
+    /// Whether it says something of each child of a group that was decided on together.
+    fn is_of_each(&self) -> bool {
+        false
+    }
+}
+
+/// What a pair is an example of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// A parent and its child, nearly surely.
+    Sure,
+    /// A parent and its child, if anything.
+    Likely,
+    /// A request that was possible and is not the parent.
+    Other,
+}
+
+/// All kinds, before anything was learnt.
+const USUAL: &[fn() -> Box<dyn Usual>] = &[
+    || Box::<delays::Delays>::default(),
+    || Box::<content::Shared>::default(),
+    || Box::<counts::Counts>::default(),
+];
+
+/// All that was learnt.
+pub(super) struct Learnt {
+    all: Vec<Box<dyn Usual>>,
+}
+
+impl Learnt {
+    /// Nothing yet, of the kinds that may be used.
+    pub(super) fn nothing(evidence: Evidence) -> Learnt {
+        let all = USUAL.iter().map(|new| new()).filter(|usual| evidence.uses(usual.kind()));
+        Learnt { all: all.collect() }
+    }
+
+    pub(super) fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
+        self.all.iter_mut().for_each(|usual| usual.learn(pair, of));
+    }
+
+    /// What all kinds that `counts` say of a pair.
+    pub(super) fn weight(&self, pair: &Pair<'_>, counts: impl Fn(&dyn Usual) -> bool) -> i64 {
+        let heard = self.all.iter().map(|usual| &**usual).filter(|usual| counts(*usual));
+        heard.map(|usual| tempered(usual.weight(pair))).sum()
+    }
+
+    /// Per kind what it says of a pair, and in words why.
+    pub(super) fn each(&self) -> impl Iterator<Item = &dyn Usual> {
+        self.all.iter().map(|usual| &**usual)
+    }
+}
+
+/// What a weight counts for.
+pub(super) fn tempered(weight: i64) -> i64 {
+    weight * WORTH / 1_000
+}
+
+/// A probability's logarithm in thousandths.
+pub(super) fn milli(probability: f64) -> i64 {
+    (1_000.0 * libm::log(probability.max(1e-12))) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_in_thousandths() {
+        assert_eq!(milli(1.0), 0);
+        assert_eq!(milli(0.5), -693);
+        assert!(milli(0.0) < -20_000);
+    }
+
+    #[test]
+    fn what_may_not_be_used_is_not_learnt() {
+        assert_eq!(Learnt::nothing(Evidence::ALL).all.len(), USUAL.len());
+        let less = Learnt::nothing(Evidence::ALL.without(Kind::Delays));
+        assert!(less.each().all(|usual| usual.kind() != Kind::Delays));
+        assert_eq!(less.all.len(), USUAL.len() - 1);
+    }
+}
