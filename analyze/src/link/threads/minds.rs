@@ -43,8 +43,8 @@ pub(super) struct Habits {
     pub(super) pumps: BTreeSet<(u32, Task)>,
     /// Processes whose threads wait for their calls.
     pub(super) patient: BTreeSet<Process>,
-    /// Processes whose loops work in the order in which they read.
-    pub(super) orderly: BTreeSet<Process>,
+    /// Processes whose loops don't work in the order in which they read, once that was looked at.
+    pub(super) disorderly: Option<BTreeSet<Process>>,
 }
 
 /// What all threads and tasks have on their minds.
@@ -74,7 +74,8 @@ impl Minds<'_> {
     }
 
     pub(super) fn is_orderly(&self, asking: &Asking<'_>) -> bool {
-        asking.entry.task.is_none() && self.habits.orderly.contains(&asking.entry.process())
+        let known = self.habits.disorderly.as_ref().filter(|_| asking.entry.task.is_none());
+        known.is_some_and(|disorderly| !disorderly.contains(&asking.entry.process()))
     }
 
     pub(super) fn writes_for_others(&self, host: u32, task: Task) -> bool {

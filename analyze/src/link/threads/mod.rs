@@ -60,7 +60,7 @@ impl<'a> Threads<'a> {
             makers: makers(sockets),
             pumps: pumps(&entries),
             patient: patient(calls, &entries, &answered_by),
-            orderly: BTreeSet::new(),
+            disorderly: None,
         };
         let mut possible: Vec<&[CallIndex]> = vec![&[]; calls.len()];
         for candidates in candidates {
@@ -72,8 +72,8 @@ impl<'a> Threads<'a> {
 
     /// Remembers which loops kept to the order of reading.
     pub(super) fn learn(&mut self, told: &Told) {
-        let orderly = told.order.iter().filter(|(_, order)| order.is_kept());
-        self.habits.orderly = orderly.map(|(process, _)| *process).collect();
+        let disorderly = told.order.iter().filter(|(_, order)| !order.is_kept());
+        self.habits.disorderly = Some(disorderly.map(|(process, _)| *process).collect());
     }
 
     /// The causes of all calls whose client is a process whose threads or tasks tell them. A reply is read for whoever its call was

@@ -10,6 +10,8 @@ const MOST_PENDING: usize = 256;
 const ORDERLY: u64 = 80;
 /// … of which there were at least so many.
 const ENOUGH: u64 = 8;
+/// With fewer, in so many percent.
+const LIKELY: u64 = 50;
 
 /// A message that nothing was written for yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +86,8 @@ impl Order {
 
     pub(super) fn is_kept(self) -> bool {
         let all = self.held + self.broken;
-        all >= ENOUGH && self.held * 100 >= ORDERLY * all
+        let share = if all < ENOUGH { LIKELY } else { ORDERLY };
+        self.held * 100 >= share * all
     }
 }
 
