@@ -111,6 +111,14 @@ impl Sockets {
         (task.pid == moved.pid).then_some(task)
     }
 
+    /// The last waits of a thread that returned before `at_ns`, the latest last.
+    pub fn waits_before(&self, host: u32, tid: u32, at_ns: i64) -> &[Wait] {
+        let waits = self.waits.get(&(host, tid)).map_or(&[][..], Vec::as_slice);
+        let until = waits.partition_point(|wait| wait.entry_ns <= at_ns);
+        let until = until - usize::from(waits[..until].last().is_some_and(|w| w.exit_ns > at_ns));
+        &waits[..until]
+    }
+
     /// The last wait of a thread that returned before `at_ns`.
     pub fn wait_before(&self, host: u32, tid: u32, at_ns: i64) -> Option<&Wait> {
         let waits = self.waits.get(&(host, tid))?;

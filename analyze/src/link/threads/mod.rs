@@ -24,6 +24,8 @@ pub(super) use turn::Order;
 const TIMER_NS: i64 = 500_000;
 /// A loop that waited for so long had nothing else to do.
 const IDLE_NS: i64 = 200_000;
+/// Nor has one that waited, however shortly, so many times since: what it read goes from callback to callback, one a turn.
+const MOST_TURNS: usize = 4;
 
 /// What threads did, and what does not change while links are weighed.
 pub(super) struct Threads<'a> {
@@ -108,10 +110,12 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn takes(&mut self, entry: &Entry, next: Option<CallIndex>) {
-        let wait = self.threads.sockets.wait_before(entry.host, entry.tid, entry.at_ns);
-        if wait.is_some_and(|wait| wait.lasted_ns() > IDLE_NS) {
-            let mind = self.minds.of_mut(entry.host, entry.actor());
-            mind.turn.ends_before(wait.map_or(i64::MIN, |wait| wait.exit_ns));
+        let waits = self.threads.sockets.waits_before(entry.host, entry.tid, entry.at_ns);
+        let wait = waits.last();
+        let idle = wait.filter(|wait| wait.lasted_ns() > IDLE_NS);
+        let before = idle.or_else(|| waits.len().checked_sub(MOST_TURNS).map(|i| &waits[i]));
+        if let Some(before) = before {
+            self.minds.of_mut(entry.host, entry.actor()).turn.ends_before(before.exit_ns);
         }
         match entry.act {
             // A task's reads are its thread's too: what the thread runs next may come of them.
