@@ -202,6 +202,17 @@ pub struct Link {
     pub evidence: Vec<String>,
 }
 
+/// Why a call that could have a parent was given none: such calls are made without any request, too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoParent {
+    /// Probability that no recorded call caused it, 0 to 1.
+    pub confidence: f64,
+    /// How many parents were possible.
+    pub candidates: u32,
+    /// Printable reasons.
+    pub evidence: Vec<String>,
+}
+
 /// A part of a call's duration. Where packets or sockets were not recorded, neighbours are one part and bear one of the first
 /// six names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -358,6 +369,8 @@ pub struct Call {
     pub attributes: Vec<(String, String)>,
     /// Parent, if one was found.
     pub link: Option<Link>,
+    /// Why it was given none, where one was possible.
+    pub no_parent: Option<Box<NoParent>>,
     /// Parts of the duration.
     pub hops: Vec<Hop>,
     /// Time in the server part that no child call covers.

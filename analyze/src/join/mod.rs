@@ -167,6 +167,7 @@ fn call(
         ids,
         attributes,
         link: None,
+        no_parent: None,
         hops: Vec::new(),
         self_ns: None,
         trace: 0,

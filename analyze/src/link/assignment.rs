@@ -1,6 +1,7 @@
 //! Assigns children to parents, one after the other: each to the most probable of its possible parents, given what these were given
 //! before. Never revises what it gave within a round.
 
+use super::background::Background;
 use super::candidates::Candidates;
 use super::evidence::{Evidence, Kind};
 use super::narrowing::Narrowed;
@@ -9,7 +10,7 @@ use super::reliability::Reliability;
 use super::roles::{Roles, Together};
 use super::threads::{Cause, Way};
 use super::usual::{Learnt, Lesson, Usual, Words, milli, tempered};
-use super::{Link, LinkKind};
+use super::{Link, LinkKind, NoParent};
 use crate::call::CallIndex;
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ pub(super) struct Beliefs<'a> {
     pub(super) reliability: &'a Reliability,
     pub(super) words: &'a Words,
     pub(super) usual: &'a Learnt,
+    pub(super) background: &'a Background,
 }
 
 /// A child that was given its parent.
@@ -57,6 +59,8 @@ pub(super) struct Assignment<'a> {
     made: Vec<Vec<(u32, u32)>>,
     /// Per child: the parent it was given.
     parent_of: Vec<Option<CallIndex>>,
+    /// Children that more probably have no recorded parent.
+    pub(super) no_parent: Vec<(CallIndex, NoParent)>,
 }
 
 /// A parent among those possible.
@@ -65,6 +69,8 @@ struct Chosen {
     confidence: f64,
     candidates: u32,
     reasons: Vec<String>,
+    /// How probable it is that no recorded call is the parent, and why, where that is possible.
+    none: Option<(f64, String)>,
 }
 
 impl<'a> Assignment<'a> {
@@ -75,7 +81,7 @@ impl<'a> Assignment<'a> {
     ) -> Assignment<'a> {
         let n = roles.calls.len();
         let (busy, made, parent_of) = (vec![Vec::new(); n], vec![Vec::new(); n], vec![None; n]);
-        Assignment { roles, beliefs, evidence, busy, made, parent_of }
+        Assignment { roles, beliefs, evidence, busy, made, parent_of, no_parent: Vec::new() }
     }
 
     /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
@@ -136,6 +142,19 @@ impl<'a> Assignment<'a> {
     /// Gives children that have the same possible parents to the most probable of these.
     fn settle(&mut self, group: Vec<Narrowed>) -> Vec<Settled> {
         let Some(chosen) = self.choose(&group) else { return Vec::new() };
+        if let Some((none, reason)) =
+            chosen.none.as_ref().filter(|(none, _)| *none > chosen.confidence)
+        {
+            let no_parent = |n: Narrowed| {
+                let candidates = n.parents.len() as u32;
+                (
+                    n.child,
+                    NoParent { confidence: *none, candidates, evidence: vec![reason.clone()] },
+                )
+            };
+            self.no_parent.extend(group.into_iter().map(no_parent));
+            return Vec::new();
+        }
         group.into_iter().map(|narrowed| self.give(narrowed, &chosen)).collect()
     }
 
@@ -148,26 +167,53 @@ impl<'a> Assignment<'a> {
         let possible = shares.filter(|share| share / total >= LEAST_SHARE).count().max(1);
         let others = weights.iter().enumerate().filter(|(i, _)| *i != place);
         let next = others.max_by_key(|(i, weight)| (**weight, *i)).map(|(i, _)| i);
+        let none = self.none(&group[0], group[0].parents[place]);
+        let some = 1.0 - none.as_ref().map_or(0.0, |(none, _)| *none);
         Some(Chosen {
             place,
-            confidence: 1.0 / total,
+            confidence: some / total,
             candidates: possible as u32,
             reasons: next.map_or_else(Vec::new, |next| self.reasons(group, place, next)),
+            none,
         })
+    }
+
+    /// How probable it is that a call has no recorded parent, if `best` is the most probable of those that have been.
+    fn none(&self, narrowed: &Narrowed, best: CallIndex) -> Option<(f64, String)> {
+        if !self.evidence.uses(Kind::Background) || narrowed.kind != LinkKind::Work {
+            return None;
+        }
+        let kind = self.roles.kind(best, narrowed.child).1;
+        let (share, n_alone) = self.beliefs.background.share(narrowed.place, kind)?;
+        let is_named = |cause: &&Cause| cause.parents.contains(&best);
+        let holds = self.cause(narrowed.child).filter(is_named);
+        let holds = holds.map_or(0.5, |cause| self.beliefs.reliability.of(cause));
+        let pair = self.pair(best, narrowed.child);
+        let usual = self.beliefs.usual.each().filter(|usual| self.is_heard(narrowed, usual.kind()));
+        let speaks: i64 = usual.map(|usual| tempered(usual.against_chance(&pair))).sum();
+        let odds =
+            share / (1.0 - share) * (1.0 - holds) / holds * libm::exp(-speaks as f64 / 1_000.0);
+        let reason = format!("{n_alone} such calls while nothing was being served");
+        Some((odds / (1.0 + odds), reason))
     }
 
     /// Writes a link down.
     fn give(&mut self, narrowed: Narrowed, chosen: &Chosen) -> Settled {
-        let Narrowed { child, parents, kind, mut reasons } = narrowed;
+        let Narrowed { child, parents, kind, mut reasons, outlives, .. } = narrowed;
         let parent = parents[chosen.place];
         if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
             reasons.insert(0, cause.reason.clone());
         }
         reasons.extend(chosen.reasons.iter().cloned());
+        let how = if outlives { "began inside, outlived it" } else { "contained" };
         reasons.push(match parents.len() {
-            1 => "contained, 1 candidate".to_string(),
-            k => format!("contained, {k} candidates"),
+            1 => format!("{how}, 1 candidate"),
+            k => format!("{how}, {k} candidates"),
         });
+        if let Some((none, reason)) = chosen.none.as_ref().filter(|(none, _)| *none >= LEAST_SHARE)
+        {
+            reasons.push(format!("{reason}: {none:.2} that it has no recorded parent"));
+        }
         let had_made = self.pair(parent, child).n_made();
         let asked = *self.roles.beside(parent, child).1;
         let busy = &mut self.busy[parent as usize];

@@ -1,5 +1,5 @@
 //! Which calls could have caused which: the parent's server is where the child's client is, and the child's time lies
-//! inside the parent's, on one clock. Never ranks them.
+//! inside the parent's, on one clock; where nothing contains it, it began inside and outlived its cause. Never ranks them.
 
 use super::is_message;
 use super::windows::{Asked, Served, Windows};
@@ -15,6 +15,32 @@ const MAX_PARENTS: usize = 1024;
 pub(super) struct Candidates {
     pub(super) child: CallIndex,
     pub(super) parents: Vec<CallIndex>,
+    /// It was answered later than all of them: nobody waited for it.
+    pub(super) outlives: bool,
+    /// Where it was asked.
+    pub(super) place: PlaceIndex,
+}
+
+/// Index of a place where requests were served and calls made.
+pub(super) type PlaceIndex = u32;
+
+/// What one place did while it served nobody.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    /// How long at least one request was being served.
+    pub(super) busy_ns: i64,
+    /// How long none was, between the first and the last.
+    pub(super) idle_ns: i64,
+    /// Calls that began then.
+    pub(super) alone: Vec<CallIndex>,
+}
+
+/// Children with their possible parents, and the places where they were asked.
+#[derive(Debug, Default)]
+pub(super) struct Possible {
+    /// By their start.
+    pub(super) children: Vec<Candidates>,
+    pub(super) places: Vec<Place>,
 }
 
 /// Where a process is: its namespace where known, else its address; or which it is, on which host.
@@ -28,7 +54,7 @@ enum Spot {
 }
 
 /// For every call that has any, its possible parents, children by their start.
-pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Vec<Candidates> {
+pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Possible {
     // By place and clock: a call may have been seen on several.
     let mut serving: BTreeMap<(Spot, u32), Vec<(Served, CallIndex)>> = BTreeMap::new();
     let mut asking: BTreeMap<(Spot, u32), Vec<(Asked, CallIndex)>> = BTreeMap::new();
@@ -48,21 +74,27 @@ pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Vec<Candidates>
             }
         }
     }
-    let mut found: Vec<Candidates> = asking
-        .into_iter()
-        .filter_map(|(place, children)| Some((serving.remove(&place)?, children)))
-        .flat_map(|(parents, children)| sweep(parents, children, calls, windows))
-        .collect();
-    found.sort_by_key(|c| (windows[c.child as usize].asked_from(), c.child));
+    let mut possible = Possible::default();
+    for (place, children) in asking {
+        if let Some(parents) = serving.remove(&place) {
+            let index = possible.places.len() as PlaceIndex;
+            let (found, place) = sweep(index, parents, children, calls, windows);
+            possible.children.extend(found);
+            possible.places.push(place);
+        }
+    }
+    let found = &mut possible.children;
+    // What contains a child at one place is nearer than what it outlives at another.
+    found.sort_by_key(|c| (windows[c.child as usize].asked_from(), c.child, c.outlives));
     found.dedup_by(|next, before| {
         let same = next.child == before.child;
-        if same {
+        if same && next.outlives == before.outlives {
             before.parents.append(&mut next.parents);
             before.parents.sort_unstable();
         }
         same
     });
-    found
+    possible
 }
 
 /// Handshakes and connects cause nothing; of what is sent one way, only what carries a message.
@@ -101,13 +133,15 @@ fn spot(end: &Endpoint) -> Spot {
 
 /// Goes through parents and children of one spot and clock in time order, keeping the parents that are open.
 fn sweep(
+    place: PlaceIndex,
     mut parents: Vec<(Served, CallIndex)>,
     mut children: Vec<(Asked, CallIndex)>,
     calls: &[Call],
     windows: &[Windows],
-) -> Vec<Candidates> {
+) -> (Vec<Candidates>, Place) {
     parents.sort_by_key(|(served, p)| (served.from, *p));
     children.sort_by_key(|(asked, c)| (asked.from, *c));
+    let (mut here, last_ns) = Place::of(&parents);
     let (mut next, mut open, mut found) = (0, Vec::<(Served, CallIndex)>::new(), Vec::new());
     for (asked, child) in children {
         while next < parents.len() && parents[next].0.from <= asked.from {
@@ -115,26 +149,53 @@ fn sweep(
             next += 1;
         }
         open.retain(|(served, _)| served.to >= asked.from);
+        if open.is_empty() && next > 0 && asked.from < last_ns {
+            here.alone.push(child);
+        }
         // Where both were seen on several clocks, the pair counts on one.
         let is_here = |p: CallIndex| {
             let beside = windows[p as usize].beside(&windows[child as usize]);
             beside.is_some_and(|(served, _)| served.domain == asked.domain)
         };
-        let mut possible: Vec<CallIndex> = open
-            .iter()
-            .filter(|(served, p)| served.contains(&asked) && !same_listener(*p, child, calls))
-            .map(|(_, p)| *p)
-            .filter(|p| is_here(*p))
-            .collect();
-        if possible.len() > MAX_PARENTS {
-            possible.drain(..possible.len() - MAX_PARENTS);
+        let possible = |is_enough: fn(&Served, &Asked) -> bool| -> Vec<CallIndex> {
+            open.iter()
+                .filter(|(served, p)| is_enough(served, &asked) && !same_listener(*p, child, calls))
+                .map(|(_, p)| *p)
+                .filter(|p| is_here(*p))
+                .collect()
+        };
+        let mut parents = possible(Served::contains);
+        let outlives = parents.is_empty();
+        if outlives {
+            parents = possible(Served::begins);
         }
-        possible.sort_unstable();
-        if !possible.is_empty() {
-            found.push(Candidates { child, parents: possible });
+        if parents.len() > MAX_PARENTS {
+            parents.drain(..parents.len() - MAX_PARENTS);
+        }
+        parents.sort_unstable();
+        if !parents.is_empty() {
+            found.push(Candidates { child, parents, outlives, place });
         }
     }
-    found
+    (found, here)
+}
+
+impl Place {
+    /// How long it served somebody, and nobody, by `parents` in the order of their start; and when it stopped.
+    fn of(parents: &[(Served, CallIndex)]) -> (Place, i64) {
+        let (mut place, mut until) = (Place::default(), i64::MIN);
+        for (served, _) in parents {
+            if until != i64::MIN {
+                let idle_ns = served.from.saturating_sub(until).max(0);
+                place.idle_ns = place.idle_ns.saturating_add(idle_ns);
+            }
+            place.busy_ns = place
+                .busy_ns
+                .saturating_add(served.to.saturating_sub(served.from.max(until)).max(0));
+            until = until.max(served.to);
+        }
+        (place, until)
+    }
 }
 
 /// A process does not cause a call to itself; neither is a call its own parent.

@@ -26,6 +26,8 @@ pub enum Kind {
     Counts,
     /// Statements of one transaction, commands of one write.
     Transactions,
+    /// How often such calls are made while nothing is being served.
+    Background,
 }
 
 /// A kind with its name and what it is, on one line.
@@ -56,6 +58,7 @@ pub const KINDS: &[Named] = &[
     named(Kind::Content, "content", "Words of a request that reappear in a call"),
     named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
     named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
+    named(Kind::Background, "background", "Such calls come while nothing is being served, too"),
 ];
 
 /// Which kinds may be used: all, less those left out to measure the rest.

@@ -3,10 +3,11 @@
 //! after what a service usually asks, both learnt from the recording. A link's confidence is its share of all that was possible.
 //! Never looks at times of two clocks.
 
-use crate::call::{Call, CallIndex, Flow, Link, LinkKind, Point};
+use crate::call::{Call, CallIndex, Flow, Link, LinkKind, NoParent, Point};
 use crate::dissect::sockets::log::Sockets;
 
 mod assignment;
+mod background;
 pub mod baseline;
 mod candidates;
 pub mod evidence;
@@ -20,6 +21,8 @@ mod usual;
 mod windows;
 
 use assignment::{Assignment, Beliefs, Settled};
+use background::Background;
+use candidates::Possible;
 pub use evidence::Evidence;
 use evidence::Kind;
 use reliability::Reliability;
@@ -45,37 +48,44 @@ const ROUNDS: usize = 3;
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     let windows = Windows::of_all(calls, known.points, known.flows);
-    let candidates = candidates::candidates(calls, &windows);
+    let possible = candidates::candidates(calls, &windows);
+    let Possible { children: candidates, .. } = &possible;
     if candidates.is_empty() {
         return;
     }
     let has_threads = evidence.uses(Kind::Threads) && !known.sockets.logs.is_empty();
     let mut threads =
-        has_threads.then(|| Threads::of(calls, known.points, known.sockets, &candidates));
+        has_threads.then(|| Threads::of(calls, known.points, known.sockets, candidates));
     let roles = Roles::of(calls, &windows);
     let words = Words::of(calls);
+    let background = Background::learn(&possible, |call| roles.kind(call, call).1);
     let mut usual = Learnt::nothing(*evidence);
     let mut given: Option<Vec<Option<CallIndex>>> = None;
-    let mut settled = Vec::new();
+    let (mut settled, mut no_parent) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let tell = |threads: &Threads<'_>| threads.told(given.as_deref(), *evidence);
         let told = threads.as_ref().map(tell).unwrap_or_default();
-        let reliability = Reliability::learn(&candidates, &told);
+        let reliability = Reliability::learn(candidates, &told);
         let beliefs = Beliefs {
             causes: &told.causes,
             reliability: &reliability,
             words: &words,
             usual: &usual,
+            background: &background,
         };
         let mut assignment = Assignment::new(&roles, &beliefs, *evidence);
-        settled = assignment.assign(&candidates);
+        settled = assignment.assign(candidates);
         let learnt = assignment.learn(&settled);
         given = Some(assignment.given(&settled));
+        no_parent = assignment.no_parent;
         usual = learnt;
         threads.iter_mut().for_each(|threads| threads.learn(&told));
     }
     for Settled { child, link, .. } in settled {
         calls[child as usize].link = Some(link);
+    }
+    for (child, why) in no_parent {
+        calls[child as usize].no_parent = Some(Box::new(why));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::LinkKind;
 use super::assignment::Assignment;
-use super::candidates::Candidates;
+use super::candidates::{Candidates, PlaceIndex};
 use super::evidence::Kind;
 use crate::call::CallIndex;
 use std::collections::BTreeSet;
@@ -15,23 +15,37 @@ pub(super) struct Narrowed {
     pub(super) parents: Vec<CallIndex>,
     pub(super) kind: LinkKind,
     pub(super) reasons: Vec<String>,
+    /// It was answered later than all of them.
+    pub(super) outlives: bool,
+    /// Where it was asked.
+    pub(super) place: PlaceIndex,
 }
 
 impl Assignment<'_> {
     /// A proxy passes the request on: the parent says the same.
-    pub(super) fn relayed(&self, Candidates { child, parents, .. }: &Candidates) -> Narrowed {
+    pub(super) fn relayed(
+        &self,
+        Candidates { child, parents, outlives, place }: &Candidates,
+    ) -> Narrowed {
         let mut parents = parents.clone();
         parents.retain(|&parent| self.roles.same_request(parent, *child));
         let mut reasons = vec!["same request passed on".to_string()];
         self.narrow_by_ids(*child, &mut parents, &mut reasons);
         self.drop_ancestors(&mut parents);
-        Narrowed { child: *child, parents, kind: LinkKind::Relay, reasons }
+        Narrowed {
+            child: *child,
+            parents,
+            kind: LinkKind::Relay,
+            reasons,
+            outlives: *outlives,
+            place: *place,
+        }
     }
 
     /// A broker hands on what was published.
     pub(super) fn delivered(
         &self,
-        Candidates { child, parents, .. }: &Candidates,
+        Candidates { child, parents, outlives, place }: &Candidates,
     ) -> Option<Narrowed> {
         let mut parents = parents.clone();
         parents.retain(|&parent| self.roles.delivers(parent, *child));
@@ -41,13 +55,15 @@ impl Assignment<'_> {
             parents,
             kind: LinkKind::Queue,
             reasons,
+            outlives: *outlives,
+            place: *place,
         })
     }
 
     /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
     pub(super) fn worked(
         &self,
-        Candidates { child, parents, .. }: &Candidates,
+        Candidates { child, parents, outlives, place }: &Candidates,
         proxies: &[bool],
     ) -> Narrowed {
         let (mut parents, mut reasons) = (parents.clone(), Vec::new());
@@ -57,7 +73,14 @@ impl Assignment<'_> {
             parents.retain(is_service);
         }
         self.drop_ancestors(&mut parents);
-        Narrowed { child: *child, parents, kind: LinkKind::Work, reasons }
+        Narrowed {
+            child: *child,
+            parents,
+            kind: LinkKind::Work,
+            reasons,
+            outlives: *outlives,
+            place: *place,
+        }
     }
 
     fn narrow_by_ids(

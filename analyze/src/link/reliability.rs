@@ -61,7 +61,7 @@ impl Reliability {
             counts.named += order.held + order.broken;
             counts.wrong += order.broken;
         }
-        for candidates in candidates {
+        for candidates in candidates.iter().filter(|candidates| !candidates.outlives) {
             if let Some(cause) = told.causes.get(&candidates.child) {
                 learnt.everywhere.entry(cause.way).or_default().count(candidates, cause);
                 let here = (cause.process, cause.way);
@@ -96,7 +96,7 @@ mod tests {
         let mut all = Vec::new();
         for (child, (parents, named)) in (100..).zip(children) {
             let (parents, way) = (parents.to_vec(), Way::Made);
-            all.push(Candidates { child, parents });
+            all.push(Candidates { child, parents, outlives: false, place: 0 });
             let named = vec![*named];
             told.causes.insert(
                 child,

@@ -121,6 +121,11 @@ impl Served {
         Served { to: self.request_last.saturating_add(ONE_WAY_NS), is_one_way: true, ..self }
     }
 
+    /// Whether `asked` begins inside, on the same clock.
+    pub(super) fn begins(&self, asked: &Asked) -> bool {
+        self.domain == asked.domain && self.from <= asked.from && self.to >= asked.from
+    }
+
     /// Whether `asked` lies inside, on the same clock.
     pub(super) fn contains(&self, asked: &Asked) -> bool {
         let until = if self.is_one_way { asked.from } else { asked.to };

@@ -80,6 +80,7 @@ impl Builder {
             server_ns: 236_400 * US,
             own_ns: 700 * US,
             link: None,
+            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -97,6 +98,7 @@ impl Builder {
             server_ns: 235_600 * US,
             own_ns: 400 * US,
             link: link(0, LinkKind::Relay, 1.0, 1, &[traceparent, "contained, 1 candidate"]),
+            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -109,6 +111,7 @@ impl Builder {
             server_ns: 235_150 * US,
             own_ns: 21_400 * US,
             link: link(1, LinkKind::Relay, 1.0, 1, &[traceparent]),
+            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -129,6 +132,7 @@ impl Builder {
             server_ns: 9_800 * US,
             own_ns: 3_100 * US,
             link: link(2, LinkKind::Work, 0.98, 2, &[traceparent, "same connection pool"]),
+            no_parent: None,
         });
         let nat = self.analysis.calls.len() - 1;
         for span in &mut self.analysis.calls[nat].spans[4..] {
@@ -149,6 +153,7 @@ impl Builder {
             server_ns: 380 * US,
             own_ns: 380 * US,
             link: link(3, LinkKind::Work, 1.0, 1, &["contained, 1 candidate"]),
+            no_parent: None,
         });
         self.call(Plan {
             protocol: "postgres",
@@ -161,6 +166,7 @@ impl Builder {
             server_ns: 6_250 * US,
             own_ns: 6_250 * US,
             link: link(3, LinkKind::Work, 1.0, 1, &["contained, 1 candidate"]),
+            no_parent: None,
         });
         self.call(Plan {
             protocol: "redis",
@@ -177,6 +183,7 @@ impl Builder {
             server_ns: 3_900 * US,
             own_ns: 3_900 * US,
             link: link(2, LinkKind::Work, 1.0 / 3.0, 3, &["contained, 3 candidates"]),
+            no_parent: None,
         });
         let set = self.analysis.calls.len() - 1;
         self.analysis.calls[set].spans[1].order_basis = OrderBasis::Undecided;
@@ -206,6 +213,7 @@ impl Builder {
             server_ns: 30 * US,
             own_ns: 30 * US,
             link: None,
+            no_parent: None,
         });
         self.analysis.calls[index].outcome = Some(Outcome::ServerError);
         self.root(index);
@@ -226,6 +234,7 @@ impl Builder {
             server_ns: 0,
             own_ns: 0,
             link: None,
+            no_parent: None,
         });
         let call = &mut self.analysis.calls[index];
         call.state = CallState::Open;
@@ -270,6 +279,7 @@ impl Builder {
             ids: Vec::new(),
             attributes: Vec::new(),
             link: plan.link,
+            no_parent: None,
             hops,
             self_ns: Some(plan.own_ns),
             trace: 0,

@@ -188,3 +188,72 @@ fn a_wake_up_in_between_is_a_cause_nobody_knows() {
     let call = analysis.calls.iter().find(|call| call.client.port == 50_000).unwrap();
     assert_eq!(call.link.as_ref().map(|link| link.candidates), Some(2));
 }
+
+#[test]
+fn a_loop_that_reads_several_first_works_in_the_order_in_which_it_read() {
+    let mut shop = shop();
+    shop.asked(0, 2_000, 21);
+    shop.asked(1, 2_010, 21);
+    shop.asks(0, 2_100, 21);
+    shop.asks(1, 2_120, 21);
+    shop.answers(0, 2_500, 21);
+    shop.answers(1, 2_510, 21);
+    check(&shop.world.analyze(), [40_000, 40_001], 0.8, "in this turn");
+    let evidence = Evidence::ALL.without(Kind::Turns);
+    let analysis = shop.world.analyze_with(&Config { evidence, ..Config::default() });
+    let link = |port| {
+        let call = analysis.calls.iter().find(|call| call.client.port == port).unwrap();
+        call.link.clone().unwrap()
+    };
+    assert!(!link(50_001).evidence[0].contains("in this turn"), "{:?}", link(50_001));
+}
+
+#[test]
+fn a_call_that_nobody_waited_for_began_inside() {
+    let mut shop = shop();
+    shop.asked(0, 2_000, 21);
+    shop.asks(0, 2_100, 21);
+    // The store's answer is read at 2 214; the request was answered long before.
+    shop.answers(0, 2_120, 21);
+    shop.asked(1, 4_000, 21);
+    shop.asks(1, 4_040, 21);
+    shop.answers(1, 4_500, 21);
+    let analysis = shop.world.analyze();
+    check(&analysis, [40_000, 40_001], 0.9, "thread 21 read");
+    let call = analysis.calls.iter().find(|call| call.client.port == 50_000).unwrap();
+    let evidence = &call.link.as_ref().unwrap().evidence;
+    assert!(evidence.iter().any(|e| e.contains("outlived it")), "{evidence:?}");
+}
+
+/// A service whose timer asks the store once a millisecond, by a thread of its own, and serves two requests, without asking for them.
+fn ticking(evidence: Evidence) -> Analysis {
+    let mut shop = shop();
+    for tick in 2..12 {
+        shop.asks(0, tick * 1_000, 25);
+    }
+    shop.asked(0, 2_500, 21);
+    shop.answers(0, 2_700, 21);
+    shop.asked(1, 6_900, 21);
+    shop.answers(1, 7_400, 21);
+    // The last one ends what was seen of the service.
+    shop.asked(0, 12_500, 21);
+    shop.answers(0, 12_600, 21);
+    shop.world.analyze_with(&Config { evidence, ..Config::default() })
+}
+
+#[test]
+fn a_timers_call_while_a_request_is_served_has_no_recorded_parent() {
+    let analysis = ticking(Evidence::ALL);
+    let asked = || analysis.calls.iter().filter(|call| call.client.port == 50_000);
+    assert_eq!(asked().filter(|call| call.link.is_some()).count(), 0);
+    let told: Vec<_> = asked().filter_map(|call| call.no_parent.as_ref()).collect();
+    assert_eq!(told.len(), 1, "the one that a request would contain");
+    assert_eq!(told[0].candidates, 1);
+    assert!(told[0].confidence > 0.5, "{told:?}");
+    assert!(
+        told[0].evidence[0].contains("8 such calls while nothing was being served"),
+        "{told:?}"
+    );
+    let without = ticking(Evidence::ALL.without(Kind::Background));
+    assert_eq!(without.calls.iter().filter(|call| call.link.is_some()).count(), 1);
+}

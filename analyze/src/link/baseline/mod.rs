@@ -78,7 +78,7 @@ impl View<'_> {
 /// Links `calls` by one of the rules.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: Evidence, baseline: &dyn Baseline) {
     let windows = Windows::of_all(calls, known.points, known.flows);
-    let candidates = candidates::candidates(calls, &windows);
+    let candidates = candidates::candidates(calls, &windows).children;
     let timeline = timeline(calls, known.points, known.sockets);
     let makers = threads::makers(known.sockets);
     let view = View {

@@ -30,6 +30,8 @@ impl Default for Histogram {
 pub(super) struct Delays {
     edges: BTreeMap<Edge, [Histogram; 2]>,
     everywhere: [Histogram; 2],
+    /// The same of requests that were possible and not the parent.
+    others: BTreeMap<Edge, [Histogram; 2]>,
 }
 
 fn bin(delay_ns: i64) -> usize {
@@ -80,15 +82,32 @@ impl Usual for Delays {
     }
 
     fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
-        if of == Lesson::Sure {
-            let (is_beside, delay_ns) = pair.since();
-            self.count(pair.edge(), is_beside, delay_ns);
+        if of == Lesson::Likely {
+            return;
+        }
+        let (is_beside, delay_ns) = pair.since();
+        match of {
+            Lesson::Other => {
+                let others = self.others.entry(pair.edge()).or_default();
+                others[usize::from(is_beside)].count(delay_ns);
+            }
+            _ => self.count(pair.edge(), is_beside, delay_ns),
         }
     }
 
     fn weight(&self, pair: &Pair<'_>) -> i64 {
         let (is_beside, delay_ns) = pair.since();
         self.log(pair.edge(), is_beside, delay_ns)
+    }
+
+    fn against_chance(&self, pair: &Pair<'_>) -> i64 {
+        let (edge, (is_beside, delay_ns)) = (pair.edge(), pair.since());
+        let share = |of: &BTreeMap<Edge, [Histogram; 2]>| {
+            let before = 1.0 / BINS as f64;
+            of.get(&edge)
+                .map_or(before, |of| of[usize::from(is_beside)].share(bin(delay_ns), before))
+        };
+        milli(share(&self.edges)) - milli(share(&self.others))
     }
 
     fn reason(&self, pair: &Pair<'_>) -> String {

@@ -24,6 +24,11 @@ pub(super) trait Usual {
     /// How much such a pair speaks for being parent and child, in milli-nats; only differences between the parents of one child mean
     /// something.
     fn weight(&self, pair: &Pair<'_>) -> i64;
+    /// How much more such a pair is to be expected of a parent and child than of a call and a request that have nothing to do with one
+    /// another, in milli-nats.
+    fn against_chance(&self, pair: &Pair<'_>) -> i64 {
+        self.weight(pair)
+    }
     /// What speaks for the pair, for people.
     fn reason(&self, pair: &Pair<'_>) -> String;
     /// Whether it says something of each child of a group that was decided on together.
