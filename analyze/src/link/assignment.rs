@@ -6,6 +6,7 @@ use super::candidates::Candidates;
 use super::evidence::{Evidence, Kind};
 use super::narrowing::Narrowed;
 pub(super) use super::pair::Pair;
+use super::queues::Delivered;
 use super::reliability::Reliability;
 use super::roles::{Roles, Together};
 use super::threads::{Cause, Way};
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// A request is passed on once, but for this share of cases.
 const AGAIN: f64 = 0.02;
+/// A subscriber that gets everything gets it in order, but for losses.
+const IN_ORDER: f64 = 0.95;
 /// Parents with less than this share of the probability were not really possible.
 const LEAST_SHARE: f64 = 0.01;
 /// A reply to a call that was given with so much confidence was read for its parent.
@@ -61,6 +64,8 @@ pub(super) struct Assignment<'a> {
     parent_of: Vec<Option<CallIndex>>,
     /// Children that more probably have no recorded parent.
     pub(super) no_parent: Vec<(CallIndex, NoParent)>,
+    /// What subscribers were delivered.
+    delivered: Delivered<'a>,
 }
 
 /// A parent among those possible.
@@ -81,7 +86,16 @@ impl<'a> Assignment<'a> {
     ) -> Assignment<'a> {
         let n = roles.calls.len();
         let (busy, made, parent_of) = (vec![Vec::new(); n], vec![Vec::new(); n], vec![None; n]);
-        Assignment { roles, beliefs, evidence, busy, made, parent_of, no_parent: Vec::new() }
+        Assignment {
+            roles,
+            beliefs,
+            evidence,
+            busy,
+            made,
+            parent_of,
+            no_parent: Vec::new(),
+            delivered: Delivered::default(),
+        }
     }
 
     /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
@@ -96,11 +110,15 @@ impl<'a> Assignment<'a> {
             settled.extend(self.settle(vec![narrowed]));
         }
         let proxies = self.roles.proxies(|call| !self.busy(call).is_empty());
-        let narrowed = others.into_iter().map(|candidates| {
-            self.delivered(candidates).unwrap_or_else(|| self.worked(candidates, &proxies))
-        });
+        let mut narrowed = Vec::new();
+        for candidates in others {
+            match self.delivered(candidates) {
+                Some(delivered) => settled.extend(self.settle(vec![delivered])),
+                None => narrowed.push(self.worked(candidates, &proxies)),
+            }
+        }
         let (certain, doubtful): (Vec<_>, Vec<_>) = self
-            .together(narrowed.collect())
+            .together(narrowed)
             .into_iter()
             .partition(|group| group.iter().any(|narrowed| narrowed.parents.len() == 1));
         for group in certain.into_iter().chain(doubtful) {
@@ -199,8 +217,12 @@ impl<'a> Assignment<'a> {
 
     /// Writes a link down.
     fn give(&mut self, narrowed: Narrowed, chosen: &Chosen) -> Settled {
+        let is_in_order = self.next_delivered(&narrowed) == Some(narrowed.parents[chosen.place]);
         let Narrowed { child, parents, kind, mut reasons, outlives, .. } = narrowed;
         let parent = parents[chosen.place];
+        if is_in_order {
+            reasons.push("next in the order of publication".to_string());
+        }
         if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
             reasons.insert(0, cause.reason.clone());
         }
@@ -227,6 +249,9 @@ impl<'a> Assignment<'a> {
             None => {}
         }
         self.parent_of[child as usize] = Some(parent);
+        if let Some(subscription) = self.roles.queues.complete(self.roles.calls, child) {
+            self.delivered.delivers(subscription, parent);
+        }
         let Chosen { place, confidence, candidates, .. } = *chosen;
         let link = Link { parent, kind, confidence, candidates, evidence: reasons };
         let mut others = parents;
@@ -245,7 +270,19 @@ impl<'a> Assignment<'a> {
             let holds = self.beliefs.reliability.of(cause);
             named(&mut weights, parents, |parent| cause.parents.contains(&parent), holds);
         }
+        if let Some(next) = self.next_delivered(&group[0]) {
+            named(&mut weights, parents, |parent| parent == next, IN_ORDER);
+        }
         weights
+    }
+
+    /// What a subscriber is delivered next, where it gets everything.
+    fn next_delivered(&self, narrowed: &Narrowed) -> Option<CallIndex> {
+        let is_delivery = narrowed.kind == LinkKind::Queue && self.evidence.uses(Kind::Queues);
+        let queues = &self.roles.queues;
+        let subscription =
+            queues.complete(self.roles.calls, narrowed.child).filter(|_| is_delivery)?;
+        self.delivered.next(subscription, &narrowed.parents)
     }
 
     /// By what is usual. The first of a group was decided on; what the others follow is the group itself, so that only what is of

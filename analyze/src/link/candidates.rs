@@ -1,7 +1,7 @@
 //! Which calls could have caused which: the parent's server is where the child's client is, and the child's time lies
 //! inside the parent's, on one clock; where nothing contains it, it began inside and outlived its cause. Never ranks them.
 
-use super::is_message;
+use super::queues::is_message;
 use super::windows::{Asked, Served, Windows};
 use crate::call::{Call, CallIndex, CallState, Endpoint, Process};
 use std::collections::BTreeMap;

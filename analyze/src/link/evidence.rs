@@ -26,6 +26,8 @@ pub enum Kind {
     Counts,
     /// Statements of one transaction, commands of one write.
     Transactions,
+    /// The order in which brokers deliver.
+    Queues,
     /// How often such calls are made while nothing is being served.
     Background,
 }
@@ -58,6 +60,7 @@ pub const KINDS: &[Named] = &[
     named(Kind::Content, "content", "Words of a request that reappear in a call"),
     named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
     named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
+    named(Kind::Queues, "queues", "A subscriber gets everything in the order of publication"),
     named(Kind::Background, "background", "Such calls come while nothing is being served, too"),
 ];
 

@@ -14,6 +14,7 @@ pub mod evidence;
 mod ids;
 mod narrowing;
 mod pair;
+mod queues;
 mod reliability;
 mod roles;
 mod threads;
@@ -98,27 +99,4 @@ fn speaks_http(call: &Call) -> bool {
 fn same_request(p: &Call, c: &Call) -> bool {
     let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
     is_same && p.request_type == c.request_type && p.resource == c.resource
-}
-
-/// Whether a call gives a broker something to hand on, or is what the broker hands on.
-fn is_message(call: &Call) -> bool {
-    is_publication(call) || is_delivery(call)
-}
-
-fn is_publication(call: &Call) -> bool {
-    let (protocol, request_type) = (call.protocol.as_str(), call.request_type.as_str());
-    matches!((protocol, request_type), ("nats", "PUB") | ("redis", "PUBLISH" | "SPUBLISH"))
-}
-
-fn is_delivery(call: &Call) -> bool {
-    let (protocol, request_type) = (call.protocol.as_str(), call.request_type.as_str());
-    matches!(
-        (protocol, request_type),
-        ("nats", "MSG") | ("redis", "MESSAGE" | "SMESSAGE" | "PMESSAGE")
-    )
-}
-
-/// Whether a broker may have delivered in one what was published in the other.
-fn delivers(p: &Call, c: &Call) -> bool {
-    is_publication(p) && is_delivery(c) && p.protocol == c.protocol && p.resource == c.resource
 }

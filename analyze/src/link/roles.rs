@@ -1,8 +1,9 @@
 //! What calls are to one another before anything is assigned: who serves them, whom they ask, what they were asked by, and who passes
 //! requests on unchanged. Never chooses a parent.
 
+use super::queues::{Queues, delivers};
 use super::windows::{Asked, Served, Windows};
-use super::{delivers, ids, same_request};
+use super::{ids, same_request};
 use crate::call::{Call, CallIndex, CallState, FlowIndex};
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub(super) struct Roles<'a> {
     kinds: Vec<u32>,
     /// Per call the first of the transaction that it is part of.
     transactions: Vec<Option<CallIndex>>,
+    /// Which subscribers get everything.
+    pub(super) queues: Queues<'a>,
 }
 
 /// Calls that certainly have one parent.
@@ -60,7 +63,8 @@ impl<'a> Roles<'a> {
             kinds.push(*kind_numbers.entry(kind).or_insert(next));
         }
         let transactions = transactions(calls);
-        Roles { calls, windows, ends, n_listeners: listeners.len(), kinds, transactions }
+        let (n_listeners, queues) = (listeners.len(), Queues::of(calls));
+        Roles { calls, windows, ends, n_listeners, kinds, transactions, queues }
     }
 
     /// Who serves the parent, and what the child asks of whom.

@@ -14,6 +14,7 @@ mod hops;
 mod ink;
 pub mod instant;
 mod json;
+mod links;
 pub mod measure;
 pub mod names;
 mod outliers;
@@ -49,6 +50,7 @@ pub const REPORTS: &[Report] = &[
     waterfall::TRACE,
     hops::HOPS,
     services::SERVICES,
+    links::LINKS,
     explain::EXPLAIN,
     summary::SUMMARY,
     calls::CALLS,

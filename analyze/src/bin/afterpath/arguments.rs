@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Hops(Selected),
     /// Requests, errors and durations per service; who calls whom
     Services(Selected),
+    /// Which call caused which, how sure that is and why
+    Links(Selected),
     /// What happened around an instant: in flight, slow, failed, open, lost
     Explain(Explain),
     /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet
