@@ -1,5 +1,5 @@
-//! Planted ids: what in them names the trace. W3C Trace Context, B3, Jaeger, SkyWalking, and request ids that proxies pass
-//! on. Never trusts an id further than to narrow the possible parents.
+//! Planted ids: what in them names the trace. W3C Trace Context (in headers, in SQL comments), B3, Jaeger, SkyWalking, OpenCensus,
+//! Datadog, and request ids that proxies pass on. Never trusts an id further than to narrow the possible parents.
 
 /// The parts of planted ids that name a trace: (field, value).
 pub(super) fn trace_ids(ids: &[(String, String)]) -> Vec<(&str, &str)> {
@@ -27,6 +27,9 @@ fn trace_part<'a>(field: &str, value: &'a str) -> Option<&'a str> {
             value.split(';').find_map(|kv| kv.trim().strip_prefix("Root=")).unwrap_or(value)
         }
         "x-cloud-trace-context" => value.split('/').next()?,
+        "request-id" => value.trim_start_matches('|').split('.').next()?,
+        // OpenCensus' binary format in base64: version, field number and 16 bytes of trace id are its first 24 digits.
+        "grpc-trace-bin" => value.get(..24)?,
         _ => value,
     };
     (part.len() >= 8).then_some(part)
@@ -47,6 +50,10 @@ mod tests {
         check("b3", &format!("{trace}-e457b5a2e4d86bd1-1"), Some(trace));
         check("uber-trace-id", &format!("{trace}:1:0:1"), Some(trace));
         check("x-request-id", "short", None);
+        let binary = "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=";
+        check("grpc-trace-bin", binary, Some("AABL+S81d7NNpqPOkp0ODkc2"));
+        check("grpc-trace-bin", "AABL", None);
+        check("request-id", &format!("|{trace}.00f067aa0ba902b7."), Some(trace));
         check("x-b3-spanid", "e457b5a2e4d86bd1", None);
     }
 }

@@ -15,4 +15,11 @@ pub const ID_FIELDS: &[&str] = &[
     "x-correlation-id",
     "x-amzn-trace-id",
     "x-cloud-trace-context",
+    "x-trace-id",
+    "x-datadog-trace-id",
+    "x-client-trace-id",
+    "ot-tracer-traceid",
+    "eagleeye-traceid",
+    "grpc-trace-bin",
+    "request-id",
 ];

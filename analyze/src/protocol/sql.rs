@@ -1,11 +1,15 @@
 //! SQL without its literals: what a statement asks, never what about. One pass over the text, no grammar.
 //! Never fails: what isn't SQL comes out as it is, an unterminated literal reaches to the end.
 //!
-//! Sources: PostgreSQL documentation, 4.1 "Lexical Structure"; MySQL Reference Manual, "Language Structure".
+//! Sources: PostgreSQL documentation, 4.1 "Lexical Structure"; MySQL Reference Manual, "Language Structure"; the sqlcommenter
+//! specification (comments that carry a trace context).
 
+use crate::protocol::ExplicitId;
 use crate::protocol::text::bounded;
 
 const TEXT_MAX: usize = 1024;
+/// A trace context is 55 bytes long; longer ones are of versions to come.
+const TRACEPARENT_MAX: usize = 128;
 
 /// One query string, normalised.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -18,6 +22,16 @@ pub(super) struct Statement {
     pub(super) n_statements: usize,
     /// It has a COPY … FROM STDIN: data follow the query.
     pub(super) copies_in: bool,
+    /// The W3C trace context that a comment carries, as sqlcommenter writes it: `/*traceparent='00-…-…-01'*/`.
+    pub(super) traceparent: Option<String>,
+}
+
+impl Statement {
+    /// What it carries, as an id of its message.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ExplicitId> {
+        let id = |value: &String| ExplicitId { field: "traceparent", value: value.clone() };
+        self.traceparent.iter().map(id)
+    }
 }
 
 /// Whose words are read.
@@ -30,7 +44,8 @@ pub(super) enum Dialect {
 
 /// Reads a query string.
 pub(super) fn statement(sql: &[u8], dialect: Dialect) -> Statement {
-    let mut scanner = Scanner { sql, at: 0, text: Vec::new(), space: false, dialect };
+    let mut scanner =
+        Scanner { sql, at: 0, text: Vec::new(), space: false, dialect, traceparent: None };
     let mut statement = Statement::default();
     let (mut first, mut copy) = (true, false);
     while let Some(token) = scanner.token() {
@@ -49,7 +64,17 @@ pub(super) fn statement(sql: &[u8], dialect: Dialect) -> Statement {
         }
     }
     statement.text = bounded(&scanner.text, TEXT_MAX);
+    statement.traceparent = scanner.traceparent.map(|value| bounded(value, TRACEPARENT_MAX));
     statement
+}
+
+/// The value of `traceparent='…'` in a comment.
+fn traceparent(comment: &[u8]) -> Option<&[u8]> {
+    const KEY: &[u8] = b"traceparent='";
+    let at = comment.windows(KEY.len()).position(|window| window.eq_ignore_ascii_case(KEY))?;
+    let value = &comment[at + KEY.len()..];
+    let end = value.iter().position(|&b| b == b'\'')?;
+    Some(&value[..end])
 }
 
 enum Token<'a> {
@@ -66,6 +91,8 @@ struct Scanner<'a> {
     /// White space or a comment came before the next token.
     space: bool,
     dialect: Dialect,
+    /// Of the last comment that had one.
+    traceparent: Option<&'a [u8]>,
 }
 
 impl<'a> Scanner<'a> {
@@ -112,7 +139,11 @@ impl<'a> Scanner<'a> {
                     3 + run(version, |b| b.is_ascii_digit())
                 }
                 [b'*', b'/', ..] if is_mysql => 2,
-                [b'/', b'*', ..] => comment(rest),
+                [b'/', b'*', ..] => {
+                    let length = comment(rest);
+                    self.traceparent = traceparent(&rest[..length]).or(self.traceparent);
+                    length
+                }
                 _ => run(rest, |b| b.is_ascii_whitespace()),
             };
             if length == 0 {
@@ -255,6 +286,22 @@ mod tests {
         );
         check("/* open", "", "");
         check("", "", "");
+    }
+
+    #[test]
+    fn a_comment_may_carry_a_trace_context() {
+        let id = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let check = |sql: &str, expected: Option<&str>| {
+            let found = statement(sql.as_bytes());
+            assert_eq!(found.traceparent.as_deref(), expected, "{sql}");
+            assert_eq!(found.ids().count(), usize::from(expected.is_some()));
+        };
+        let comment = format!("/*action='%2Fitem',traceparent='{id}'*/");
+        check(&format!("SELECT 1 {comment}"), Some(id));
+        check(&format!("{comment} SELECT 1"), Some(id));
+        check(&format!("SELECT '{}'", comment.replace('\'', "''")), None);
+        check("SELECT 1 /*traceparent='00-4bf", None);
+        check("SELECT 1 /* traceparent */", None);
     }
 
     #[test]

@@ -80,7 +80,6 @@ impl Builder {
             server_ns: 236_400 * US,
             own_ns: 700 * US,
             link: None,
-            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -98,7 +97,6 @@ impl Builder {
             server_ns: 235_600 * US,
             own_ns: 400 * US,
             link: link(0, LinkKind::Relay, 1.0, 1, &[traceparent, "contained, 1 candidate"]),
-            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -111,7 +109,6 @@ impl Builder {
             server_ns: 235_150 * US,
             own_ns: 21_400 * US,
             link: link(1, LinkKind::Relay, 1.0, 1, &[traceparent]),
-            no_parent: None,
         });
         self.call(Plan {
             protocol: "http1",
@@ -132,7 +129,6 @@ impl Builder {
             server_ns: 9_800 * US,
             own_ns: 3_100 * US,
             link: link(2, LinkKind::Work, 0.98, 2, &[traceparent, "same connection pool"]),
-            no_parent: None,
         });
         let nat = self.analysis.calls.len() - 1;
         for span in &mut self.analysis.calls[nat].spans[4..] {
@@ -153,7 +149,6 @@ impl Builder {
             server_ns: 380 * US,
             own_ns: 380 * US,
             link: link(3, LinkKind::Work, 1.0, 1, &["contained, 1 candidate"]),
-            no_parent: None,
         });
         self.call(Plan {
             protocol: "postgres",
@@ -166,7 +161,6 @@ impl Builder {
             server_ns: 6_250 * US,
             own_ns: 6_250 * US,
             link: link(3, LinkKind::Work, 1.0, 1, &["contained, 1 candidate"]),
-            no_parent: None,
         });
         self.call(Plan {
             protocol: "redis",
@@ -183,7 +177,6 @@ impl Builder {
             server_ns: 3_900 * US,
             own_ns: 3_900 * US,
             link: link(2, LinkKind::Work, 1.0 / 3.0, 3, &["contained, 3 candidates"]),
-            no_parent: None,
         });
         let set = self.analysis.calls.len() - 1;
         self.analysis.calls[set].spans[1].order_basis = OrderBasis::Undecided;
@@ -213,7 +206,6 @@ impl Builder {
             server_ns: 30 * US,
             own_ns: 30 * US,
             link: None,
-            no_parent: None,
         });
         self.analysis.calls[index].outcome = Some(Outcome::ServerError);
         self.root(index);
@@ -234,7 +226,6 @@ impl Builder {
             server_ns: 0,
             own_ns: 0,
             link: None,
-            no_parent: None,
         });
         let call = &mut self.analysis.calls[index];
         call.state = CallState::Open;

@@ -282,6 +282,7 @@ impl Client {
             }
         }
         let told = statement(sql, Dialect::Mysql);
+        message.ids.extend(told.ids());
         if !told.keyword.is_empty() {
             message.request_type = told.keyword;
         }

@@ -215,7 +215,10 @@ impl Client {
     fn parse(&mut self, frame: &Frame) {
         let mut cursor = Cursor::new(&frame.head);
         let name = cursor.until(0).unwrap_or_default();
-        let statement = Arc::new(statement(until_nul(cursor.rest()), Dialect::Postgres));
+        let mut statement = statement(until_nul(cursor.rest()), Dialect::Postgres);
+        // What has a name is executed again, for others.
+        statement.traceparent.take_if(|_| !name.is_empty());
+        let statement = Arc::new(statement);
         remember(&mut self.statements, name, &statement);
         let group = self.group(frame);
         (group.prepares, group.statement) = (true, Some(statement));
@@ -303,12 +306,14 @@ const UNKNOWN: &str = "EXECUTE";
 /// What stands for a statement whose text was never seen.
 fn unknown(what: &str, name: &[u8]) -> Statement {
     let text = format!("<{what} {}>", bounded(name, 512));
-    Statement { keyword: UNKNOWN.to_string(), text, n_statements: 1, copies_in: false }
+    let keyword = UNKNOWN.to_string();
+    Statement { keyword, text, n_statements: 1, ..Statement::default() }
 }
 
 fn describe(message: &mut Message, statement: &Statement) {
     message.request_type.clone_from(&statement.keyword);
     message.resource.clone_from(&statement.text);
+    message.ids.extend(statement.ids());
     if statement.n_statements > 1 {
         message.attributes.push(("statements", statement.n_statements.to_string()));
     }

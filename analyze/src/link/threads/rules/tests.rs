@@ -4,6 +4,7 @@ use super::*;
 use crate::dissect::sockets::log::Task;
 use crate::link::threads::minds::{Habits, Mind};
 use crate::link::threads::timeline::{Act, Actor, Entry};
+use std::collections::BTreeSet;
 
 /// A call written at 9 µs.
 fn entry(task: Option<Task>) -> Entry {
@@ -62,10 +63,13 @@ fn one_open_request_or_nothing_else_read() {
 
 #[test]
 fn an_orderly_loop_works_on_the_first_that_is_possible() {
-    let orderly = Habits { orderly: [(0, 5)].into(), ..Habits::default() };
+    let orderly = Habits { disorderly: Some(BTreeSet::new()), ..Habits::default() };
+    let disorderly = Habits { disorderly: Some([(0, 5)].into()), ..Habits::default() };
     check(&[(1, Some(3)), (2, Some(4))], &[], &orderly, Some((&[3], Way::InOrder)));
     check(&[(1, Some(5)), (2, Some(4))], &[], &orderly, Some((&[4], Way::InOrder)));
-    check(&[(1, Some(3)), (2, Some(4))], &[], &Habits::default(), Some((&[3, 4], LATELY)));
+    let both: &[u32] = &[3, 4];
+    check(&[(1, Some(3)), (2, Some(4))], &[], &disorderly, Some((both, LATELY)));
+    check(&[(1, Some(3)), (2, Some(4))], &[], &Habits::default(), Some((both, LATELY)));
 }
 
 #[test]
