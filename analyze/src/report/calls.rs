@@ -93,6 +93,8 @@ struct CallLine<'a> {
     trace: Option<String>,
     parent: Option<String>,
     link: Option<LinkLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_parent: Option<NoParentLine<'a>>,
     protocol: &'a str,
     version: &'a str,
     request_type: &'a str,
@@ -119,6 +121,13 @@ struct CallLine<'a> {
     points: Vec<PointLine<'a>>,
     hops: Vec<HopLine>,
     issues: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct NoParentLine<'a> {
+    confidence: f64,
+    candidates: u32,
+    evidence: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -210,6 +219,11 @@ fn line<'a>(analysis: &'a Analysis, names: &Names, call: &'a Call) -> CallLine<'
             confidence: l.confidence,
             candidates: l.candidates,
             evidence: &l.evidence,
+        }),
+        no_parent: call.no_parent.as_ref().map(|none| NoParentLine {
+            confidence: none.confidence,
+            candidates: none.candidates,
+            evidence: &none.evidence,
         }),
         protocol: &call.protocol,
         version: &call.version,

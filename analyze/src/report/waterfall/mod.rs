@@ -5,10 +5,11 @@ use super::harmless::{fit, fit_left, fit_right, harmless, width};
 use super::ink::Ink;
 use super::measure::{self, SlowestPart};
 use super::names::Names;
+use super::quantity::plural;
 use super::timeline::{Place, Timeline};
 use super::traces::{self, TraceLine};
 use super::{Options, Report, calls, instant, json, quantity};
-use crate::call::{Analysis, Call, CallIndex, Link, LinkKind, Trace};
+use crate::call::{Analysis, Call, CallIndex, Link, LinkKind, NoParent, Trace};
 use bar::Axis;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -315,6 +316,9 @@ impl<'a> View<'a> {
     fn write_link(&self, ink: &mut Ink<'_>, call: &Call, indent: &str) -> io::Result<()> {
         let text = match &call.link {
             Some(link) => link_text(link),
+            None if call.no_parent.is_some() => {
+                call.no_parent.as_deref().map_or_else(String::new, no_parent_text)
+            }
             None if call.spans.len() > 1 || !call.client.host.is_empty() => {
                 "parent not recorded, or none: the trace begins here".to_owned()
             }
@@ -369,6 +373,13 @@ fn link_text(link: &Link) -> String {
         k => format!(" · ambiguous, {k} candidates"),
     };
     format!("{kind} · confidence {:.2}{ambiguous} · {}", link.confidence, link.evidence.join("; "))
+}
+
+fn no_parent_text(none: &NoParent) -> String {
+    let NoParent { confidence, candidates, evidence } = none;
+    let possible = plural(u64::from(*candidates), "request");
+    let reasons = evidence.join("; ");
+    format!("no recorded parent · confidence {confidence:.2} · {reasons}; {possible} possible")
 }
 
 /// A tree deeper than `room` columns without the branches furthest from its leaves.
