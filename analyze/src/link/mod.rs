@@ -12,16 +12,18 @@ pub mod baseline;
 mod candidates;
 pub mod evidence;
 mod ids;
+mod improvement;
 mod narrowing;
 mod pair;
 mod queues;
 mod reliability;
 mod roles;
 mod threads;
+mod unit;
 mod usual;
 mod windows;
 
-use assignment::{Assignment, Beliefs, Settled};
+use assignment::{Assignment, Beliefs, Outcome, Settled};
 use background::Background;
 use candidates::Possible;
 pub use evidence::Evidence;
@@ -62,7 +64,7 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     let background = Background::learn(&possible, |call| roles.kind(call, call).1);
     let mut usual = Learnt::nothing(*evidence);
     let mut given: Option<Vec<Option<CallIndex>>> = None;
-    let (mut settled, mut no_parent) = (Vec::new(), Vec::new());
+    let mut outcome = Outcome::default();
     for _ in 0..ROUNDS {
         let tell = |threads: &Threads<'_>| threads.told(given.as_deref(), *evidence);
         let told = threads.as_ref().map(tell).unwrap_or_default();
@@ -75,17 +77,18 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
             background: &background,
         };
         let mut assignment = Assignment::new(&roles, &beliefs, *evidence);
-        settled = assignment.assign(candidates);
-        let learnt = assignment.learn(&settled);
-        given = Some(assignment.given(&settled));
-        no_parent = assignment.no_parent;
+        assignment.assign(candidates);
+        assignment.improve();
+        outcome = assignment.outcome();
+        let learnt = assignment.learn(&outcome);
+        given = Some(assignment.given(&outcome));
         usual = learnt;
         threads.iter_mut().for_each(|threads| threads.learn(&told));
     }
-    for Settled { child, link, .. } in settled {
+    for Settled { child, link } in outcome.settled {
         calls[child as usize].link = Some(link);
     }
-    for (child, why) in no_parent {
+    for (child, why) in outcome.no_parent {
         calls[child as usize].no_parent = Some(Box::new(why));
     }
 }

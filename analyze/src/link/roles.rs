@@ -12,7 +12,7 @@ const PROXY_SHARE: f64 = 0.9;
 
 /// A service and whom it asks, by number.
 pub(super) type Edge = (u32, u32);
-/// Who serves a request, and the kind of call that is made for it, by number.
+/// The kind of a request, and that of a call that is made for it, by number.
 pub(super) type CallKind = (u32, u32);
 
 /// A server's address and port in its place: one listening process.
@@ -25,6 +25,7 @@ pub(super) struct Roles<'a> {
     /// Per call the number of its listener, and of what is asked of it.
     ends: Vec<Edge>,
     n_listeners: usize,
+    n_kinds: usize,
     /// Per call the number of its kind: what is asked of whom, without what differs from call to call.
     kinds: Vec<u32>,
     /// Per call the first of the transaction that it is part of.
@@ -63,8 +64,9 @@ impl<'a> Roles<'a> {
             kinds.push(*kind_numbers.entry(kind).or_insert(next));
         }
         let transactions = transactions(calls);
-        let (n_listeners, queues) = (listeners.len(), Queues::of(calls));
-        Roles { calls, windows, ends, n_listeners, kinds, transactions, queues }
+        let (n_listeners, n_kinds) = (listeners.len(), kind_numbers.len());
+        let queues = Queues::of(calls);
+        Roles { calls, windows, ends, n_listeners, n_kinds, kinds, transactions, queues }
     }
 
     /// Who serves the parent, and what the child asks of whom.
@@ -72,9 +74,24 @@ impl<'a> Roles<'a> {
         (self.ends[parent as usize].0, self.ends[child as usize].1)
     }
 
-    /// Who serves the parent, and which kind of call the child is.
+    /// Of which kinds a parent and a child are.
     pub(super) fn kind(&self, parent: CallIndex, child: CallIndex) -> CallKind {
-        (self.ends[parent as usize].0, self.kinds[child as usize])
+        (self.kinds[parent as usize], self.kinds[child as usize])
+    }
+
+    /// When a call was asked, on the clock nearest to its client.
+    pub(super) fn asked_from(&self, call: CallIndex) -> i64 {
+        self.windows[call as usize].asked_from()
+    }
+
+    /// How many kinds of calls there are.
+    pub(super) fn n_kinds(&self) -> usize {
+        self.n_kinds
+    }
+
+    /// When a call was served, on the clock nearest to its server.
+    pub(super) fn served(&self, call: CallIndex) -> &Served {
+        self.windows[call as usize].served_there()
     }
 
     pub(super) fn same_request(&self, parent: CallIndex, child: CallIndex) -> bool {

@@ -12,6 +12,8 @@ pub(super) struct Served {
     pub(super) from: i64,
     pub(super) request_last: i64,
     pub(super) to: i64,
+    /// First response byte, if one was seen.
+    pub(super) answered: Option<i64>,
     /// Nobody waits for it: what it causes begins within, and may end later.
     pub(super) is_one_way: bool,
 }
@@ -91,6 +93,11 @@ impl Windows {
         std::iter::once(&self.asked).chain(&self.further_asked)
     }
 
+    /// When it was served, on the clock nearest to its server.
+    pub(super) fn served_there(&self) -> &Served {
+        &self.served
+    }
+
     /// When its first byte left, on the clock nearest to its client.
     pub(super) fn asked_from(&self) -> i64 {
         self.asked.from
@@ -113,6 +120,7 @@ impl Served {
             from,
             request_last: span.times.request_last.unwrap_or(from),
             to: open_until.or(span.times.last()).unwrap_or(i64::MIN),
+            answered: span.times.response_first,
             is_one_way: false,
         }
     }
@@ -166,6 +174,7 @@ mod tests {
             from,
             request_last: from,
             to,
+            answered: None,
             is_one_way: false,
         };
         let ask = |&(domain, from, to): &(u32, i64, i64)| Asked { domain, from, to };

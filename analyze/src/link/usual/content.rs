@@ -3,8 +3,8 @@
 
 use super::{Lesson, Usual, milli};
 use crate::call::{Call, CallIndex};
-use crate::link::assignment::Pair;
 use crate::link::evidence::Kind;
+use crate::link::pair::Pair;
 use crate::link::roles::Edge;
 use std::collections::BTreeMap;
 
@@ -107,9 +107,7 @@ impl Usual for Shared {
     }
 
     fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
-        if of != Lesson::Likely {
-            self.count(pair.edge(), pair.words(), of == Lesson::Sure);
-        }
+        self.count(pair.edge(), pair.words(), of == Lesson::Sure);
     }
 
     fn weight(&self, pair: &Pair<'_>) -> i64 {

@@ -1,9 +1,9 @@
-//! What services usually do after what: how long after the last thing that happened to a request a call follows, by who serves it and
-//! whom it asks. Never looks at threads or content.
+//! What services usually do after what: how long after the last thing that happened to a request a call follows, or its answer, by who
+//! serves it, whom it asks and what that last thing was. Never looks at threads or content.
 
 use super::{Lesson, Usual, milli};
-use crate::link::assignment::Pair;
 use crate::link::evidence::Kind;
+use crate::link::pair::{Pair, Since, Whole};
 use crate::link::roles::Edge;
 use std::collections::BTreeMap;
 
@@ -25,13 +25,25 @@ impl Default for Histogram {
     }
 }
 
-/// Of all edges: while no other call of the same request is out, and while one is.
+/// Whether another call of the same request is out, and what was asked of whom in the call that was answered before.
+type Situation = (bool, Option<u32>);
+
+/// Delays, by what happened before.
+#[derive(Debug, Clone, Default)]
+struct Situations {
+    each: BTreeMap<Situation, Histogram>,
+    /// While no other call is out, and while one is.
+    all: [Histogram; 2],
+}
+
+/// Of calls, by who makes them and whom they ask; of answers, by who gives them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Delays {
-    edges: BTreeMap<Edge, [Histogram; 2]>,
+    calls: BTreeMap<Edge, Situations>,
+    answers: BTreeMap<u32, Situations>,
     everywhere: [Histogram; 2],
-    /// The same of requests that were possible and not the parent.
-    others: BTreeMap<Edge, [Histogram; 2]>,
+    /// The same as `calls`, of requests that were possible and not the parent.
+    others: BTreeMap<Edge, Situations>,
 }
 
 fn bin(delay_ns: i64) -> usize {
@@ -56,23 +68,37 @@ impl Histogram {
     }
 }
 
-impl Delays {
-    /// Counts one: whether another call was out, and how long after what had happened last.
-    fn count(&mut self, edge: Edge, is_beside: bool, delay_ns: i64) {
-        self.edges.entry(edge).or_default()[usize::from(is_beside)].count(delay_ns);
-        self.everywhere[usize::from(is_beside)].count(delay_ns);
+impl Situations {
+    fn count(&mut self, since: Since) {
+        self.each.entry((since.is_beside, since.after)).or_default().count(since.delay_ns);
+        self.all[usize::from(since.is_beside)].count(since.delay_ns);
     }
 
-    /// The logarithm of how probable such a delay is, per microsecond, in thousandths.
-    fn log(&self, edge: Edge, is_beside: bool, delay_ns: i64) -> i64 {
-        let (class, bin) = (usize::from(is_beside), bin(delay_ns));
-        let everywhere = self.everywhere[class].share(bin, 1.0 / BINS as f64);
-        let here = self.edges.get(&edge);
-        let share = here.map_or(everywhere, |here| here[class].share(bin, everywhere));
-        let [alone, beside] =
-            here.map_or([0, 0], |here| [here[0].total, here[1].total]).map(|n| n as f64 + 0.5);
-        let of_class = if is_beside { beside } else { alone } / (alone + beside);
-        milli(share * of_class / width(bin))
+    /// How probable it is that something comes in this situation and so long after, if a bin is `everywhere` so probable.
+    fn share(&self, since: Since, everywhere: f64) -> f64 {
+        let bin = bin(since.delay_ns);
+        let all = self.all[usize::from(since.is_beside)].share(bin, everywhere);
+        let here = self.each.get(&(since.is_beside, since.after));
+        let share = here.map_or(all, |here| here.share(bin, all));
+        let n = (self.all[0].total + self.all[1].total) as f64;
+        let n_here = here.map_or(0, |here| here.total) as f64;
+        share * (n_here + 0.5) / (n + 0.5 * (self.each.len() + 1) as f64)
+    }
+}
+
+impl Delays {
+    fn count(&mut self, edge: Edge, since: Since) {
+        self.calls.entry(edge).or_default().count(since);
+        self.everywhere[usize::from(since.is_beside)].count(since.delay_ns);
+    }
+
+    /// The logarithm of how probable a delay is, per microsecond, in thousandths.
+    fn log(&self, of: Option<&Situations>, since: Since) -> i64 {
+        let bin = bin(since.delay_ns);
+        let everywhere = self.everywhere[usize::from(since.is_beside)];
+        let everywhere = everywhere.share(bin, 1.0 / BINS as f64);
+        let unknown = Situations::default();
+        milli(of.unwrap_or(&unknown).share(since, everywhere) / width(bin))
     }
 }
 
@@ -82,39 +108,41 @@ impl Usual for Delays {
     }
 
     fn learn(&mut self, pair: &Pair<'_>, of: Lesson) {
-        if of == Lesson::Likely {
-            return;
-        }
-        let (is_beside, delay_ns) = pair.since();
         match of {
-            Lesson::Other => {
-                let others = self.others.entry(pair.edge()).or_default();
-                others[usize::from(is_beside)].count(delay_ns);
-            }
-            _ => self.count(pair.edge(), is_beside, delay_ns),
+            Lesson::Sure => self.count(pair.edge(), pair.since()),
+            Lesson::Other => self.others.entry(pair.edge()).or_default().count(pair.since()),
+        }
+    }
+
+    fn learn_whole(&mut self, whole: &Whole<'_>) {
+        if let Some(since) = whole.since() {
+            self.answers.entry(whole.listener()).or_default().count(since);
         }
     }
 
     fn weight(&self, pair: &Pair<'_>) -> i64 {
-        let (is_beside, delay_ns) = pair.since();
-        self.log(pair.edge(), is_beside, delay_ns)
+        self.log(self.calls.get(&pair.edge()), pair.since())
+    }
+
+    fn whole(&self, whole: &Whole<'_>) -> i64 {
+        let Some((since, answers)) = whole.since().zip(self.answers.get(&whole.listener())) else {
+            return 0;
+        };
+        self.log(Some(answers), since)
     }
 
     fn against_chance(&self, pair: &Pair<'_>) -> i64 {
-        let (edge, (is_beside, delay_ns)) = (pair.edge(), pair.since());
-        let share = |of: &BTreeMap<Edge, [Histogram; 2]>| {
-            let before = 1.0 / BINS as f64;
-            of.get(&edge)
-                .map_or(before, |of| of[usize::from(is_beside)].share(bin(delay_ns), before))
-        };
-        milli(share(&self.edges)) - milli(share(&self.others))
+        let (edge, since) = (pair.edge(), pair.since());
+        let log = |of: &BTreeMap<Edge, Situations>| self.log(of.get(&edge), since);
+        log(&self.calls) - log(&self.others)
     }
 
     fn reason(&self, pair: &Pair<'_>) -> String {
-        let (is_beside, delay_ns) = pair.since();
+        let Since { delay_ns, after, is_beside } = pair.since();
+        let what = if after.is_some() { "a call of it was answered" } else { "it was read" };
         let beside = if is_beside { " while another was out" } else { "" };
         let (whole, rest) = (delay_ns / 1_000_000, delay_ns / 1_000 % 1_000);
-        format!("asked {whole}.{rest:03} ms after the last thing that happened to it{beside}")
+        format!("asked {whole}.{rest:03} ms after {what}{beside}")
     }
 }
 
@@ -122,19 +150,28 @@ impl Usual for Delays {
 mod tests {
     use super::*;
 
+    fn since(delay_ns: i64) -> Since {
+        Since { delay_ns, after: None, is_beside: false }
+    }
+
     #[test]
     fn what_is_usual_is_more_probable() {
         let mut delays = Delays::default();
         for i in 0..200 {
-            delays.count((1, 2), false, 100_000 + i * 100);
-            delays.count((1, 3), false, 5_000_000 + i * 1_000);
+            delays.count((1, 2), since(100_000 + i * 100));
+            delays.count((1, 3), since(5_000_000 + i * 1_000));
         }
-        let log = |edge, delay_ns| delays.log(edge, false, delay_ns);
+        let log = |edge: Edge, delay_ns| delays.log(delays.calls.get(&edge), since(delay_ns));
         assert!(log((1, 2), 110_000) > log((1, 2), 5_000_000) + 3_000);
         assert!(log((1, 3), 5_100_000) > log((1, 3), 110_000) + 500);
         // An edge that nobody knows is as all are.
         assert!(log((9, 9), 110_000) > log((9, 9), 700_000));
-        assert!(delays.log((1, 2), true, 110_000) < log((1, 2), 110_000) - 3_000);
+        let of = delays.calls.get(&(1, 2));
+        let beside = Since { is_beside: true, ..since(110_000) };
+        let after = Since { after: Some(7), ..since(110_000) };
+        for other in [beside, after] {
+            assert!(delays.log(of, other) < log((1, 2), 110_000) - 3_000, "{other:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! each with a line in [`USUAL`]. Counts that add up, read as logarithms in thousandths (milli-nats), so that sums are the same on
 //! every machine. Never looks at threads.
 
-use super::assignment::Pair;
 use super::evidence::{Evidence, Kind};
+use super::pair::{Pair, Whole};
 
 mod content;
 mod counts;
@@ -31,6 +31,12 @@ pub(super) trait Usual {
     }
     /// What speaks for the pair, for people.
     fn reason(&self, pair: &Pair<'_>) -> String;
+    /// Learns what a request with all of its calls is like.
+    fn learn_whole(&mut self, _: &Whole<'_>) {}
+    /// How much a request with all of its calls is as requests are, beside what was said of each call, in milli-nats.
+    fn whole(&self, _: &Whole<'_>) -> i64 {
+        0
+    }
     /// Whether it says something of each child of a group that was decided on together.
     fn is_of_each(&self) -> bool {
         false
@@ -42,8 +48,6 @@ pub(super) trait Usual {
 pub(super) enum Lesson {
     /// A parent and its child, nearly surely.
     Sure,
-    /// A parent and its child, if anything.
-    Likely,
     /// A request that was possible and is not the parent.
     Other,
 }
@@ -75,6 +79,15 @@ impl Learnt {
     pub(super) fn weight(&self, pair: &Pair<'_>, counts: impl Fn(&dyn Usual) -> bool) -> i64 {
         let heard = self.all.iter().map(|usual| &**usual).filter(|usual| counts(*usual));
         heard.map(|usual| tempered(usual.weight(pair))).sum()
+    }
+
+    pub(super) fn learn_whole(&mut self, whole: &Whole<'_>) {
+        self.all.iter_mut().for_each(|usual| usual.learn_whole(whole));
+    }
+
+    /// What all kinds say of a request with all of its calls.
+    pub(super) fn whole(&self, whole: &Whole<'_>) -> i64 {
+        self.all.iter().map(|usual| tempered(usual.whole(whole))).sum()
     }
 
     /// Per kind what it says of a pair, and in words why.

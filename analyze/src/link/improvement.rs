@@ -1,0 +1,141 @@
+//! What giving children one after the other got wrong, mended: a child is moved, exchanged for one of another parent, or with all that
+//! follows it, as long as requests with all of their calls become more probable by it. Every step makes the whole more probable, so that
+//! it ends; so many rounds are made at most. Never gives a child to a parent that was not possible.
+
+use super::LinkKind;
+use super::assignment::Assignment;
+use super::unit::UnitIndex;
+use crate::call::CallIndex;
+use std::collections::BTreeMap;
+
+/// So many rounds at most. Where nothing changed in the last, no single step makes the whole more probable.
+const ROUNDS: usize = 8;
+/// A parent with more units than that is left as it is: one that is open all the time.
+const MOST_UNITS: usize = 32;
+
+/// Two parents with other units than before.
+struct Change {
+    gain: i64,
+    units: [(CallIndex, Vec<UnitIndex>); 2],
+}
+
+impl Assignment<'_> {
+    /// Mends what can be. Returns whether nothing was left that a single step would have made more probable.
+    pub(super) fn improve(&mut self) -> bool {
+        let doubtful: Vec<UnitIndex> =
+            (0..self.units.len() as UnitIndex).filter(|&unit| self.is_movable(unit)).collect();
+        for _ in 0..ROUNDS {
+            let mut has_changed = false;
+            for &unit in &doubtful {
+                let changes = self.changes(unit).into_values();
+                let best = changes.max_by_key(|change| (change.gain, change.units[1].0));
+                if let Some(change) = best.filter(|change| change.gain > 0) {
+                    for (parent, units) in change.units {
+                        self.give_all(parent, units);
+                    }
+                    has_changed = true;
+                }
+            }
+            if !has_changed {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// By how much the whole becomes more probable (less, as a rule) if a unit is given to each of its other possible parents and the
+    /// rest makes the best of it.
+    pub(super) fn alternatives(&self, unit: UnitIndex) -> Vec<(i64, CallIndex)> {
+        let changes = self.changes(unit);
+        let of = &self.units[unit as usize];
+        let own = of.parent();
+        let others = of.parents.iter().copied().filter(|&parent| Some(parent) != own);
+        let gain = |parent: CallIndex| match changes.get(&parent) {
+            Some(change) => (change.gain, parent),
+            // Too many units to be looked at as a whole: by what does not depend on them.
+            None => (self.gain_alone(unit, parent), parent),
+        };
+        others.map(gain).collect()
+    }
+
+    fn gain_alone(&self, unit: UnitIndex, to: CallIndex) -> i64 {
+        let of = &self.units[unit as usize];
+        let fixed = |place: Option<usize>| place.map_or(0, |place| of.fixed[place]);
+        let Some(own) = of.parent() else { return 0 };
+        let alone = |parent| self.weight_beside(unit, parent);
+        fixed(of.place(to)) + alone(to) - fixed(of.given) - alone(own)
+    }
+
+    fn is_movable(&self, unit: UnitIndex) -> bool {
+        let unit = &self.units[unit as usize];
+        unit.parents.len() > 1 && unit.given.is_some() && unit.kind != LinkKind::Queue
+    }
+
+    /// Per other possible parent the best way to give it a unit.
+    fn changes(&self, unit: UnitIndex) -> BTreeMap<CallIndex, Change> {
+        let of = &self.units[unit as usize];
+        let Some(own) = of.parent().filter(|_| self.is_movable(unit)) else {
+            return BTreeMap::new();
+        };
+        let units_of_own = &self.units_of[own as usize];
+        if units_of_own.len() > MOST_UNITS {
+            return BTreeMap::new();
+        }
+        let now = self.story(own, units_of_own);
+        let others = of.parents.iter().copied().filter(|&parent| parent != own);
+        let small = others.filter(|&parent| self.units_of[parent as usize].len() <= MOST_UNITS);
+        small.filter_map(|to| Some((to, self.best_change(unit, own, to, now)?))).collect()
+    }
+
+    /// A unit of one parent moves to another: alone, for one of the same kind, or with all that follows both.
+    fn best_change(
+        &self,
+        unit: UnitIndex,
+        own: CallIndex,
+        to: CallIndex,
+        now: i64,
+    ) -> Option<Change> {
+        let [mine, theirs] = [own, to].map(|parent| &self.units_of[parent as usize][..]);
+        let now = now + self.story(to, theirs);
+        let start = |unit: UnitIndex| self.start(unit);
+        let kind = |unit: UnitIndex| {
+            let first = self.units[unit as usize].first();
+            self.roles.kind(first, first).1
+        };
+        let mut ways: Vec<[Vec<UnitIndex>; 2]> =
+            vec![exchanged(mine, theirs, |u| u == unit, |_| false)];
+        let alike = theirs.iter().copied().filter(|other| kind(*other) == kind(unit));
+        for other in alike.clone() {
+            ways.push(exchanged(mine, theirs, |u| u == unit, |u| u == other));
+        }
+        let from = start(unit);
+        let their_from = alike.map(start).min_by_key(|start| start.abs_diff(from)).unwrap_or(from);
+        ways.push(exchanged(mine, theirs, |u| start(u) >= from, |u| start(u) >= their_from));
+        let is_possible = |parent: CallIndex, units: &[UnitIndex]| {
+            units.iter().all(|unit| self.units[*unit as usize].place(parent).is_some())
+        };
+        let changes = ways.into_iter().filter_map(|[a, b]| {
+            (is_possible(own, &a) && is_possible(to, &b)).then(|| {
+                let gain = self.story(own, &a) + self.story(to, &b) - now;
+                Change { gain, units: [(own, a), (to, b)] }
+            })
+        });
+        changes.max_by_key(|change| change.gain)
+    }
+}
+
+/// What two have after some of either went to the other.
+fn exchanged(
+    mine: &[UnitIndex],
+    theirs: &[UnitIndex],
+    gives: impl Fn(UnitIndex) -> bool,
+    takes: impl Fn(UnitIndex) -> bool,
+) -> [Vec<UnitIndex>; 2] {
+    let of = |from: &[UnitIndex], goes: &dyn Fn(UnitIndex) -> bool, does: bool| -> Vec<UnitIndex> {
+        from.iter().copied().filter(|unit| goes(*unit) == does).collect()
+    };
+    let (mut a, mut b) = (of(mine, &gives, false), of(theirs, &takes, false));
+    a.extend(of(theirs, &takes, true));
+    b.extend(of(mine, &gives, true));
+    [a, b]
+}
