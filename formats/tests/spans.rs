@@ -44,15 +44,16 @@ fn imported(
     folder: &Path,
 ) -> Result<(SpansSummary, Vec<SpanRow>), Kind> {
     let (file, output) = (folder.join("spans.json"), folder.join("x.afterpath"));
-    std::fs::write(&file, bytes).unwrap();
-    let mut words = ImportPlan::parse(&[Word::File(file)], &output).unwrap();
+    std::fs::write(&file, bytes).expect("it works");
+    let mut words = ImportPlan::parse(&[Word::File(file)], &output).expect("it works");
     words.force = true;
     let summary = import(&words, &plan, &|_| {}).map_err(|error| error.kind)?;
-    let problems = verify(&output).unwrap().problems;
+    let problems = verify(&output).expect("it works").problems;
     assert_eq!(problems, []);
-    let bundles = Bundles::open(&[output]).unwrap();
+    let bundles = Bundles::open(&[output]).expect("it works");
     assert_eq!(bundles.warnings, []);
-    let rows = bundles.batches(0, &spans::TABLE).flat_map(|batch| spans::rows(&batch.unwrap()));
+    let rows =
+        bundles.batches(0, &spans::TABLE).flat_map(|batch| spans::rows(&batch.expect("it works")));
     let rows: Vec<SpanRow> = rows.collect();
     let forgotten = bundles.reductions.iter().any(|(_, r)| r.kind == "forgotten-parents");
     assert_eq!(forgotten, plan.forget_parents);
@@ -79,9 +80,9 @@ fn shown(row: &SpanRow) -> String {
 
 /// A document's rows and its losses as `cause count`.
 fn check(bytes: &[u8], format: SpanFormat, expected: &[&str], lost: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it works");
     let plan = SpanPlan { format, forget_parents: false };
-    let (summary, rows) = imported(bytes, plan, folder.path()).unwrap();
+    let (summary, rows) = imported(bytes, plan, folder.path()).expect("it works");
     assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), expected);
     assert_eq!(summary.written.n_spans, rows.len() as u64);
     let losses = summary.losses.iter().map(|loss| format!("{} {}", loss.cause, loss.count));
@@ -90,8 +91,8 @@ fn check(bytes: &[u8], format: SpanFormat, expected: &[&str], lost: &[&str]) {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    writer.write_all(bytes).unwrap();
-    writer.finish().unwrap()
+    writer.write_all(bytes).expect("it works");
+    writer.finish().expect("it works")
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn both_formats_say_the_same_however_they_are_packed() {
         check(text.as_bytes(), format, &ROWS, &[]);
         check(text.replace('\n', "").as_bytes(), format, &ROWS, &[]);
         check(&gzip(text.as_bytes()), format, &ROWS, &[]);
-        check(&zstd::encode_all(text.as_bytes(), 1).unwrap(), format, &ROWS, &[]);
+        check(&zstd::encode_all(text.as_bytes(), 1).expect("it works"), format, &ROWS, &[]);
     }
 }
 
@@ -137,7 +138,7 @@ fn spans_that_make_no_sense_are_counted_by_cause() {
 
 #[test]
 fn the_other_format_and_other_files_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it works");
     for text in [OTLP, "", "{}", "\u{0}\u{1}", "[[[["] {
         let plan = SpanPlan { format: SpanFormat::Jaeger, forget_parents: false };
         assert_eq!(imported(text.as_bytes(), plan, folder.path()), Err(Kind::NotSpans));
@@ -146,9 +147,9 @@ fn the_other_format_and_other_files_are_refused() {
 
 #[test]
 fn parents_are_forgotten_and_it_is_said() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it works");
     let plan = SpanPlan { format: SpanFormat::Otlp, forget_parents: true };
-    let (summary, rows) = imported(OTLP.as_bytes(), plan, folder.path()).unwrap();
+    let (summary, rows) = imported(OTLP.as_bytes(), plan, folder.path()).expect("it works");
     let parents: Vec<_> = rows.iter().map(|row| row.parent_span_id).collect();
     assert_eq!((summary.written.n_forgotten, parents), (1, vec![None, None, Some(12)]));
 }
@@ -162,7 +163,7 @@ proptest! {
         let (cut, at) = (place(cut), place(at));
         bytes[at] = to;
         bytes.truncate(cut);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("it works");
         let plan = SpanPlan { format, forget_parents: true };
         if let Ok((summary, rows)) = imported(&bytes, plan, folder.path()) {
             prop_assert_eq!(summary.written.n_spans, rows.len() as u64);

@@ -14,6 +14,7 @@ mod counts;
 mod delays;
 mod ids;
 mod patience;
+mod references;
 mod reliability;
 mod roles;
 mod threads;
@@ -58,6 +59,8 @@ pub struct Known<'a> {
     pub flows: &'a [Flow],
     /// What processes did on their sockets.
     pub sockets: &'a Sockets,
+    /// Per call the parent that a tracer names; may be shorter than the calls are many.
+    pub references: &'a [Option<CallIndex>],
 }
 
 /// The first round assigns by what is certain and by threads, and teaches the delays; the next ones use and correct them.
@@ -66,9 +69,10 @@ const ROUNDS: usize = 3;
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     let windows = Windows::of_all(calls, known.points, known.flows);
-    let candidates = candidates::candidates(calls, &windows);
+    let mut candidates = candidates::candidates(calls, &windows);
+    references::narrow(&mut candidates, known.references);
     if candidates.is_empty() {
-        return;
+        return references::settle(calls, known.references);
     }
     let entries = match evidence.ignore_threads || known.sockets.logs.is_empty() {
         true => Vec::new(),
@@ -93,17 +97,20 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     for Settled { child, link, .. } in settled {
         calls[child as usize].link = Some(link);
     }
+    references::settle(calls, known.references);
 }
 
 /// In whatever version: proxies translate between them.
 fn speaks_http(call: &Call) -> bool {
-    ["http1", "http2", "grpc"].contains(&call.protocol.as_str())
+    ["http1", "http2", "http", "grpc"].contains(&call.protocol.as_str())
 }
 
 /// Whether one may be the other, passed on.
 fn same_request(p: &Call, c: &Call) -> bool {
     let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
-    is_same && p.request_type == c.request_type && p.resource == c.resource
+    // Operations of tracers are called alike without being so (`HTTP GET`); paths and methods are not.
+    let says = c.tracer.is_none() || c.resource.contains('/');
+    is_same && says && p.request_type == c.request_type && p.resource == c.resource
 }
 
 /// Whether a call gives a broker something to hand on, or is what the broker hands on.
