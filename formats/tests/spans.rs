@@ -170,3 +170,35 @@ proptest! {
         }
     }
 }
+
+/// Damages the table of a bundle: what is then said, and how many rows are left.
+fn check_damage(damage: impl Fn(&Path), said: &[&str], n_rows: usize) {
+    let folder = tempfile::tempdir().expect("it works");
+    let plan = SpanPlan { format: SpanFormat::Otlp, forget_parents: false };
+    imported(OTLP.as_bytes(), plan, folder.path()).expect("it works");
+    let bundle = folder.path().join("x.afterpath");
+    let host = std::fs::read_dir(bundle.join("spans")).expect("it works").next();
+    damage(&host.expect("a host").expect("it works").path().join("part-00000.parquet"));
+    let bundles = Bundles::open(&[bundle]).expect("it opens");
+    let (mut errors, mut n) = (Vec::new(), 0);
+    for batch in bundles.batches(0, &spans::TABLE) {
+        match batch {
+            Ok(batch) => n += spans::rows(&batch).len(),
+            Err(error) => errors.push(error.kind.name()),
+        }
+    }
+    assert_eq!((&errors[..], n), (said, n_rows));
+}
+
+#[test]
+fn a_damaged_table_is_told() {
+    check_damage(|_| {}, &[], 3);
+    check_damage(|path| std::fs::remove_file(path).expect("it works"), &["missing-file"], 0);
+    for cut in [0, 1, 100, 1_000] {
+        let damage = |path: &Path| {
+            let bytes = std::fs::read(path).expect("it works");
+            std::fs::write(path, &bytes[..cut]).expect("it works");
+        };
+        check_damage(damage, &["altered-file"], 0);
+    }
+}
