@@ -29,9 +29,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// `python3[1234]`.
+    /// `python3[1234]`; `frontend` for a service that only its tracer told of: no process has the number 0.
     pub fn label(&self) -> String {
-        format!("{}[{}]", self.name, self.pid)
+        match self.pid {
+            0 => self.name.clone(),
+            pid => format!("{}[{pid}]", self.name),
+        }
     }
 }
 
@@ -57,6 +60,9 @@ impl Point {
         if let Some(process) = &self.process {
             let pod = process.pod.as_ref().map(|pod| pod.rsplit('/').next().unwrap_or(pod));
             let place = pod.or(process.container.as_deref()).unwrap_or(place);
+            if *place == process.name && process.pid == 0 {
+                return process.label();
+            }
             return format!("{place}/{}", process.label());
         }
         // A bare capture is a host of one interface, both named by the file.
@@ -328,6 +334,27 @@ pub struct Hop {
     pub bound_ns: Option<i64>,
 }
 
+/// The ids of a call in a tracer, for whoever looks it up there. No evidence: that is [`Call::ids`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracer {
+    /// The trace's id, big-endian.
+    pub trace_id: [u8; 16],
+    /// Of the span that asked.
+    pub client_span_id: Option<u64>,
+    /// Of the span that answered.
+    pub server_span_id: Option<u64>,
+}
+
+impl Tracer {
+    /// The trace's id as tracers write it: 32 hexadecimal digits, 16 where the rest is zeros.
+    pub fn trace(&self) -> String {
+        match u128::from_be_bytes(self.trace_id) {
+            id if id >> 64 == 0 => format!("{id:016x}"),
+            id => format!("{id:032x}"),
+        }
+    }
+}
+
 /// One request along one path, from the process that issued it to the process that parsed it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -367,6 +394,8 @@ pub struct Call {
     pub ids: Vec<(String, String)>,
     /// Further facts from request and response.
     pub attributes: Vec<(String, String)>,
+    /// What a tracer calls it, where spans of one were imported.
+    pub tracer: Option<Box<Tracer>>,
     /// Parent, if one was found.
     pub link: Option<Link>,
     /// Why it was given none, where one was possible.
@@ -433,7 +462,7 @@ pub struct DirectionCounters {
 pub struct Flow {
     /// Where.
     pub point: PointIndex,
-    /// 6 or 17; 0: a unix socket, whose addresses are made up.
+    /// 6 or 17; 0: a unix socket, or what a tracer told, whose addresses are made up.
     pub ip_protocol: u8,
     /// L7 protocol found; `opaque` otherwise.
     pub protocol: String,
@@ -515,6 +544,8 @@ pub struct Analysis {
     pub n_packets: u64,
     /// Socket events read.
     pub n_socket_events: u64,
+    /// Spans of tracers read.
+    pub n_tracer_spans: u64,
     /// What could not be used.
     pub losses: Vec<Loss>,
 }

@@ -15,3 +15,4 @@ pub mod pipeline;
 pub mod protocol;
 pub mod report;
 pub mod routes;
+pub mod spans;

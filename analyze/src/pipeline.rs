@@ -1,8 +1,8 @@
-//! The whole way on one screen: bundles → dissect, pair → join → align → link → assemble → hops. The only file with
+//! The whole way on one screen: bundles → dissect, pair → join (beside it: spans) → align → link → assemble → hops. The only file with
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, Flow, Loss, Point};
+use crate::call::{Analysis, Call, CallIndex, Flow, Loss, Point};
 use crate::dissect::clear::Clear;
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
@@ -13,6 +13,7 @@ use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::link::baseline::Baseline;
 use crate::pair::Span;
+use crate::spans::{self, Told};
 use crate::{assemble, hops, link, routes};
 use afterpath_formats::bundle::{Bundles, PacketFile};
 use rayon::prelude::*;
@@ -61,11 +62,20 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     }
     drop(hosts);
     whole.sort_flows();
-    let Whole { flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
+    let Whole { mut flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
     let mut calls = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
+    let mut domains: Vec<String> = bundles.domains.iter().map(|d| d.name.clone()).collect();
+    let told = spans::told(bundles, points.len(), domains.len(), flows.len());
+    let n_tracer_spans = told.n_spans;
+    points.extend(told.points.iter().cloned());
+    domains.extend(told.domains.iter().cloned());
+    flows.extend(told.flows.iter().cloned());
+    losses.extend(told.losses.iter().cloned());
+    let references = beside(&mut calls, told);
     losses.extend(routes::learn(&mut calls));
-    let known = link::Known { points: &points, flows: &flows, sockets: &sockets };
+    let known =
+        link::Known { points: &points, flows: &flows, sockets: &sockets, references: &references };
     match config.baseline {
         None => link::link(&mut calls, &known, &config.evidence),
         Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
@@ -73,9 +83,18 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let traces = assemble::assemble(&mut calls);
     measure(&mut calls, &points, &Clocks, &sockets);
     losses.extend(recorded_losses(bundles));
-    let domains = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let losses = sum_up(losses);
-    Analysis { points, domains, flows, calls, traces, n_packets, n_socket_events, losses }
+    Analysis {
+        points,
+        domains,
+        flows,
+        calls,
+        traces,
+        n_packets,
+        n_socket_events,
+        n_tracer_spans,
+        losses,
+    }
 }
 
 /// What recorders told of each host besides packets; their processes become points.
@@ -106,12 +125,28 @@ fn join(points: &mut [Point], flows: &[Flow], facts: &[FlowFacts], spans: Vec<Sp
     join::settle(&mut connections, seen, &mut homes);
     let calls: Vec<Vec<Call>> =
         connections.into_par_iter().map(|c| join::calls(c, seen, &homes)).collect();
-    in_time_order(calls)
+    in_time_order(calls).0
+}
+
+/// Adds the calls that tracers tell of. Gives per call the one that its tracer says caused it.
+fn beside(calls: &mut Vec<Call>, told: Told) -> Vec<Option<CallIndex>> {
+    if told.calls.is_empty() {
+        return Vec::new();
+    }
+    let n_before = calls.len();
+    let (all, place_of) = in_time_order(vec![std::mem::take(calls), told.calls]);
+    *calls = all;
+    let mut references = vec![None; calls.len()];
+    for (child, parent) in told.parents.iter().enumerate() {
+        let place = |i: usize| place_of[n_before + i];
+        references[place(child)] = parent.map(|parent| place(parent) as CallIndex);
+    }
+    references
 }
 
 /// Calls ordered by first time, then connection and stream (a pipeline's requests pass in one packet). Their places are
-/// sorted, then each call, which is large, is moved to its own.
-fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
+/// sorted, then each call, which is large, is moved to its own. Also gives where each went.
+fn in_time_order(by_connection: Vec<Vec<Call>>) -> (Vec<Call>, Vec<usize>) {
     let mut calls: Vec<Call> = Vec::with_capacity(by_connection.iter().map(Vec::len).sum());
     by_connection.into_iter().for_each(|some| calls.extend(some));
     let mut order: Vec<(Option<i64>, usize)> =
@@ -119,6 +154,7 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
     order.par_sort_unstable();
     let mut place_of = vec![0; calls.len()];
     order.iter().enumerate().for_each(|(place, (_, i))| place_of[*i] = place);
+    let went_to = place_of.clone();
     for i in 0..calls.len() {
         while place_of[i] != i {
             let place = place_of[i];
@@ -126,7 +162,7 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> Vec<Call> {
             place_of.swap(i, place);
         }
     }
-    calls
+    (calls, went_to)
 }
 
 /// Every call's parts and self time.

@@ -27,6 +27,8 @@ pub enum Kind {
     Io(String),
     /// The bytes are no capture format known here.
     NotACapture,
+    /// No span in what was given as spans.
+    NotSpans,
     /// The capture ends in the middle of a record or block.
     TruncatedCapture,
     /// A block or record contradicts itself (a length, an order, a magic number).
@@ -124,6 +126,7 @@ impl Kind {
         match self {
             Kind::Io(_) => "io",
             Kind::NotACapture => "not-a-capture",
+            Kind::NotSpans => "not-spans",
             Kind::TruncatedCapture => "truncated-capture",
             Kind::MalformedCapture(_) => "malformed-capture",
             Kind::BadCompression(_) => "bad-compression",
@@ -171,6 +174,10 @@ impl fmt::Display for Kind {
             Kind::NotACapture => write!(
                 f,
                 "this is no pcap or pcapng capture (plain, gzip or zstd); give a file written by tcpdump, dumpcap or Wireshark"
+            ),
+            Kind::NotSpans => write!(
+                f,
+                "there is no span in it that could be used; --format jaeger takes what Jaeger's UI or /api/traces gives, --format otlp what OTLP's JSON exporters write"
             ),
             Kind::TruncatedCapture => write!(f, "the capture ends in the middle of a record"),
             Kind::MalformedCapture(why) => write!(f, "malformed capture: {why}"),

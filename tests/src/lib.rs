@@ -12,6 +12,7 @@ pub mod rewrite;
 pub mod sample;
 pub mod score;
 pub mod scrub;
+pub mod spans;
 pub mod split;
 pub mod tool;
 pub mod truth;

@@ -21,8 +21,11 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) 
     let overlaps = overlaps(call);
     let Some(whole) = Whole::of(call.times(), overlaps) else { return Vec::new() };
     let path = Path { call, points, clocks, sockets };
-    let (mut hops, mut back) =
-        (vec![transfer(Part::RequestTransfer, whole.request_transfer)], None);
+    // Tracers tell of requests, not of their bytes.
+    let is_transferred = call.tracer.is_none();
+    let transferred = |part: Part, ns: i64| is_transferred.then(|| transfer(part, ns));
+    let (mut hops, mut back) = (Vec::new(), None);
+    hops.extend(transferred(Part::RequestTransfer, whole.request_transfer));
     let last =
         call.spans.iter().rposition(|span| Whole::of(&span.times, overlaps).is_some()).unwrap_or(0);
     let (mut from, mut before) = (0usize, whole);
@@ -54,7 +57,7 @@ pub fn parts(call: &Call, points: &[Point], clocks: &Clocks, sockets: &Sockets) 
         hops.push(Hop { from: from as u16, to: from as u16, ..transfer(part, before.latency()) });
     }
     hops.extend(back);
-    hops.push(transfer(Part::ResponseTransfer, whole.response_transfer));
+    hops.extend(transferred(Part::ResponseTransfer, whole.response_transfer));
     hops
 }
 

@@ -166,6 +166,7 @@ fn call(
         connect_ns: connect_ns.filter(|_| index == 0 && asked_by == Side::Client),
         ids,
         attributes,
+        tracer: None,
         link: None,
         no_parent: None,
         hops: Vec::new(),

@@ -16,6 +16,7 @@ mod improvement;
 mod narrowing;
 mod pair;
 mod queues;
+mod references;
 mod reliability;
 mod roles;
 mod threads;
@@ -43,6 +44,8 @@ pub struct Known<'a> {
     pub flows: &'a [Flow],
     /// What processes did on their sockets.
     pub sockets: &'a Sockets,
+    /// Per call the parent that a tracer names; may be shorter than the calls are many.
+    pub references: &'a [Option<CallIndex>],
 }
 
 /// The first round assigns by what is certain and by threads, and teaches the delays; the next ones use and correct them.
@@ -51,10 +54,11 @@ const ROUNDS: usize = 3;
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     let windows = Windows::of_all(calls, known.points, known.flows);
-    let possible = candidates::candidates(calls, &windows);
+    let mut possible = candidates::candidates(calls, &windows);
+    references::narrow(&mut possible.children, known.references);
     let Possible { children: candidates, .. } = &possible;
     if candidates.is_empty() {
-        return;
+        return references::settle(calls, known.references);
     }
     let has_threads = evidence.uses(Kind::Threads) && !known.sockets.logs.is_empty();
     let mut threads =
@@ -91,15 +95,18 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     for (child, why) in outcome.no_parent {
         calls[child as usize].no_parent = Some(Box::new(why));
     }
+    references::settle(calls, known.references);
 }
 
 /// In whatever version: proxies translate between them.
 fn speaks_http(call: &Call) -> bool {
-    ["http1", "http2", "grpc"].contains(&call.protocol.as_str())
+    ["http1", "http2", "http", "grpc"].contains(&call.protocol.as_str())
 }
 
 /// Whether one may be the other, passed on.
 fn same_request(p: &Call, c: &Call) -> bool {
     let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
-    is_same && p.request_type == c.request_type && p.resource == c.resource
+    // Operations of tracers are called alike without being so (`HTTP GET`); paths and methods are not.
+    let says = c.tracer.is_none() || c.resource.contains('/');
+    is_same && says && p.request_type == c.request_type && p.resource == c.resource
 }

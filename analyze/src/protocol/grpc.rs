@@ -169,7 +169,7 @@ fn decoded(letters: [u8; 4]) -> Option<([u8; 3], usize)> {
 }
 
 /// The name of a status and what it means (gRPC: Status codes; OpenTelemetry: semantic conventions of gRPC servers).
-pub(super) fn status(code: &[u8]) -> (String, Option<Outcome>) {
+pub(crate) fn status(code: &[u8]) -> (String, Option<Outcome>) {
     use Outcome::{ClientError, Ok, ServerError};
     const CODES: [(&str, Outcome); 17] = [
         ("OK", Ok),

@@ -5,6 +5,7 @@ use super::names::Names;
 use super::{Options, Report, json, measure};
 use crate::call::{
     Analysis, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, Process, SpanAt, Times,
+    Tracer,
 };
 use crate::protocol::Outcome;
 use serde::{Serialize, Serializer};
@@ -118,6 +119,8 @@ struct CallLine<'a> {
     response_bytes: u64,
     ids: Vec<Pair<'a>>,
     attributes: Vec<Pair<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracer: Option<TracerLine>,
     points: Vec<PointLine<'a>>,
     hops: Vec<HopLine>,
     issues: Vec<&'static str>,
@@ -168,6 +171,13 @@ struct TimesLine {
 struct Pair<'a> {
     name: &'a str,
     value: &'a str,
+}
+
+#[derive(Serialize)]
+struct TracerLine {
+    trace_id: String,
+    client_span_id: Option<String>,
+    server_span_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -247,9 +257,18 @@ fn line<'a>(analysis: &'a Analysis, names: &Names, call: &'a Call) -> CallLine<'
         response_bytes: call.response_bytes,
         ids: pairs(&call.ids),
         attributes: pairs(&call.attributes),
+        tracer: call.tracer.as_deref().map(tracer),
         points: call.spans.iter().map(|s| point(analysis, s)).collect(),
         hops: call.hops.iter().map(|h| hop(analysis, call, h)).collect(),
         issues: call.issues.iter().map(|i| i.name()).collect(),
+    }
+}
+
+fn tracer(tracer: &Tracer) -> TracerLine {
+    TracerLine {
+        trace_id: tracer.trace(),
+        client_span_id: tracer.client_span_id.map(id),
+        server_span_id: tracer.server_span_id.map(id),
     }
 }
 
@@ -352,10 +371,18 @@ mod tests {
         }
     }
 
+    /// A recording one of whose calls a tracer told of, too.
+    fn told() -> Analysis {
+        let mut analysis = sample::recorded();
+        let tracer = Tracer { trace_id: [1; 16], client_span_id: Some(2), server_span_id: Some(3) };
+        analysis.calls[0].tracer = Some(Box::new(tracer));
+        analysis
+    }
+
     #[test]
     fn documented_fields_are_the_fields_written() {
         let mut written = BTreeSet::new();
-        for analysis in [sample::shop(), sample::two_clocks(), sample::recorded()] {
+        for analysis in [sample::shop(), sample::two_clocks(), told()] {
             lines(&analysis).iter().for_each(|l| paths("", l, &mut written));
         }
         let documented: BTreeSet<String> = include_str!("CALLS.md")
@@ -369,7 +396,7 @@ mod tests {
     #[test]
     fn every_condition_field_is_a_written_field() {
         let mut written = BTreeSet::new();
-        lines(&sample::recorded()).iter().for_each(|l| paths("", l, &mut written));
+        lines(&told()).iter().for_each(|l| paths("", l, &mut written));
         for field in super::super::fields::FIELDS {
             assert!(written.contains(field.name), "{}", field.name);
         }

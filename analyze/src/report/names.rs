@@ -1,4 +1,4 @@
-//! Names of services: pod, container or executable where a recorder saw the process; else, as good as packets alone give them,
+//! Names of services: pod, container or executable where a recorder saw the process, the service where a tracer names it; else, as good as packets alone give them,
 //! the namespace or host an end was located in, with its port where that place serves several; else its address. Never a name
 //! two places share.
 
@@ -33,6 +33,8 @@ pub enum Source {
     Container,
     /// The process's name.
     Executable,
+    /// What its tracer calls it.
+    Tracer,
     /// The namespace or host it was located in.
     Place,
     /// Nothing but its address.
@@ -46,6 +48,7 @@ impl Source {
             Source::Pod => "pod",
             Source::Container => "container",
             Source::Executable => "executable",
+            Source::Tracer => "tracer",
             Source::Place => "place",
             Source::Address => "address",
         }
@@ -169,6 +172,7 @@ impl Names {
 
     fn place(&self, end: &Endpoint) -> String {
         match (end.host.as_str(), end.netns.as_str()) {
+            ("", _) if end.address.is_unspecified() => "unknown".to_owned(),
             ("", _) => end.address.to_string(),
             (host, "") => host.to_owned(),
             (host, netns) if self.hosts.get(netns).is_some_and(|h| h.len() > 1) => {
@@ -188,6 +192,7 @@ fn own_name(process: &Process) -> (Source, String) {
     match (&process.pod, &process.container) {
         (Some(pod), _) => (Source::Pod, pod.clone()),
         (None, Some(container)) => (Source::Container, container.clone()),
+        (None, None) if process.pid == 0 => (Source::Tracer, process.name.clone()),
         (None, None) => (Source::Executable, process.name.clone()),
     }
 }

@@ -269,6 +269,7 @@ impl Builder {
             connect_ns: None,
             ids: Vec::new(),
             attributes: Vec::new(),
+            tracer: None,
             link: plan.link,
             no_parent: None,
             hops,

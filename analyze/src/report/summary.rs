@@ -104,6 +104,9 @@ fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::
     if analysis.n_socket_events > 0 {
         counts.push(quantity::plural(analysis.n_socket_events, "socket event"));
     }
+    if analysis.n_tracer_spans > 0 {
+        counts.push(quantity::plural(analysis.n_tracer_spans, "tracer span"));
+    }
     ink.wrapped("", "", &counts.join(" · "))?;
     let Some((first, _)) = measure::recording(analysis) else { return Ok(()) };
     let over = quantity::duration(measure::recorded_ns(analysis));
@@ -195,6 +198,8 @@ struct Line<'a> {
     n_packets: u64,
     #[serde(skip_serializing_if = "is_none")]
     n_socket_events: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    n_tracer_spans: u64,
     recorded_ns: i64,
     protocols: &'a BTreeMap<&'a str, Protocol>,
     doubts: &'a Doubts,
@@ -219,6 +224,7 @@ fn line<'a>(
         clock_domains: &analysis.domains,
         n_packets: analysis.n_packets,
         n_socket_events: analysis.n_socket_events,
+        n_tracer_spans: analysis.n_tracer_spans,
         recorded_ns: measure::recorded_ns(analysis),
         protocols,
         doubts,

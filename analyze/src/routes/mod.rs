@@ -80,7 +80,7 @@ fn service(call: &Call) -> Service {
 
 /// The path of a request that has one.
 fn path(call: &Call) -> Option<&str> {
-    let has_path = ["http1", "http2", "websocket"].contains(&call.protocol.as_str());
+    let has_path = ["http1", "http2", "http", "websocket"].contains(&call.protocol.as_str());
     let resource = call.resource.as_str();
     // An absolute form names the authority again (RFC 9112, 3.2.2).
     let rest = resource

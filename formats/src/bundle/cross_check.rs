@@ -5,7 +5,7 @@ use super::names::{self, MANIFEST};
 use super::source::Source;
 use super::told::Told;
 use crate::error::{At, Error, Kind};
-use crate::table::{capture_blocks, clock, hosts, interfaces, losses, packets};
+use crate::table::{capture_blocks, clock, hosts, interfaces, losses, packets, spans};
 use std::collections::BTreeMap;
 
 /// Tables that every host has, with or without rows.
@@ -145,11 +145,12 @@ impl Found<'_> {
             }
         }
         let listed: i64 = host.captures.iter().map(|capture| capture.n_rows).sum();
-        let is_row =
-            |told: &&&Told| [packets::TABLE.name, capture_blocks::TABLE.name].contains(&told.table);
+        let rows_of = [packets::TABLE.name, capture_blocks::TABLE.name, spans::TABLE.name];
+        let is_row = |told: &&&Told| rows_of.contains(&told.table);
         let n_rows = told.iter().filter(is_row).map(|told| told.n_rows as i64).sum::<i64>();
         if !host.captures.is_empty() && n_rows != listed {
-            let why = format!("{n_rows} packets and blocks, {listed} by the manifest's captures");
+            let why =
+                format!("{n_rows} packets, blocks and spans, {listed} by the manifest's captures");
             self.add(MANIFEST, At::File, Kind::CountsDiffer(why));
         }
     }

@@ -66,7 +66,12 @@ impl BundleWriter {
 
     /// Begins a table of `host`.
     pub(crate) fn sink(&self, table: &Table, host: &str) -> Result<Sink> {
-        let entry = FileEntry::begun(names::table_file(table.name, host, 0), table.name, host);
+        self.part(table, host, 0)
+    }
+
+    /// Begins a part of a table of `host`.
+    pub(crate) fn part(&self, table: &Table, host: &str, part: usize) -> Result<Sink> {
+        let entry = FileEntry::begun(names::table_file(table.name, host, part), table.name, host);
         let path = self.beside.path().join("bundle").join(&entry.path);
         let shown = self.output.join(&entry.path);
         let io = |error: io::Error| Error::io(&shown, &error);

@@ -1,4 +1,4 @@
-//! Captures → bundle. Never decodes by itself (`frame` does) and never overwrites without being told.
+//! Captures, and spans of tracers, → bundle. Never decodes by itself (`frame` does) and never overwrites without being told.
 
 mod chain;
 pub mod chunk;
@@ -21,6 +21,7 @@ pub mod reader;
 pub(crate) mod run;
 mod skip;
 pub mod source;
+pub mod spans;
 pub(crate) mod spill;
 pub mod ticks;
 

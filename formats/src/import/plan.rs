@@ -142,14 +142,20 @@ fn bad(value: &str, why: &str) -> Error {
     Error::new(value, At::File, Kind::BadArguments(why.to_string()))
 }
 
-/// A file's name without folder, compression and capture suffixes.
+/// What names of files end with that say how they are written.
+const SUFFIXES: [&str; 13] = [
+    ".gz", ".zst", ".zstd", ".pcapng", ".pcap", ".ntar", ".cap", ".dump", ".jsonl", ".ndjson",
+    ".json", ".jaeger", ".otlp",
+];
+
+/// A file's name without folder, compression and format suffixes.
 pub(super) fn stem(path: &Path) -> String {
     if path == Path::new("-") {
         return "stdin".to_string();
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut stem = name.as_str();
-    for suffix in [".gz", ".zst", ".zstd", ".pcapng", ".pcap", ".ntar", ".cap", ".dump"] {
+    for suffix in SUFFIXES {
         stem = stem.strip_suffix(suffix).filter(|rest| !rest.is_empty()).unwrap_or(stem);
     }
     stem.to_string()
@@ -206,8 +212,7 @@ mod tests {
 
     #[test]
     fn stems_lose_their_suffixes() {
-        let stems =
-            ["x/a.pcapng.gz", "b.pcap", "c.pcap.zst", ".pcap", "-"].map(|p| stem(Path::new(p)));
-        assert_eq!(stems, ["a", "b", "c", ".pcap", "stdin"]);
+        let names = ["x/a.pcapng.gz", "b.pcap", "c.jaeger.jsonl.zst", ".pcap", "-"];
+        assert_eq!(names.map(|p| stem(Path::new(p))), ["a", "b", "c", ".pcap", "stdin"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The bundle's tables as data: names, columns, types, units and meanings, one file per table that is written today.
+//! The bundle's tables as data: names, columns, types, units and meanings, one file per table.
 //! Never opens a file; `bundle/` does.
 
 pub mod capture_blocks;
@@ -9,7 +9,6 @@ pub mod hosts;
 pub mod interfaces;
 mod interval;
 pub mod kernel_path;
-pub mod later;
 pub mod losses;
 pub mod nat;
 pub mod packet_batch;
@@ -21,6 +20,7 @@ pub mod processes;
 pub mod recorded_packets;
 pub mod socket_events;
 pub mod sockets;
+pub mod spans;
 pub mod tasks;
 pub mod tcp_info;
 pub mod threads;
@@ -37,7 +37,7 @@ use std::sync::Arc;
 /// Rows of a full row group.
 pub const ROW_GROUP_ROWS: usize = 256 * 1024;
 
-/// Every table of the format: those written today, then those specified in [`later`].
+/// Every table of the format.
 pub const TABLES: &[&Table] = &[
     &hosts::TABLE,
     &clock::TABLE,
@@ -56,7 +56,7 @@ pub const TABLES: &[&Table] = &[
     &wakeups::TABLE,
     &tasks::TABLE,
     &tcp_info::TABLE,
-    &later::SPANS,
+    &spans::TABLE,
 ];
 
 /// The table called `name`.

@@ -4,7 +4,7 @@
 mod connection;
 mod exchange;
 mod frames;
-mod random;
+pub(crate) mod random;
 
 pub use connection::Totals;
 

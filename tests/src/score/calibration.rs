@@ -25,7 +25,7 @@ pub struct Errors {
 }
 
 impl Calibration {
-    pub(super) fn count(&mut self, confidence: f64, right: bool) {
+    pub(crate) fn count(&mut self, confidence: f64, right: bool) {
         self.said.push((confidence, right));
     }
 

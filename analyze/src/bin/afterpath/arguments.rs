@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// The two-minute tour: analyzes the sample built into this program, writes ./afterpath-demo/
     Demo(Demo),
-    /// Captures (pcap, pcapng; plain, gzip, zstd; rotated sets) into a bundle
+    /// Captures (pcap, pcapng; rotated sets), or spans of tracers (Jaeger, OTLP), plain, gzip or zstd, into a bundle
     Import(Import),
     /// Reconstructs everything and says what was found, and what was lost or ambiguous
     Analyze(Reading),
@@ -210,11 +210,28 @@ pub(crate) struct Demo {
     pub(crate) shown: Shown,
 }
 
+/// What import reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Packets: pcap, pcapng
+    Capture,
+    /// Spans of tracers: what Jaeger's UI saves and /api/traces gives (JSON, one document or many)
+    Jaeger,
+    /// Spans of tracers: OTLP's JSON (one document or many)
+    Otlp,
+}
+
 #[derive(Args)]
 pub(crate) struct Import {
-    /// Captures, each from a host of its own; - is stdin
+    /// Captures, each from a host of its own, or documents of spans; - is stdin
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// What the files are
+    #[arg(long, value_enum, default_value_t = ImportFormat::Capture)]
+    pub(crate) format: ImportFormat,
+    /// Of spans: forget which request a service was working on when it called another, as if it did not pass context on
+    #[arg(long)]
+    pub(crate) forget_parents: bool,
     /// The bundle to write
     #[arg(short, long, value_name = "BUNDLE")]
     pub(crate) output: PathBuf,

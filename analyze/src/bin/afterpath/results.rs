@@ -134,6 +134,7 @@ fn write(key: &Key, analysis: &Analysis, out: &mut dyn Write) -> Result<()> {
         losses: analysis.losses.clone(),
         n_packets: analysis.n_packets,
         n_socket_events: analysis.n_socket_events,
+        n_tracer_spans: analysis.n_tracer_spans,
         flows: Vec::new(),
         calls: Vec::new(),
     };

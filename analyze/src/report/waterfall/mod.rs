@@ -324,7 +324,16 @@ impl<'a> View<'a> {
             }
             None => "parent not recorded: no point near the client".to_owned(),
         };
-        ink.wrapped(&format!("{indent}  link   "), &format!("{indent}         "), &harmless(&text))
+        ink.wrapped(
+            &format!("{indent}  link   "),
+            &format!("{indent}         "),
+            &harmless(&text),
+        )?;
+        let Some(tracer) = &call.tracer else { return Ok(()) };
+        let spans = [tracer.client_span_id, tracer.server_span_id].into_iter().flatten();
+        let spans: Vec<String> = spans.map(|id| format!("{id:016x}")).collect();
+        let text = format!("trace {} · span {}", tracer.trace(), spans.join(" → "));
+        ink.wrapped(&format!("{indent}  tracer "), &format!("{indent}         "), &text)
     }
 
     fn write_losses(&self, ink: &mut Ink<'_>) -> io::Result<()> {

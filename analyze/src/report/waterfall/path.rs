@@ -46,6 +46,8 @@ impl View<'_> {
         let label = measure::point_label(self.analysis, call, 0);
         let ends = self
             .flow(call, 0)
+            // A tracer's are made up.
+            .filter(|_| call.tracer.is_none())
             .map_or_else(String::new, |f| format!("  {} → {}", f.client, f.server));
         let again = call.spans.first().map_or(0, |s| s.retransmissions);
         format!("{}{ends}{}", harmless(&label), retransmissions(again))

@@ -1,4 +1,4 @@
-//! `import`: captures → bundle. The order of `--host` and `--netns` counts: a namespace belongs to the host before it.
+//! `import`: captures, or spans of tracers, → bundle. The order of `--host` and `--netns` counts: a namespace belongs to the host before it.
 
 use super::report::to_stdout;
 use crate::arguments::Import;
@@ -7,10 +7,13 @@ use crate::staging::Staging;
 use crate::terminal::{Progress, note, warn};
 use afterpath::report::harmless::harmless;
 use afterpath::report::quantity;
-use afterpath_formats::import::{self, ImportPlan, ImportSummary, Word};
+use afterpath_formats::Error;
+use afterpath_formats::import::{self, Counted, ImportPlan, ImportSummary, Word};
 use anyhow::Result;
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
+
+mod spans;
 
 /// The files, `--host` and `--netns` in the order they were given.
 pub(crate) fn words(a: &Import, matches: &ArgMatches) -> Vec<Word> {
@@ -28,6 +31,9 @@ pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
     // Written into a staging of our own, so that Ctrl-C removes it.
     let output: PathBuf = a.output.components().collect();
     check_output(&output)?;
+    if let Some(plan) = spans::plan(a)? {
+        return spans::run(a, words, &plan, &output, strict);
+    }
     ImportPlan::parse(words, &output)?;
     let staging = Staging::beside(&output, a.force)?;
     let mut plan = ImportPlan::parse(words, staging.path())?;
@@ -39,16 +45,21 @@ pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
     drop(progress);
     staging.commit()?;
     summary.warnings.iter().for_each(warn);
-    notes(&summary).iter().for_each(|text| note(text));
+    notes(&summary.warnings, &summary.losses).iter().for_each(|text| note(text));
     to_stdout(|out| {
         let text = if a.json { json(&summary, &output) } else { sentence(&summary, &output) };
         Ok(writeln!(out, "{text}")?)
     })?;
-    let damage = summary.losses.iter().filter(|loss| loss.is_damage).count();
-    if strict && damage + summary.warnings.len() > 0 {
+    forbid(strict, &summary.warnings, &summary.losses)
+}
+
+/// What `--strict` makes of warnings and losses.
+fn forbid(strict: bool, warnings: &[Error], losses: &[Counted]) -> Result<()> {
+    let damage = losses.iter().filter(|loss| loss.is_damage).count();
+    if strict && damage + warnings.len() > 0 {
         let text = format!(
             "{} and {} of damage, which --strict forbids",
-            quantity::plural(summary.warnings.len() as u64, "warning"),
+            quantity::plural(warnings.len() as u64, "warning"),
             quantity::plural(damage as u64, "cause")
         );
         return Err(Failure::new("strict", text).into());
@@ -57,13 +68,13 @@ pub(crate) fn run(a: &Import, words: &[Word], strict: bool) -> Result<()> {
 }
 
 /// What was counted and not told by a warning already, a line each.
-fn notes(summary: &ImportSummary) -> Vec<String> {
-    let told = |cause: &str| summary.warnings.iter().any(|warning| warning.kind.name() == cause);
+fn notes(warnings: &[Error], losses: &[Counted]) -> Vec<String> {
+    let told = |cause: &str| warnings.iter().any(|warning| warning.kind.name() == cause);
     let hosts_of = |source: &str| {
-        let of = summary.losses.iter().filter(|loss| loss.source == source);
+        let of = losses.iter().filter(|loss| loss.source == source);
         of.map(|loss| &loss.host).collect::<std::collections::BTreeSet<_>>().len()
     };
-    let note = |loss: &import::Counted| {
+    let note = |loss: &Counted| {
         let count = quantity::count(u64::try_from(loss.count).unwrap_or(0));
         let host = match hosts_of(&loss.source) {
             0 | 1 => String::new(),
@@ -71,7 +82,7 @@ fn notes(summary: &ImportSummary) -> Vec<String> {
         };
         format!("note: {count} × {} ({}{host})", loss.cause, loss.source)
     };
-    summary.losses.iter().filter(|loss| !told(&loss.cause)).map(note).collect()
+    losses.iter().filter(|loss| !told(&loss.cause)).map(note).collect()
 }
 
 /// A bundle is a directory: no stream, and not in the place of a file.
@@ -119,7 +130,7 @@ fn json(summary: &ImportSummary, output: &std::path::Path) -> String {
     .to_string()
 }
 
-fn loss(loss: &import::Counted) -> serde_json::Value {
+fn loss(loss: &Counted) -> serde_json::Value {
     serde_json::json!({
         "host": loss.host,
         "source": loss.source,
