@@ -67,6 +67,9 @@ pub(super) struct Assignment<'a> {
     parent_of: Vec<Option<CallIndex>>,
     /// What subscribers were delivered.
     delivered: Delivered<'a>,
+    /// How many changes were made, and per parent the last.
+    n_changes: u32,
+    changed: Vec<u32>,
 }
 
 impl<'a> Assignment<'a> {
@@ -85,6 +88,8 @@ impl<'a> Assignment<'a> {
             busy: vec![Vec::new(); n],
             parent_of: vec![None; n],
             delivered: Delivered::default(),
+            n_changes: 0,
+            changed: vec![0; n],
         }
     }
 
@@ -201,6 +206,17 @@ impl<'a> Assignment<'a> {
         busy.sort_unstable();
         self.busy[parent as usize] = busy;
         self.units_of[parent as usize] = units;
+        self.n_changes += 1;
+        self.changed[parent as usize] = self.n_changes;
+    }
+
+    /// The number of the last change of a parent's units; and of all.
+    pub(super) fn changed(&self, parent: CallIndex) -> u32 {
+        self.changed[parent as usize]
+    }
+
+    pub(super) fn now(&self) -> u32 {
+        self.n_changes
     }
 
     /// When a call keeps a parent waiting, on their common clock.
@@ -339,7 +355,7 @@ impl<'a> Assignment<'a> {
                 continue;
             }
             let mut shares = vec![(1.0, parent)];
-            let gains = self.alternatives(index);
+            let gains = &unit.gains;
             shares.extend(
                 gains
                     .iter()
@@ -451,6 +467,7 @@ impl<'a> Assignment<'a> {
             }
         }
         self.learn_wholes(&mut learnt);
+        learnt.settle();
         learnt
     }
 

@@ -20,20 +20,14 @@ struct Change {
 }
 
 impl Assignment<'_> {
-    /// Mends what can be. Returns whether nothing was left that a single step would have made more probable.
+    /// Mends what can be, and finds what speaks against each link. Returns whether nothing was left that a single step would have made
+    /// more probable.
     pub(super) fn improve(&mut self) -> bool {
-        let doubtful: Vec<UnitIndex> =
-            (0..self.units.len() as UnitIndex).filter(|&unit| self.is_movable(unit)).collect();
         for _ in 0..ROUNDS {
             let mut has_changed = false;
-            for &unit in &doubtful {
-                let changes = self.changes(unit).into_values();
-                let best = changes.max_by_key(|change| (change.gain, change.units[1].0));
-                if let Some(change) = best.filter(|change| change.gain > 0) {
-                    for (parent, units) in change.units {
-                        self.give_all(parent, units);
-                    }
-                    has_changed = true;
+            for unit in 0..self.units.len() as UnitIndex {
+                if !self.is_looked_at(unit) {
+                    has_changed |= self.look_at(unit);
                 }
             }
             if !has_changed {
@@ -43,19 +37,33 @@ impl Assignment<'_> {
         false
     }
 
-    /// By how much the whole becomes more probable (less, as a rule) if a unit is given to each of its other possible parents and the
-    /// rest makes the best of it.
-    pub(super) fn alternatives(&self, unit: UnitIndex) -> Vec<(i64, CallIndex)> {
+    /// Whether nothing changed at its possible parents since.
+    fn is_looked_at(&self, unit: UnitIndex) -> bool {
+        let of = &self.units[unit as usize];
+        let changed = of.parents.iter().map(|&parent| self.changed(parent)).max();
+        of.looked_at.is_some_and(|at| changed.is_none_or(|changed| changed <= at))
+    }
+
+    /// Finds what would become of the whole if a unit were another parent's; and makes it so, where that is more probable.
+    fn look_at(&mut self, unit: UnitIndex) -> bool {
         let changes = self.changes(unit);
         let of = &self.units[unit as usize];
-        let own = of.parent();
+        let (own, is_movable) = (of.parent(), self.is_movable(unit));
         let others = of.parents.iter().copied().filter(|&parent| Some(parent) != own);
         let gain = |parent: CallIndex| match changes.get(&parent) {
             Some(change) => (change.gain, parent),
             // Too many units to be looked at as a whole: by what does not depend on them.
             None => (self.gain_alone(unit, parent), parent),
         };
-        others.map(gain).collect()
+        let gains = others.map(gain).collect();
+        let best = changes.into_values().max_by_key(|change| (change.gain, change.units[1].0));
+        let best = best.filter(|change| change.gain > 0 && is_movable);
+        let now = self.now();
+        let of = &mut self.units[unit as usize];
+        (of.gains, of.looked_at) = (gains, Some(now));
+        let Some(change) = best else { return false };
+        change.units.into_iter().for_each(|(parent, units)| self.give_all(parent, units));
+        true
     }
 
     fn gain_alone(&self, unit: UnitIndex, to: CallIndex) -> i64 {
@@ -102,15 +110,22 @@ impl Assignment<'_> {
             let first = self.units[unit as usize].first();
             self.roles.kind(first, first).1
         };
-        let mut ways: Vec<[Vec<UnitIndex>; 2]> =
-            vec![exchanged(mine, theirs, |u| u == unit, |_| false)];
+        let mut ways = vec![exchanged(mine, theirs, |u| u == unit, |_| false)];
         let alike = theirs.iter().copied().filter(|other| kind(*other) == kind(unit));
         for other in alike.clone() {
             ways.push(exchanged(mine, theirs, |u| u == unit, |u| u == other));
         }
         let from = start(unit);
         let their_from = alike.map(start).min_by_key(|start| start.abs_diff(from)).unwrap_or(from);
-        ways.push(exchanged(mine, theirs, |u| start(u) >= from, |u| start(u) >= their_from));
+        let follows = |u: UnitIndex| start(u) >= from;
+        let theirs_follows = |u: UnitIndex| start(u) >= their_from;
+        let count = |of: &[UnitIndex], is_so: &dyn Fn(UnitIndex) -> bool| {
+            of.iter().filter(|u| is_so(**u)).take(2).count()
+        };
+        // Of one each, that is one of the ways above.
+        if count(mine, &follows) + count(theirs, &theirs_follows) > 2 {
+            ways.push(exchanged(mine, theirs, follows, theirs_follows));
+        }
         let is_possible = |parent: CallIndex, units: &[UnitIndex]| {
             units.iter().all(|unit| self.units[*unit as usize].place(parent).is_some())
         };

@@ -49,7 +49,7 @@ pub struct Known<'a> {
 }
 
 /// The first round assigns by what is certain and by threads, and teaches the delays; the next ones use and correct them.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 6;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {

@@ -30,6 +30,9 @@ pub(super) struct Unit {
     pub(super) outlives: bool,
     /// Where it was asked.
     pub(super) asked_at: PlaceIndex,
+    /// By how much the whole would become more probable if it were another parent's, and when that was found.
+    pub(super) gains: Vec<(i64, CallIndex)>,
+    pub(super) looked_at: Option<u32>,
 }
 
 impl Unit {
@@ -51,6 +54,8 @@ impl Unit {
             kind: first.kind,
             outlives: first.outlives,
             asked_at: first.place,
+            gains: Vec::new(),
+            looked_at: None,
             reasons: group.into_iter().map(|narrowed| narrowed.reasons).collect(),
         };
         unit.given = best.and_then(|best| unit.place(best));

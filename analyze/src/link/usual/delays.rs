@@ -1,29 +1,12 @@
 //! What services usually do after what: how long after the last thing that happened to a request a call follows, or its answer, by who
 //! serves it, whom it asks and what that last thing was. Never looks at threads or content.
 
-use super::{Lesson, Usual, milli};
+use super::histogram::{Histogram, bin, even, logs};
+use super::{Lesson, Usual};
 use crate::link::evidence::Kind;
 use crate::link::pair::{Pair, Since, Whole};
 use crate::link::roles::Edge;
 use std::collections::BTreeMap;
-
-/// Bins of a distribution: two per doubling, from a microsecond on.
-const BINS: usize = 64;
-/// So many delays a distribution counts for before any is known: as all others are.
-const WORTH: f64 = 4.0;
-
-/// A distribution of delays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Histogram {
-    counts: [u64; BINS],
-    total: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Histogram {
-        Histogram { counts: [0; BINS], total: 0 }
-    }
-}
 
 /// Whether another call of the same request is out, and what was asked of whom in the call that was answered before.
 type Situation = (bool, Option<u32>);
@@ -34,6 +17,9 @@ struct Situations {
     each: BTreeMap<Situation, Histogram>,
     /// While no other call is out, and while one is.
     all: [Histogram; 2],
+    /// Of each situation, logarithms per bin; and of one that was never seen.
+    logs: BTreeMap<Situation, Vec<i32>>,
+    unseen: [Vec<i32>; 2],
 }
 
 /// Of calls, by who makes them and whom they ask; of answers, by who gives them.
@@ -41,31 +27,10 @@ struct Situations {
 pub(super) struct Delays {
     calls: BTreeMap<Edge, Situations>,
     answers: BTreeMap<u32, Situations>,
-    everywhere: [Histogram; 2],
     /// The same as `calls`, of requests that were possible and not the parent.
     others: BTreeMap<Edge, Situations>,
-}
-
-fn bin(delay_ns: i64) -> usize {
-    let microseconds = (delay_ns.max(0) as f64 / 1_000.0) + 1.0;
-    ((2.0 * libm::log2(microseconds)) as usize).min(BINS - 1)
-}
-
-/// Microseconds that a bin holds.
-fn width(bin: usize) -> f64 {
-    libm::exp2((bin + 1) as f64 / 2.0) - libm::exp2(bin as f64 / 2.0)
-}
-
-impl Histogram {
-    fn count(&mut self, delay_ns: i64) {
-        self.counts[bin(delay_ns)] += 1;
-        self.total += 1;
-    }
-
-    /// Share of a bin, if it were so `before` any was counted.
-    fn share(&self, bin: usize, before: f64) -> f64 {
-        (self.counts[bin] as f64 + WORTH * before) / (self.total as f64 + WORTH)
-    }
+    everywhere: [Histogram; 2],
+    unknown: [Vec<i32>; 2],
 }
 
 impl Situations {
@@ -74,15 +39,24 @@ impl Situations {
         self.all[usize::from(since.is_beside)].count(since.delay_ns);
     }
 
-    /// How probable it is that something comes in this situation and so long after, if a bin is `everywhere` so probable.
-    fn share(&self, since: Since, everywhere: f64) -> f64 {
-        let bin = bin(since.delay_ns);
-        let all = self.all[usize::from(since.is_beside)].share(bin, everywhere);
-        let here = self.each.get(&(since.is_beside, since.after));
-        let share = here.map_or(all, |here| here.share(bin, all));
-        let n = (self.all[0].total + self.all[1].total) as f64;
-        let n_here = here.map_or(0, |here| here.total) as f64;
-        share * (n_here + 0.5) / (n + 0.5 * (self.each.len() + 1) as f64)
+    /// Makes the logarithms of what was counted, if bins are `everywhere` so probable.
+    fn settle(&mut self, everywhere: &[Vec<f64>; 2]) {
+        let all = [0, 1].map(|class| self.all[class].shares(&everywhere[class]));
+        let n = f64::from(self.all[0].n()) + f64::from(self.all[1].n());
+        let of_class =
+            |n_here: u32| (f64::from(n_here) + 0.5) / (n + 0.5 * (self.each.len() + 1) as f64);
+        let of_situation = |(situation, here): (&Situation, &Histogram)| {
+            let shares = here.shares(&all[usize::from(situation.0)]);
+            (*situation, logs(&shares, of_class(here.n())))
+        };
+        self.logs = self.each.iter().map(of_situation).collect();
+        self.unseen = [0, 1].map(|class| logs(&all[class], of_class(0)));
+    }
+
+    fn log(&self, since: Since) -> i64 {
+        let logs = self.logs.get(&(since.is_beside, since.after));
+        let logs = logs.unwrap_or(&self.unseen[usize::from(since.is_beside)]);
+        logs.get(bin(since.delay_ns)).copied().map_or(0, i64::from)
     }
 }
 
@@ -94,11 +68,13 @@ impl Delays {
 
     /// The logarithm of how probable a delay is, per microsecond, in thousandths.
     fn log(&self, of: Option<&Situations>, since: Since) -> i64 {
-        let bin = bin(since.delay_ns);
-        let everywhere = self.everywhere[usize::from(since.is_beside)];
-        let everywhere = everywhere.share(bin, 1.0 / BINS as f64);
-        let unknown = Situations::default();
-        milli(of.unwrap_or(&unknown).share(since, everywhere) / width(bin))
+        match of {
+            Some(of) => of.log(since),
+            None => {
+                let unknown = &self.unknown[usize::from(since.is_beside)];
+                unknown.get(bin(since.delay_ns)).copied().map_or(0, i64::from)
+            }
+        }
     }
 }
 
@@ -118,6 +94,13 @@ impl Usual for Delays {
         if let Some(since) = whole.since() {
             self.answers.entry(whole.listener()).or_default().count(since);
         }
+    }
+
+    fn settle(&mut self) {
+        let everywhere = [0, 1].map(|class| self.everywhere[class].shares(&even()));
+        let calls = self.calls.values_mut().chain(self.answers.values_mut());
+        calls.chain(self.others.values_mut()).for_each(|of| of.settle(&everywhere));
+        self.unknown = everywhere.map(|shares| logs(&shares, 0.5));
     }
 
     fn weight(&self, pair: &Pair<'_>) -> i64 {
@@ -161,6 +144,7 @@ mod tests {
             delays.count((1, 2), since(100_000 + i * 100));
             delays.count((1, 3), since(5_000_000 + i * 1_000));
         }
+        delays.settle();
         let log = |edge: Edge, delay_ns| delays.log(delays.calls.get(&edge), since(delay_ns));
         assert!(log((1, 2), 110_000) > log((1, 2), 5_000_000) + 3_000);
         assert!(log((1, 3), 5_100_000) > log((1, 3), 110_000) + 500);
@@ -171,13 +155,6 @@ mod tests {
         let after = Since { after: Some(7), ..since(110_000) };
         for other in [beside, after] {
             assert!(delays.log(of, other) < log((1, 2), 110_000) - 3_000, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn any_delay_has_a_bin() {
-        for delay_ns in [i64::MIN, -1, 0, 1, 1_000, i64::MAX] {
-            assert!(bin(delay_ns) < BINS);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::pair::{Pair, Whole};
 mod content;
 mod counts;
 mod delays;
+mod histogram;
 
 pub(super) use content::Words;
 
@@ -21,6 +22,8 @@ pub(super) trait Usual {
     fn kind(&self) -> Kind;
     /// Learns what a pair is like.
     fn learn(&mut self, pair: &Pair<'_>, of: Lesson);
+    /// Ends learning: makes of counts what is asked for often.
+    fn settle(&mut self) {}
     /// How much such a pair speaks for being parent and child, in milli-nats; only differences between the parents of one child mean
     /// something.
     fn weight(&self, pair: &Pair<'_>) -> i64;
@@ -83,6 +86,11 @@ impl Learnt {
 
     pub(super) fn learn_whole(&mut self, whole: &Whole<'_>) {
         self.all.iter_mut().for_each(|usual| usual.learn_whole(whole));
+    }
+
+    /// Ends learning.
+    pub(super) fn settle(&mut self) {
+        self.all.iter_mut().for_each(|usual| usual.settle());
     }
 
     /// What all kinds say of a request with all of its calls.
