@@ -70,6 +70,8 @@ pub(super) struct Assignment<'a> {
     /// How many changes were made, and per parent the last.
     n_changes: u32,
     changed: Vec<u32>,
+    /// Per parent how much it is as requests are, where that was asked since.
+    stories: Vec<Option<i64>>,
 }
 
 impl<'a> Assignment<'a> {
@@ -90,6 +92,7 @@ impl<'a> Assignment<'a> {
             delivered: Delivered::default(),
             n_changes: 0,
             changed: vec![0; n],
+            stories: vec![None; n],
         }
     }
 
@@ -208,6 +211,17 @@ impl<'a> Assignment<'a> {
         self.units_of[parent as usize] = units;
         self.n_changes += 1;
         self.changed[parent as usize] = self.n_changes;
+        self.stories[parent as usize] = None;
+    }
+
+    /// How much a request is as requests are now.
+    pub(super) fn story_now(&mut self, parent: CallIndex) -> i64 {
+        if let Some(story) = self.stories[parent as usize] {
+            return story;
+        }
+        let story = self.story(parent, &self.units_of[parent as usize]);
+        self.stories[parent as usize] = Some(story);
+        story
     }
 
     /// The number of the last change of a parent's units; and of all.

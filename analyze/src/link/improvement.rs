@@ -80,19 +80,19 @@ impl Assignment<'_> {
     }
 
     /// Per other possible parent the best way to give it a unit.
-    fn changes(&self, unit: UnitIndex) -> BTreeMap<CallIndex, Change> {
-        let of = &self.units[unit as usize];
-        let Some(own) = of.parent().filter(|_| self.is_movable(unit)) else {
-            return BTreeMap::new();
-        };
-        let units_of_own = &self.units_of[own as usize];
-        if units_of_own.len() > MOST_UNITS {
-            return BTreeMap::new();
+    fn changes(&mut self, unit: UnitIndex) -> BTreeMap<CallIndex, Change> {
+        let own = self.units[unit as usize].parent().filter(|_| self.is_movable(unit));
+        let is_small = |parent: CallIndex| self.units_of[parent as usize].len() <= MOST_UNITS;
+        let Some(own) = own.filter(|own| is_small(*own)) else { return BTreeMap::new() };
+        let others = self.units[unit as usize].parents.iter().copied();
+        let others: Vec<CallIndex> =
+            others.filter(|&parent| parent != own && is_small(parent)).collect();
+        let mut changes = BTreeMap::new();
+        for to in others {
+            let now = self.story_now(own) + self.story_now(to);
+            changes.extend(self.best_change(unit, own, to, now).map(|change| (to, change)));
         }
-        let now = self.story(own, units_of_own);
-        let others = of.parents.iter().copied().filter(|&parent| parent != own);
-        let small = others.filter(|&parent| self.units_of[parent as usize].len() <= MOST_UNITS);
-        small.filter_map(|to| Some((to, self.best_change(unit, own, to, now)?))).collect()
+        changes
     }
 
     /// A unit of one parent moves to another: alone, for one of the same kind, or with all that follows both.
@@ -104,7 +104,6 @@ impl Assignment<'_> {
         now: i64,
     ) -> Option<Change> {
         let [mine, theirs] = [own, to].map(|parent| &self.units_of[parent as usize][..]);
-        let now = now + self.story(to, theirs);
         let start = |unit: UnitIndex| self.start(unit);
         let kind = |unit: UnitIndex| {
             let first = self.units[unit as usize].first();

@@ -48,8 +48,10 @@ pub struct Known<'a> {
     pub references: &'a [Option<CallIndex>],
 }
 
-/// The first round assigns by what is certain and by threads, and teaches the delays; the next ones use and correct them.
+/// The first round assigns by what is certain and by threads, and teaches what is usual; the next ones use and correct that, until …
 const ROUNDS: usize = 6;
+/// … fewer than one link in so many changes.
+const SETTLED: usize = 1_000;
 
 /// Gives every call its parent, where one is possible. `calls` are sorted by first time.
 pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
@@ -85,9 +87,12 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
         assignment.improve();
         outcome = assignment.outcome();
         let learnt = assignment.learn(&outcome);
-        given = Some(assignment.given(&outcome));
+        let before = given.replace(assignment.given(&outcome));
         usual = learnt;
         threads.iter_mut().for_each(|threads| threads.learn(&told));
+        if before.is_some_and(|before| is_settled(&before, given.as_deref().unwrap_or_default())) {
+            break;
+        }
     }
     for Settled { child, link } in outcome.settled {
         calls[child as usize].link = Some(link);
@@ -96,6 +101,12 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
         calls[child as usize].no_parent = Some(Box::new(why));
     }
     references::settle(calls, known.references);
+}
+
+/// Whether (nearly) no link is another than before.
+fn is_settled(before: &[Option<CallIndex>], given: &[Option<CallIndex>]) -> bool {
+    let n_changed = before.iter().zip(given).filter(|(before, given)| before != given).count();
+    n_changed * SETTLED < given.iter().flatten().count()
 }
 
 /// In whatever version: proxies translate between them.

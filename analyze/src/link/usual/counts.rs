@@ -21,6 +21,17 @@ struct Made {
     n: u64,
     /// Per kind of call: how many of them made at least so many, from one on.
     at_least: BTreeMap<u32, [u64; MOST]>,
+    /// Per kind of call what is made of that.
+    logs: Vec<(u32, Logs)>,
+}
+
+/// Logarithms by the number of calls made.
+#[derive(Debug, Clone, Default)]
+struct Logs {
+    /// That one more is made.
+    one_more: [i32; MOST + 1],
+    /// That just so many are made, beside what `one_more` says.
+    no_more: [i32; MOST + 1],
 }
 
 /// Per kind of request what it makes.
@@ -45,27 +56,44 @@ impl Counts {
     /// How probable it is that a request that made `n` such calls makes one more, if another that made none does for sure; in
     /// milli-nats.
     fn one_more(&self, kind: CallKind, n: u32) -> i64 {
-        let at_least = self.of.get(&kind.0).and_then(|made| made.at_least.get(&kind.1));
-        let (Some(before), Some(at_least)) = (n.checked_sub(1), at_least) else { return 0 };
-        let count = |n: usize| at_least[n.min(MOST - 1)] as f64;
-        let (made, one_more) = (count(before as usize), count(n as usize));
-        milli((one_more + 0.5 * WORTH) / (made + WORTH))
+        let logs = self.of.get(&kind.0).and_then(|made| made.of(kind.1));
+        logs.map_or(0, |logs| i64::from(logs.one_more[(n as usize).min(MOST)]))
     }
 
     /// How probable it is that a request makes just so many calls, beside what `one_more` said of them, in milli-nats.
     fn no_more(&self, kind: u32, made: &[(u32, u32)]) -> i64 {
         let Some(counts) = self.of.get(&kind) else { return 0 };
-        let of_kind = |(call, at_least): (&u32, &[u64; MOST])| {
+        let of_kind = |(call, logs): &(u32, Logs)| {
             let n = made.iter().find(|(made, _)| made == call).map_or(0, |(_, n)| *n as usize);
+            i64::from(logs.no_more[n.min(MOST)])
+        };
+        counts.logs.iter().map(of_kind).sum()
+    }
+}
+
+impl Made {
+    fn of(&self, call: u32) -> Option<&Logs> {
+        let place = self.logs.binary_search_by_key(&call, |(call, _)| *call).ok()?;
+        Some(&self.logs[place].1)
+    }
+
+    fn settle(&mut self) {
+        let of_kind = |(call, at_least): (&u32, &[u64; MOST])| {
             let count = |n: usize| match n.checked_sub(1) {
-                None => counts.n as f64,
+                None => self.n as f64,
                 Some(n) => at_least[n.min(MOST - 1)] as f64,
             };
             let share = |n: usize| (count(n + 1) + 0.5 * WORTH) / (count(n) + WORTH);
-            let any = if n > 0 { milli(share(0)) } else { 0 };
-            any + milli(1.0 - share(n))
+            let mut logs = Logs::default();
+            for n in 0..=MOST {
+                // That it makes any is said once.
+                let any = if n > 0 { milli(share(0)) } else { 0 };
+                logs.one_more[n] = if n > 0 { milli(share(n)) as i32 } else { 0 };
+                logs.no_more[n] = (any + milli(1.0 - share(n))) as i32;
+            }
+            (*call, logs)
         };
-        counts.at_least.iter().map(of_kind).sum()
+        self.logs = self.at_least.iter().map(of_kind).collect();
     }
 }
 
@@ -78,6 +106,10 @@ impl Usual for Counts {
 
     fn learn_whole(&mut self, whole: &Whole<'_>) {
         self.count(whole.kind(), whole.made);
+    }
+
+    fn settle(&mut self) {
+        self.of.values_mut().for_each(Made::settle);
     }
 
     fn weight(&self, pair: &Pair<'_>) -> i64 {
@@ -105,6 +137,7 @@ mod tests {
         let mut counts = Counts::default();
         (0..98).for_each(|_| counts.count(1, &[(1, 1), (2, 3)]));
         counts.count(1, &[(1, u32::MAX)]);
+        counts.settle();
         assert_eq!(counts.one_more((1, 1), 0), 0);
         assert!(counts.one_more((1, 1), 1) < -3_000);
         assert!(counts.one_more((1, 2), 1) > -50 && counts.one_more((1, 2), 2) > -50);
