@@ -22,7 +22,7 @@ const AGAIN: f64 = 0.02;
 const IN_ORDER: f64 = 0.95;
 /// Parents with less than this share of the probability were not really possible.
 const LEAST_SHARE: f64 = 0.01;
-/// A reply to a call that was given with so much confidence was read for its parent.
+/// A reply to a call that was given with more confidence than that was read for its parent.
 const PROBABLE: f64 = 0.5;
 /// Links that are at least so sure teach what is usual.
 const TEACHES: f64 = 0.8;
@@ -458,7 +458,7 @@ impl<'a> Assignment<'a> {
     /// Per call the parent that it was given, where that is more probable than not.
     pub(super) fn given(&self, outcome: &Outcome) -> Vec<Option<CallIndex>> {
         let mut given = vec![None; self.roles.calls.len()];
-        let probable = outcome.settled.iter().filter(|s| s.link.confidence >= PROBABLE);
+        let probable = outcome.settled.iter().filter(|s| s.link.confidence > PROBABLE);
         for Settled { child, link, .. } in probable {
             given[*child as usize] = Some(link.parent);
         }

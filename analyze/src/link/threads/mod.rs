@@ -198,11 +198,7 @@ impl Pass<'_> {
             self.each_mind(entry, |mind, _| mind.wrote());
         }
         if let Some(cause) = cause {
-            let given = self.given.and_then(|given| given[call as usize]);
-            let is_cause = |of: CallIndex| match given {
-                Some(given) => of == given,
-                None => cause.parents.contains(&of),
-            };
+            let is_cause = |of: CallIndex| cause.parents.contains(&of);
             self.minds.of_mut(entry.host, entry.actor()).turn.wrote(is_cause);
             self.told.causes.insert(call, cause);
         }
