@@ -11,6 +11,7 @@ pub mod mask;
 pub mod packet;
 pub mod record;
 pub mod recording;
+pub mod span_kinds;
 pub mod table;
 
 pub use error::{Error, Kind, Result};

@@ -5,29 +5,15 @@ use super::background::Background;
 use super::candidates::Candidates;
 use super::evidence::{Evidence, Kind};
 use super::narrowing::Narrowed;
-use super::pair::{Busy, Pair, Whole};
+use super::pair::{Busy, Pair};
 use super::queues::Delivered;
 use super::reliability::Reliability;
 use super::roles::{Roles, Together};
-use super::threads::{Cause, Way};
+use super::threads::Cause;
 use super::unit::{Unit, UnitIndex};
-use super::usual::{Learnt, Lesson, Usual, Words, milli, tempered};
-use super::{Link, LinkKind, NoParent};
+use super::usual::{Learnt, Words};
 use crate::call::CallIndex;
 use std::collections::BTreeMap;
-
-/// A request is passed on once, but for this share of cases.
-const AGAIN: f64 = 0.02;
-/// A subscriber that gets everything gets it in order, but for losses.
-const IN_ORDER: f64 = 0.95;
-/// Parents with less than this share of the probability were not really possible.
-const LEAST_SHARE: f64 = 0.01;
-/// A reply to a call that was given with more confidence than that was read for its parent.
-const PROBABLE: f64 = 0.5;
-/// Links that are at least so sure teach what is usual.
-const TEACHES: f64 = 0.8;
-/// What makes a parent twice as probable as the next is told as a reason, in milli-nats.
-const TELLING: i64 = 693;
 
 /// What is believed of threads and of what is usual.
 pub(super) struct Beliefs<'a> {
@@ -38,19 +24,8 @@ pub(super) struct Beliefs<'a> {
     pub(super) background: &'a Background,
 }
 
-/// A child that was given its parent.
-pub(super) struct Settled {
-    pub(super) child: CallIndex,
-    pub(super) link: Link,
-}
-
-/// What came of an assignment.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) settled: Vec<Settled>,
-    /// Children that more probably have no recorded parent.
-    pub(super) no_parent: Vec<(CallIndex, NoParent)>,
-}
+/// So many children of a parent, and kinds of them, are counted: one that is open all the time may have made any number.
+pub(super) const MOST_CHILDREN: usize = 64;
 
 /// What was given so far.
 pub(super) struct Assignment<'a> {
@@ -66,7 +41,7 @@ pub(super) struct Assignment<'a> {
     /// Per child: the parent it was given.
     parent_of: Vec<Option<CallIndex>>,
     /// What subscribers were delivered.
-    delivered: Delivered<'a>,
+    pub(super) delivered: Delivered<'a>,
     /// How many changes were made, and per parent the last.
     n_changes: u32,
     changed: Vec<u32>,
@@ -239,199 +214,13 @@ impl<'a> Assignment<'a> {
         (asked.from, asked.to, self.roles.edge(parent, child).1)
     }
 
-    /// How probable each parent of a group is by what does not depend on what else the parent does, in milli-nats: threads and what
-    /// is of each child. Only differences mean something.
-    fn fixed_weights(&self, group: &[Narrowed]) -> Vec<i64> {
-        let Some(Narrowed { child, parents, .. }) = group.first() else { return Vec::new() };
-        let is_of_each = |usual: &dyn Usual| usual.is_of_each();
-        let of_each = |parent: &CallIndex| {
-            let pairs = group.iter().map(|narrowed| self.pair(*parent, narrowed.child));
-            pairs.map(|pair| self.beliefs.usual.weight(&pair, is_of_each)).sum()
-        };
-        let mut weights: Vec<i64> = parents.iter().map(of_each).collect();
-        if let Some(cause) = self.cause(*child) {
-            let holds = self.beliefs.reliability.of(cause);
-            named(&mut weights, parents, |parent| cause.parents.contains(&parent), holds);
-        }
-        if let Some(next) = self.next_delivered(&group[0]) {
-            named(&mut weights, parents, |parent| parent == next, IN_ORDER);
-        }
-        weights
-    }
-
-    /// What a subscriber is delivered next, where it gets everything.
-    fn next_delivered(&self, narrowed: &Narrowed) -> Option<CallIndex> {
-        let is_delivery = narrowed.kind == LinkKind::Queue && self.evidence.uses(Kind::Queues);
-        let queues = &self.roles.queues;
-        let subscription =
-            queues.complete(self.roles.calls, narrowed.child).filter(|_| is_delivery)?;
-        self.delivered.next(subscription, &narrowed.parents)
-    }
-
-    /// How probable a parent of a unit is by what depends on its other calls. The first of a group is decided on; what the others
-    /// follow is the group itself.
-    fn moving_weight(&self, of: &impl Decided, pair: &Pair<'_>) -> i64 {
-        let again = match of.kind() {
-            LinkKind::Relay if pair.busy.iter().any(|busy| busy.0 < pair.asked_from()) => {
-                tempered(milli(AGAIN))
-            }
-            _ => 0,
-        };
-        let is_heard = |usual: &dyn Usual| !usual.is_of_each() && self.is_heard(of, usual.kind());
-        again + self.beliefs.usual.weight(pair, is_heard)
-    }
-
-    /// By what depends on a parent's other calls, as these are now.
-    pub(super) fn weight_beside(&self, unit: UnitIndex, parent: CallIndex) -> i64 {
-        let unit = &self.units[unit as usize];
-        self.moving_weight(unit, &self.pair(parent, unit.first()))
-    }
-
     /// When the first of a unit was asked, on the clock nearest to its client.
     pub(super) fn start(&self, unit: UnitIndex) -> i64 {
         self.roles.asked_from(self.units[unit as usize].first())
     }
 
-    /// How much a request is as requests are if it has these units, in milli-nats.
-    pub(super) fn story(&self, parent: CallIndex, units: &[UnitIndex]) -> i64 {
-        let children = |unit: &UnitIndex| self.units[*unit as usize].children.iter().copied();
-        let mut busy: Vec<Busy> =
-            units.iter().flat_map(children).map(|child| self.busy_of(parent, child)).collect();
-        busy.sort_unstable();
-        let mut in_order: Vec<(i64, UnitIndex)> = units
-            .iter()
-            .map(|&unit| (self.busy_of(parent, self.units[unit as usize].first()).0, unit))
-            .collect();
-        in_order.sort_unstable();
-        let (mut made, mut weight) = (Vec::<(u32, u32)>::new(), 0);
-        for (_, index) in in_order {
-            let unit = &self.units[index as usize];
-            let place = unit.place(parent);
-            weight += place.map_or(0, |place| unit.fixed[place]);
-            let kind = self.roles.kind(parent, unit.first()).1;
-            let n_made = made.iter().find(|(made, _)| *made == kind).map_or(0, |(_, n)| *n);
-            let pair = Pair { among: self, parent, child: unit.first(), busy: &busy, n_made };
-            weight += self.moving_weight(unit, &pair);
-            for &child in &unit.children {
-                let kind = self.roles.kind(parent, child).1;
-                match made.iter_mut().find(|(made, _)| *made == kind) {
-                    Some((_, n)) => *n += 1,
-                    None => made.push((kind, 1)),
-                }
-            }
-        }
-        weight + self.beliefs.usual.whole(&Whole { among: self, parent, busy: &busy, made: &made })
-    }
-
-    /// Whether a kind of evidence is asked.
-    fn is_heard(&self, of: &impl Decided, kind: Kind) -> bool {
-        match kind {
-            // Whoever handed over to a writing task just now is whoever was active last: delays would say it twice.
-            Kind::Delays => !self
-                .cause(of.first())
-                .is_some_and(|cause| matches!(cause.way, Way::HandedOver(0 | 1, _))),
-            // What is passed on and handed on is not counted by kind.
-            Kind::Counts => of.kind() == LinkKind::Work,
-            _ => true,
-        }
-    }
-
-    /// How probable it is that a call has no recorded parent, if `best` is the most probable of those that have been.
-    fn none(&self, unit: &Unit, best: CallIndex) -> Option<(f64, String)> {
-        if !self.evidence.uses(Kind::Background) || unit.kind != LinkKind::Work {
-            return None;
-        }
-        let kind = self.roles.kind(best, unit.first()).1;
-        let (share, n_alone) = self.beliefs.background.share(unit.asked_at, kind)?;
-        let is_named = |cause: &&Cause| cause.parents.contains(&best);
-        let holds = self.cause(unit.first()).filter(is_named);
-        let holds = holds.map_or(0.5, |cause| self.beliefs.reliability.of(cause));
-        let pair = self.pair(best, unit.first());
-        let usual = self.beliefs.usual.each().filter(|usual| self.is_heard(unit, usual.kind()));
-        let speaks: i64 = usual.map(|usual| tempered(usual.against_chance(&pair))).sum();
-        let odds =
-            share / (1.0 - share) * (1.0 - holds) / holds * libm::exp(-speaks as f64 / 1_000.0);
-        let reason = format!("{n_alone} such calls while nothing was being served");
-        Some((odds / (1.0 + odds), reason))
-    }
-
-    /// All links, each with its confidence: the share of its parent among all that were possible, as the rest is.
-    pub(super) fn outcome(&self) -> Outcome {
-        let mut outcome = Outcome::default();
-        for index in 0..self.units.len() as UnitIndex {
-            let unit = &self.units[index as usize];
-            let Some(parent) = unit.parent().or_else(|| unit.parents.first().copied()) else {
-                continue;
-            };
-            let none = self.none(unit, parent);
-            if unit.given.is_none() || none.as_ref().is_some_and(|(none, _)| *none > 0.5) {
-                outcome.no_parent.extend(none.into_iter().flat_map(|why| unit.no_parent(why)));
-                continue;
-            }
-            let mut shares = vec![(1.0, parent)];
-            let gains = &unit.gains;
-            shares.extend(
-                gains
-                    .iter()
-                    .map(|(gain, to)| (libm::exp((*gain).min(9_200) as f64 / 1_000.0), *to)),
-            );
-            let total: f64 = shares.iter().map(|(share, _)| share).sum();
-            let n_possible = shares.iter().filter(|(share, _)| share / total >= LEAST_SHARE);
-            let candidates = n_possible.count().max(1) as u32;
-            let next = gains.iter().max_by_key(|(gain, to)| (*gain, *to)).map(|(_, to)| *to);
-            let some = 1.0 - none.as_ref().map_or(0.0, |(none, _)| *none);
-            let confidence = some / total;
-            for (i, &child) in unit.children.iter().enumerate() {
-                let evidence = self.reasons(unit, i, parent, next, none.as_ref());
-                let link = Link { parent, kind: unit.kind, confidence, candidates, evidence };
-                outcome.settled.push(Settled { child, link });
-            }
-        }
-        outcome
-    }
-
-    /// What speaks for a child's parent, in words.
-    fn reasons(
-        &self,
-        unit: &Unit,
-        i: usize,
-        parent: CallIndex,
-        next: Option<CallIndex>,
-        none: Option<&(f64, String)>,
-    ) -> Vec<String> {
-        let child = unit.children[i];
-        let mut reasons = Vec::new();
-        if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
-            reasons.push(cause.reason.clone());
-        }
-        reasons.extend(unit.reasons[i].iter().cloned());
-        reasons.extend(next.into_iter().flat_map(|next| self.against(unit, parent, next)));
-        let how = if unit.outlives { "began inside, outlived it" } else { "contained" };
-        reasons.push(match unit.n_parents {
-            1 => format!("{how}, 1 candidate"),
-            k => format!("{how}, {k} candidates"),
-        });
-        if let Some((none, reason)) = none.filter(|(none, _)| *none >= LEAST_SHARE) {
-            reasons.push(format!("{reason}: {none:.2} that it has no recorded parent"));
-        }
-        reasons
-    }
-
-    /// What is usual and speaks for a parent against the next.
-    fn against(&self, unit: &Unit, parent: CallIndex, next: CallIndex) -> Vec<String> {
-        let [best, next] = [parent, next].map(|parent| self.pair(parent, unit.first()));
-        let heard = self.beliefs.usual.each().filter(|usual| self.is_heard(unit, usual.kind()));
-        let reason = |usual: &dyn Usual| {
-            let more = tempered(usual.weight(&best).saturating_sub(usual.weight(&next)));
-            let times = libm::exp(more.min(9_200) as f64 / 1_000.0);
-            (more >= TELLING)
-                .then(|| format!("{} ({times:.0} times the next's weight)", usual.reason(&best)))
-        };
-        heard.filter_map(reason).collect()
-    }
-
     /// A child beside a parent, after all else that this was given.
-    fn pair(&self, parent: CallIndex, child: CallIndex) -> Pair<'_> {
+    pub(super) fn pair(&self, parent: CallIndex, child: CallIndex) -> Pair<'_> {
         let kind = self.roles.kind(parent, child).1;
         let children =
             self.units_of[parent as usize].iter().flat_map(|u| &self.units[*u as usize].children);
@@ -451,110 +240,7 @@ impl<'a> Assignment<'a> {
         self.parent_of[child as usize]
     }
 
-    fn cause(&self, child: CallIndex) -> Option<&'a Cause> {
+    pub(super) fn cause(&self, child: CallIndex) -> Option<&'a Cause> {
         self.beliefs.causes.get(&child)
-    }
-
-    /// Per call the parent that it was given, where that is more probable than not.
-    pub(super) fn given(&self, outcome: &Outcome) -> Vec<Option<CallIndex>> {
-        let mut given = vec![None; self.roles.calls.len()];
-        let probable = outcome.settled.iter().filter(|s| s.link.confidence > PROBABLE);
-        for Settled { child, link, .. } in probable {
-            given[*child as usize] = Some(link.parent);
-        }
-        given
-    }
-
-    /// What was usual in all that was assigned.
-    pub(super) fn learn(&self, outcome: &Outcome) -> Learnt {
-        let mut learnt = Learnt::nothing(self.evidence);
-        let mut is_sure = vec![false; self.roles.calls.len()];
-        let sure = outcome.settled.iter().filter(|s| s.link.confidence >= TEACHES);
-        sure.for_each(|s| is_sure[s.child as usize] = true);
-        for unit in &self.units {
-            for &child in unit.children.iter().filter(|child| is_sure[**child as usize]) {
-                for &parent in &unit.parents {
-                    let is_parent = unit.parent() == Some(parent);
-                    let lesson = if is_parent { Lesson::Sure } else { Lesson::Other };
-                    learnt.learn(&self.pair(parent, child), lesson);
-                }
-            }
-        }
-        self.learn_wholes(&mut learnt);
-        learnt.settle();
-        learnt
-    }
-
-    /// Of requests to those who make calls at all.
-    fn learn_wholes(&self, learnt: &mut Learnt) {
-        let n_kinds = self.roles.n_kinds();
-        let mut makes_calls = vec![false; n_kinds];
-        let kind_of = |call: CallIndex| self.roles.kind(call, call).0;
-        for (call, units) in (0..).zip(&self.units_of) {
-            makes_calls[kind_of(call) as usize] |= !units.is_empty();
-        }
-        for (parent, units) in (0..).zip(&self.units_of) {
-            if !makes_calls[kind_of(parent) as usize] {
-                continue;
-            }
-            let mut made: Vec<(u32, u32)> = Vec::new();
-            for &child in units.iter().flat_map(|u| &self.units[*u as usize].children) {
-                let kind = self.roles.kind(parent, child).1;
-                match made.iter().position(|(made, _)| *made == kind) {
-                    Some(place) => made[place].1 += 1,
-                    None if made.len() < MOST_CHILDREN => made.push((kind, 1)),
-                    None => {}
-                }
-            }
-            let busy = self.busy(parent);
-            learnt.learn_whole(&Whole { among: self, parent, busy, made: &made });
-        }
-    }
-}
-
-/// So many children of a parent, and kinds of them, are counted: one that is open all the time may have made any number.
-const MOST_CHILDREN: usize = 64;
-
-/// What was decided on as one.
-pub(super) trait Decided {
-    fn first(&self) -> CallIndex;
-    fn kind(&self) -> LinkKind;
-}
-
-impl Decided for Narrowed {
-    fn first(&self) -> CallIndex {
-        self.child
-    }
-
-    fn kind(&self) -> LinkKind {
-        self.kind
-    }
-}
-
-impl Decided for Unit {
-    fn first(&self) -> CallIndex {
-        Unit::first(self)
-    }
-
-    fn kind(&self) -> LinkKind {
-        self.kind
-    }
-}
-
-/// Weighs a statement that the parent is among those `is_named`, which holds with a probability; one that names nobody says nothing.
-fn named(
-    weights: &mut [i64],
-    parents: &[CallIndex],
-    is_named: impl Fn(CallIndex) -> bool,
-    holds: f64,
-) {
-    let n_named = parents.iter().filter(|parent| is_named(**parent)).count();
-    let n_others = parents.len() - n_named;
-    if n_named == 0 || n_others == 0 {
-        return;
-    }
-    let [inside, outside] = [holds / n_named as f64, (1.0 - holds) / n_others as f64].map(milli);
-    for (weight, parent) in weights.iter_mut().zip(parents) {
-        *weight += if is_named(*parent) { inside } else { outside };
     }
 }

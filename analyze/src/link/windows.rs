@@ -28,6 +28,8 @@ pub(super) struct Asked {
 
 /// So long after a one-way message was read it may still be worked on.
 const ONE_WAY_NS: i64 = 1_000_000_000;
+/// See [`Served::rounded`]: the end is the sum of two.
+const ROUNDED_NS: i64 = 2_000;
 
 /// A call's windows: on the clock nearest to the end concerned, then on the others in path order from there.
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ impl Windows {
         let served = |nearest: &SpanAt| {
             let here = call.spans.iter().rev().filter(|s| domain(s) == domain(nearest));
             let served = Served::at(whole(here).unwrap_or(nearest), domain(nearest), open_until);
+            let served = if call.tracer.is_some() { served.rounded() } else { served };
             if call.state == CallState::OneWay { served.one_way() } else { served }
         };
         let asked = |nearest: &SpanAt| {
@@ -123,6 +126,12 @@ impl Served {
             answered: span.times.response_first,
             is_one_way: false,
         }
+    }
+
+    /// Tracers cut starts and durations to microseconds, each by itself: what lay inside may reach out by one.
+    fn rounded(self) -> Served {
+        let (from, to) = (self.from.saturating_sub(ROUNDED_NS), self.to.saturating_add(ROUNDED_NS));
+        Served { from, to, ..self }
     }
 
     fn one_way(self) -> Served {

@@ -1,6 +1,7 @@
 //! Spans by their ids: which two are one call, and what caused which. Never looks at times, which are of different clocks, but to put
 //! several servers of one client in order.
 
+use afterpath_formats::span_kinds::kinds;
 use afterpath_formats::table::spans::{SpanKind, SpanRow};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ impl Tree {
         let n = rows.len();
         rows.retain(SpanRow::has_times);
         lost("no-span-time", n - rows.len());
+        let kinds = kinds(&rows);
+        rows.iter_mut().zip(kinds).for_each(|(row, kind)| row.kind = kind);
         rows.sort_by(|a, b| key(a).cmp(&key(b)).then(a.end_ns.cmp(&b.end_ns)));
         let n = rows.len();
         rows.dedup_by(|a, b| key(a) == key(b));

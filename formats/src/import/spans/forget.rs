@@ -1,6 +1,7 @@
 //! Forgets which of its own requests a service was working on when it called another: so looks a service that doesn't pass context on, and so
 //! links are measured. Never touches what crosses services.
 
+use crate::span_kinds::kinds;
 use crate::table::spans::{SpanKind, SpanRow};
 
 /// So many internal spans lie at most between a request and a call.
@@ -12,8 +13,9 @@ pub fn forget_parents(rows: &mut [SpanRow]) -> u64 {
     let mut by_id: Vec<([u8; 16], u64, usize)> =
         rows.iter().enumerate().map(|(i, row)| (row.trace_id, row.span_id, i)).collect();
     by_id.sort_unstable();
+    let kinds = kinds(rows);
     let forgotten: Vec<usize> = (0..rows.len())
-        .filter(|&i| rows[i].kind.asks() && is_caused_here(rows, i, &by_id))
+        .filter(|&i| kinds[i].asks() && is_caused_here(rows, &kinds, i, &by_id))
         .collect();
     for &i in &forgotten {
         rows[i].parent_span_id = None;
@@ -22,7 +24,12 @@ pub fn forget_parents(rows: &mut [SpanRow]) -> u64 {
 }
 
 /// Whether a request that its own service was working on caused it.
-fn is_caused_here(rows: &[SpanRow], of: usize, by_id: &[([u8; 16], u64, usize)]) -> bool {
+fn is_caused_here(
+    rows: &[SpanRow],
+    kinds: &[SpanKind],
+    of: usize,
+    by_id: &[([u8; 16], u64, usize)],
+) -> bool {
     let mut at = of;
     for _ in 0..MOST_BETWEEN {
         let (trace, Some(parent)) = (rows[at].trace_id, rows[at].parent_span_id) else {
@@ -36,7 +43,7 @@ fn is_caused_here(rows: &[SpanRow], of: usize, by_id: &[([u8; 16], u64, usize)])
         else {
             return false;
         };
-        match rows[*parent].kind {
+        match kinds[*parent] {
             kind if kind.is_asked() => return true,
             SpanKind::Internal | SpanKind::Unspecified => at = *parent,
             // Calls within calls: the outer one is forgotten, the inner one stays in it.

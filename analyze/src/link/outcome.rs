@@ -1,0 +1,164 @@
+//! What came of an assignment: links with their confidence and reasons, and what was usual in them. Never changes what was given.
+
+use super::assignment::{Assignment, MOST_CHILDREN};
+use super::pair::Whole;
+use super::unit::{Unit, UnitIndex};
+use super::usual::{Learnt, Lesson, Usual, tempered};
+use super::{Link, NoParent};
+use crate::call::CallIndex;
+
+/// Parents with less than this share of the probability were not really possible.
+const LEAST_SHARE: f64 = 0.01;
+/// A reply to a call that was given with more confidence than that was read for its parent.
+const PROBABLE: f64 = 0.5;
+/// Links that are at least so sure teach what is usual.
+const TEACHES: f64 = 0.8;
+/// What makes a parent twice as probable as the next is told as a reason, in milli-nats.
+const TELLING: i64 = 693;
+
+/// A child that was given its parent.
+pub(super) struct Settled {
+    pub(super) child: CallIndex,
+    pub(super) link: Link,
+}
+
+/// What came of an assignment.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) settled: Vec<Settled>,
+    /// Children that more probably have no recorded parent.
+    pub(super) no_parent: Vec<(CallIndex, NoParent)>,
+}
+
+impl Assignment<'_> {
+    /// All links, each with its confidence: the share of its parent among all that were possible, as the rest is.
+    pub(super) fn outcome(&self) -> Outcome {
+        let mut outcome = Outcome::default();
+        for index in 0..self.units.len() as UnitIndex {
+            let unit = &self.units[index as usize];
+            let Some(parent) = unit.parent().or_else(|| unit.parents.first().copied()) else {
+                continue;
+            };
+            let none = self.none(unit, parent);
+            if unit.given.is_none() || none.as_ref().is_some_and(|(none, _)| *none > 0.5) {
+                outcome.no_parent.extend(none.into_iter().flat_map(|why| unit.no_parent(why)));
+                continue;
+            }
+            let mut shares = vec![(1.0, parent)];
+            let gains = &unit.gains;
+            shares.extend(
+                gains
+                    .iter()
+                    .map(|(gain, to)| (libm::exp((*gain).min(9_200) as f64 / 1_000.0), *to)),
+            );
+            let total: f64 = shares.iter().map(|(share, _)| share).sum();
+            let n_possible = shares.iter().filter(|(share, _)| share / total >= LEAST_SHARE);
+            let candidates = n_possible.count().max(1) as u32;
+            let next = gains.iter().max_by_key(|(gain, to)| (*gain, *to)).map(|(_, to)| *to);
+            let some = 1.0 - none.as_ref().map_or(0.0, |(none, _)| *none);
+            let confidence = some / total;
+            for (i, &child) in unit.children.iter().enumerate() {
+                let evidence = self.reasons(unit, i, parent, next, none.as_ref());
+                let link = Link { parent, kind: unit.kind, confidence, candidates, evidence };
+                outcome.settled.push(Settled { child, link });
+            }
+        }
+        outcome
+    }
+
+    /// What speaks for a child's parent, in words.
+    fn reasons(
+        &self,
+        unit: &Unit,
+        i: usize,
+        parent: CallIndex,
+        next: Option<CallIndex>,
+        none: Option<&(f64, String)>,
+    ) -> Vec<String> {
+        let child = unit.children[i];
+        let mut reasons = Vec::new();
+        if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
+            reasons.push(cause.reason.clone());
+        }
+        reasons.extend(unit.reasons[i].iter().cloned());
+        reasons.extend(next.into_iter().flat_map(|next| self.against(unit, parent, next)));
+        let how = if unit.outlives { "began inside, outlived it" } else { "contained" };
+        reasons.push(match unit.n_parents {
+            1 => format!("{how}, 1 candidate"),
+            k => format!("{how}, {k} candidates"),
+        });
+        if let Some((none, reason)) = none.filter(|(none, _)| *none >= LEAST_SHARE) {
+            reasons.push(format!("{reason}: {none:.2} that it has no recorded parent"));
+        }
+        reasons
+    }
+
+    /// What is usual and speaks for a parent against the next.
+    fn against(&self, unit: &Unit, parent: CallIndex, next: CallIndex) -> Vec<String> {
+        let [best, next] = [parent, next].map(|parent| self.pair(parent, unit.first()));
+        let heard = self.beliefs.usual.each().filter(|usual| self.is_heard(unit, usual.kind()));
+        let reason = |usual: &dyn Usual| {
+            let more = tempered(usual.weight(&best).saturating_sub(usual.weight(&next)));
+            let times = libm::exp(more.min(9_200) as f64 / 1_000.0);
+            (more >= TELLING)
+                .then(|| format!("{} ({times:.0} times the next's weight)", usual.reason(&best)))
+        };
+        heard.filter_map(reason).collect()
+    }
+
+    /// Per call the parent that it was given, where that is more probable than not.
+    pub(super) fn given(&self, outcome: &Outcome) -> Vec<Option<CallIndex>> {
+        let mut given = vec![None; self.roles.calls.len()];
+        let probable = outcome.settled.iter().filter(|s| s.link.confidence > PROBABLE);
+        for Settled { child, link, .. } in probable {
+            given[*child as usize] = Some(link.parent);
+        }
+        given
+    }
+
+    /// What was usual in all that was assigned.
+    pub(super) fn learn(&self, outcome: &Outcome) -> Learnt {
+        let mut learnt = Learnt::nothing(self.evidence);
+        let mut is_sure = vec![false; self.roles.calls.len()];
+        let sure = outcome.settled.iter().filter(|s| s.link.confidence >= TEACHES);
+        sure.for_each(|s| is_sure[s.child as usize] = true);
+        for unit in &self.units {
+            for &child in unit.children.iter().filter(|child| is_sure[**child as usize]) {
+                for &parent in &unit.parents {
+                    let is_parent = unit.parent() == Some(parent);
+                    let lesson = if is_parent { Lesson::Sure } else { Lesson::Other };
+                    learnt.learn(&self.pair(parent, child), lesson);
+                }
+            }
+        }
+        self.learn_wholes(&mut learnt);
+        learnt.settle();
+        learnt
+    }
+
+    /// Of requests to those who make calls at all.
+    fn learn_wholes(&self, learnt: &mut Learnt) {
+        let n_kinds = self.roles.n_kinds();
+        let mut makes_calls = vec![false; n_kinds];
+        let kind_of = |call: CallIndex| self.roles.kind(call, call).0;
+        for (call, units) in (0..).zip(&self.units_of) {
+            makes_calls[kind_of(call) as usize] |= !units.is_empty();
+        }
+        for (parent, units) in (0..).zip(&self.units_of) {
+            if !makes_calls[kind_of(parent) as usize] {
+                continue;
+            }
+            let mut made: Vec<(u32, u32)> = Vec::new();
+            for &child in units.iter().flat_map(|u| &self.units[*u as usize].children) {
+                let kind = self.roles.kind(parent, child).1;
+                match made.iter().position(|(made, _)| *made == kind) {
+                    Some(place) => made[place].1 += 1,
+                    None if made.len() < MOST_CHILDREN => made.push((kind, 1)),
+                    None => {}
+                }
+            }
+            let busy = self.busy(parent);
+            learnt.learn_whole(&Whole { among: self, parent, busy, made: &made });
+        }
+    }
+}
