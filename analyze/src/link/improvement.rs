@@ -285,8 +285,7 @@ mod tests {
                 n_better += u32::from(found > before);
             });
         }
-        println!("the best of all in {n_best} of 40, mended in {n_better}");
-        assert!(n_best >= 38 && n_better > 0, "{n_best} {n_better}");
+        assert!(n_best >= 38 && n_better > 0, "the best of all in {n_best}, mended in {n_better}");
     }
 
     #[test]

@@ -173,11 +173,11 @@ fn a_child_that_outlives_its_parent_is_still_its_child() {
 fn what_leads_nowhere_is_counted() {
     check(
         &[
-            (1, 9, "a", Server, (100, 200), ""),
-            (2, 0, "a", Internal, (300, 400), ""),
-            (3, 2, "a", Client, (310, 320), r#"{"peer.service":"b"}"#),
-            (4, 4, "a", Client, (510, 520), r#"{"peer.service":"b"}"#),
-            (4, 4, "a", Client, (510, 520), r#"{"peer.service":"b"}"#),
+            (1, 9, "a", Server, (100_000, 200_000), ""),
+            (2, 0, "a", Internal, (300_000, 400_000), ""),
+            (3, 2, "a", Client, (310_000, 320_000), r#"{"peer.service":"b"}"#),
+            (4, 4, "a", Client, (510_000, 520_000), r#"{"peer.service":"b"}"#),
+            (4, 4, "a", Client, (510_000, 520_000), r#"{"peer.service":"b"}"#),
         ],
         &[
             "-/1 unknown → a span - /ask/1 -",
