@@ -74,8 +74,10 @@ impl<'a> Assignment<'a> {
     /// All children: first what proxies pass on, then the others, those with one possible parent before those with several, since
     /// they show when the others had to wait.
     pub(super) fn assign(&mut self, candidates: &[Candidates]) {
-        let is_relayed =
-            |c: &&Candidates| c.parents.iter().any(|&p| self.roles.same_request(p, c.child));
+        // Whoever passes a request on answers when it was answered.
+        let is_relayed = |c: &&Candidates| {
+            !c.outlives && c.parents.iter().any(|&p| self.roles.same_request(p, c.child))
+        };
         let (relayed, others): (Vec<_>, Vec<_>) = candidates.iter().partition(is_relayed);
         for candidates in relayed {
             let narrowed = self.relayed(candidates);
