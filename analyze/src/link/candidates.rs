@@ -1,5 +1,5 @@
 //! Which calls could have caused which: the parent's server is where the child's client is, and the child's time lies
-//! inside the parent's, on one clock; where nothing contains it, it began inside and outlived its cause. Never ranks them.
+//! inside the parent's, on one clock; where nothing contains it and its process is known, it outlived its cause. Never ranks them.
 
 use super::queues::is_message;
 use super::windows::{Asked, Served, Windows};
@@ -78,7 +78,9 @@ pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Possible {
     for (place, children) in asking {
         if let Some(parents) = serving.remove(&place) {
             let index = possible.places.len() as PlaceIndex;
-            let (found, place) = sweep(index, parents, children, calls, windows);
+            // Where processes aren't known, anybody in the same place may have asked.
+            let may_outlive = matches!(place.0, Spot::Process(..));
+            let (found, place) = sweep(index, may_outlive, parents, children, calls, windows);
             possible.children.extend(found);
             possible.places.push(place);
         }
@@ -134,6 +136,7 @@ fn spot(end: &Endpoint) -> Spot {
 /// Goes through parents and children of one spot and clock in time order, keeping the parents that are open.
 fn sweep(
     place: PlaceIndex,
+    may_outlive: bool,
     mut parents: Vec<(Served, CallIndex)>,
     mut children: Vec<(Asked, CallIndex)>,
     calls: &[Call],
@@ -165,7 +168,7 @@ fn sweep(
                 .collect()
         };
         let mut parents = possible(Served::contains);
-        let outlives = parents.is_empty();
+        let outlives = parents.is_empty() && may_outlive;
         if outlives {
             parents = possible(Served::begins);
         }

@@ -5,17 +5,17 @@ use super::harmless::{fit, fit_left, fit_right, harmless, width};
 use super::ink::Ink;
 use super::measure::{self, SlowestPart};
 use super::names::Names;
-use super::quantity::plural;
 use super::timeline::{Place, Timeline};
 use super::traces::{self, TraceLine};
 use super::{Options, Report, calls, instant, json, quantity};
-use crate::call::{Analysis, Call, CallIndex, Link, LinkKind, NoParent, Trace};
+use crate::call::{Analysis, Call, CallIndex, Trace};
 use bar::Axis;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 mod bar;
 mod find;
+mod link;
 mod path;
 
 pub use find::find;
@@ -314,16 +314,7 @@ impl<'a> View<'a> {
     }
 
     fn write_link(&self, ink: &mut Ink<'_>, call: &Call, indent: &str) -> io::Result<()> {
-        let text = match &call.link {
-            Some(link) => link_text(link),
-            None if call.no_parent.is_some() => {
-                call.no_parent.as_deref().map_or_else(String::new, no_parent_text)
-            }
-            None if call.spans.len() > 1 || !call.client.host.is_empty() => {
-                "parent not recorded, or none: the trace begins here".to_owned()
-            }
-            None => "parent not recorded: no point near the client".to_owned(),
-        };
+        let text = link::text(call);
         ink.wrapped(
             &format!("{indent}  link   "),
             &format!("{indent}         "),
@@ -369,26 +360,6 @@ impl<'a> View<'a> {
         }
         notes.iter().try_for_each(|note| ink.wrapped("  ", "    ", note))
     }
-}
-
-fn link_text(link: &Link) -> String {
-    let kind = match link.kind {
-        LinkKind::Relay => "relay",
-        LinkKind::Work => "work",
-        LinkKind::Queue => "queue",
-    };
-    let ambiguous = match link.candidates {
-        0 | 1 => String::new(),
-        k => format!(" · ambiguous, {k} candidates"),
-    };
-    format!("{kind} · confidence {:.2}{ambiguous} · {}", link.confidence, link.evidence.join("; "))
-}
-
-fn no_parent_text(none: &NoParent) -> String {
-    let NoParent { confidence, candidates, evidence } = none;
-    let possible = plural(u64::from(*candidates), "request");
-    let reasons = evidence.join("; ");
-    format!("no recorded parent · confidence {confidence:.2} · {reasons}; {possible} possible")
 }
 
 /// A tree deeper than `room` columns without the branches furthest from its leaves.
