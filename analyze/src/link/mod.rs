@@ -16,6 +16,7 @@ mod improvement;
 mod narrowing;
 mod outcome;
 mod pair;
+mod pools;
 mod queues;
 mod references;
 mod reliability;

@@ -2,10 +2,12 @@
 
 use super::assignment::{Assignment, MOST_CHILDREN};
 use super::pair::Whole;
+use super::threads::{Cause, Way};
 use super::unit::{Unit, UnitIndex};
 use super::usual::{Learnt, Lesson, Usual, tempered};
 use super::{Link, NoParent};
 use crate::call::CallIndex;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Parents with less than this share of the probability were not really possible.
 const LEAST_SHARE: f64 = 0.01;
@@ -13,6 +15,10 @@ const LEAST_SHARE: f64 = 0.01;
 const PROBABLE: f64 = 0.5;
 /// Links that are at least so sure teach what is usual.
 const TEACHES: f64 = 0.8;
+/// A link of a call that somebody may have waited for a connection for is no surer than that, however well times fit: they fit others, too.
+const MOST_OF_CONTENDED: f64 = 0.75;
+/// Connections are scarce where at least one call in so many got one in that way.
+const SCARCE: usize = 4;
 /// What makes a parent twice as probable as the next is told as a reason, in milli-nats.
 const TELLING: i64 = 693;
 
@@ -33,7 +39,7 @@ pub(super) struct Outcome {
 impl Assignment<'_> {
     /// All links, each with its confidence: the share of its parent among all that were possible, as the rest is.
     pub(super) fn outcome(&self) -> Outcome {
-        let mut outcome = Outcome::default();
+        let (mut outcome, scarce) = (Outcome::default(), self.scarce());
         for index in 0..self.units.len() as UnitIndex {
             let unit = &self.units[index as usize];
             let Some(parent) = unit.parent().or_else(|| unit.parents.first().copied()) else {
@@ -56,14 +62,50 @@ impl Assignment<'_> {
             let candidates = n_possible.count().max(1) as u32;
             let next = gains.iter().max_by_key(|(gain, to)| (*gain, *to)).map(|(_, to)| *to);
             let some = 1.0 - none.as_ref().map_or(0.0, |(none, _)| *none);
-            let confidence = some / total;
+            let is_contended = self.is_contended(unit, parent, &scarce);
+            let (most, least) = if is_contended { (MOST_OF_CONTENDED, 2) } else { (1.0, 1) };
+            let confidence = (some / total).min(most);
+            let candidates = candidates.max(least);
             for (i, &child) in unit.children.iter().enumerate() {
-                let evidence = self.reasons(unit, i, parent, next, none.as_ref());
+                let mut evidence = self.reasons(unit, i, parent, next, none.as_ref());
+                if is_contended {
+                    let why =
+                        "requests wait for connections here, and anybody may have got this one";
+                    evidence.push(why.to_string());
+                }
                 let link = Link { parent, kind: unit.kind, confidence, candidates, evidence };
                 outcome.settled.push(Settled { child, link });
             }
         }
         outcome
+    }
+
+    /// Callees that requests wait to reach: a good part of the calls got a connection that had just become free, while no other was
+    /// and more requests than connections were open.
+    fn scarce(&self) -> BTreeSet<u32> {
+        let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+        for unit in &self.units {
+            let contended = self.roles.contended[unit.first() as usize];
+            let (n, n_scarce) = counts.entry(self.callee(unit)).or_default();
+            *n += 1;
+            *n_scarce += usize::from(contended.is_some_and(|n| unit.n_parents > n));
+        }
+        let is_scarce = |&(_, (n, n_scarce)): &(u32, (usize, usize))| n_scarce * SCARCE >= n;
+        counts.into_iter().filter(is_scarce).map(|(callee, _)| callee).collect()
+    }
+
+    fn callee(&self, unit: &Unit) -> u32 {
+        self.roles.edge(unit.first(), unit.first()).1
+    }
+
+    /// Whether somebody else may have waited for the connection, and no thread knows better.
+    fn is_contended(&self, unit: &Unit, parent: CallIndex, scarce: &BTreeSet<u32>) -> bool {
+        let knows = |cause: &&Cause| {
+            cause.parents == [parent] && !matches!(cause.way, Way::HandedOver(..) | Way::Freed)
+        };
+        unit.n_parents > 1
+            && scarce.contains(&self.callee(unit))
+            && self.cause(unit.first()).filter(knows).is_none()
     }
 
     /// What speaks for a child's parent, in words.

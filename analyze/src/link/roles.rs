@@ -3,7 +3,7 @@
 
 use super::queues::{Queues, delivers};
 use super::windows::{Asked, Served, Windows};
-use super::{ids, same_request};
+use super::{ids, pools, same_request};
 use crate::call::{Call, CallIndex, CallState, FlowIndex};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub(super) struct Roles<'a> {
     kinds: Vec<u32>,
     /// Per call the first of the transaction that it is part of.
     transactions: Vec<Option<CallIndex>>,
+    /// Per call, if it got a connection that had just become free while no other was, how many there were.
+    pub(super) contended: Vec<Option<usize>>,
     /// Which subscribers get everything.
     pub(super) queues: Queues<'a>,
 }
@@ -66,7 +68,8 @@ impl<'a> Roles<'a> {
         let transactions = transactions(calls);
         let (n_listeners, n_kinds) = (listeners.len(), kind_numbers.len());
         let queues = Queues::of(calls);
-        Roles { calls, windows, ends, n_listeners, n_kinds, kinds, transactions, queues }
+        let contended = pools::contended(calls, windows, |call| ends[call as usize].1);
+        Roles { calls, windows, ends, n_listeners, n_kinds, kinds, transactions, contended, queues }
     }
 
     /// Who serves the parent, and what the child asks of whom.

@@ -106,6 +106,11 @@ impl Windows {
         self.asked.from
     }
 
+    /// When its answer was there, on the same clock.
+    pub(super) fn asked_to(&self) -> i64 {
+        self.asked.to
+    }
+
     /// This call's service and `child`'s asking, on the clock nearest to the server that saw both.
     pub(super) fn beside<'a>(&'a self, child: &'a Windows) -> Option<(&'a Served, &'a Asked)> {
         let both = |served: &'a Served| {

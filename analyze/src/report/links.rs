@@ -183,6 +183,29 @@ struct Line<'a> {
     evidence: &'a [String],
     service: String,
     callee: String,
+    /// What their tracer calls them, where it told of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracer: Option<TracerLine>,
+}
+
+#[derive(Serialize)]
+struct TracerLine {
+    trace_id: String,
+    child_span_id: Option<String>,
+    parent_span_id: Option<String>,
+}
+
+/// The asking end's span of the child, and the answering end's of the parent.
+fn tracer(child: &Call, parent: Option<&Call>) -> Option<TracerLine> {
+    let of = child.tracer.as_deref()?;
+    let own = of.client_span_id.or(of.server_span_id);
+    let above = parent.and_then(|parent| parent.tracer.as_deref());
+    let above = above.and_then(|tracer| tracer.server_span_id.or(tracer.client_span_id));
+    Some(TracerLine {
+        trace_id: of.trace(),
+        child_span_id: own.map(id),
+        parent_span_id: above.map(id),
+    })
 }
 
 fn line<'a>(analysis: &Analysis, names: &Names, call: &'a Call) -> Line<'a> {
@@ -190,15 +213,40 @@ fn line<'a>(analysis: &Analysis, names: &Names, call: &'a Call) -> Line<'a> {
     let confidence = link.map(|link| link.confidence).or(none.map(|none| none.confidence));
     let candidates = link.map(|link| link.candidates).or(none.map(|none| none.candidates));
     let evidence = link.map(|link| &link.evidence).or(none.map(|none| &none.evidence));
+    let parent = link.map(|link| &analysis.calls[link.parent as usize]);
     Line {
         schema: SCHEMA,
         child: id(call.id),
-        parent: link.map(|link| id(analysis.calls[link.parent as usize].id)),
+        parent: parent.map(|parent| id(parent.id)),
         kind: link.map(|link| link_kind(link.kind)),
         confidence,
         candidates: candidates.unwrap_or(0),
         evidence: evidence.map_or(&[], Vec::as_slice),
         service: names.caller(analysis, call),
         callee: names.server(&call.server),
+        tracer: tracer(call, parent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Tracer;
+    use crate::report::sample::shop;
+
+    #[test]
+    fn tracers_calls_keep_the_ids_that_they_have_there() {
+        let analysis = shop();
+        let [mut child, mut parent] = [analysis.calls[1].clone(), analysis.calls[0].clone()];
+        assert!(tracer(&child, Some(&parent)).is_none());
+        let ids = |client_span_id, server_span_id| {
+            Some(Box::new(Tracer { trace_id: [1; 16], client_span_id, server_span_id }))
+        };
+        (child.tracer, parent.tracer) = (ids(Some(7), Some(8)), ids(None, Some(6)));
+        let told = tracer(&child, Some(&parent)).unwrap();
+        assert_eq!(told.trace_id, "01".repeat(16));
+        assert_eq!(told.child_span_id.as_deref(), Some("0000000000000007"));
+        assert_eq!(told.parent_span_id.as_deref(), Some("0000000000000006"));
+        assert!(tracer(&child, None).unwrap().parent_span_id.is_none());
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Asking<'a> {
     pub(super) waited_ns: i64,
     /// Whether a timer ended that wait.
     pub(super) by_timer: bool,
+    /// Whether its connection was another call's until just now: somebody may have waited for it.
+    pub(super) is_freed: bool,
 }
 
 impl Asking<'_> {

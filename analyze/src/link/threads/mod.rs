@@ -26,6 +26,8 @@ const TIMER_NS: i64 = 500_000;
 const IDLE_NS: i64 = 200_000;
 /// Nor has one that waited, however shortly, so many times since: what it read goes from callback to callback, one a turn.
 const MOST_TURNS: usize = 4;
+/// A connection whose last reply was read so lately was not lying idle.
+const FREED_NS: i64 = 1_000_000;
 
 /// What threads did, and what does not change while links are weighed.
 pub(super) struct Threads<'a> {
@@ -87,11 +89,17 @@ impl<'a> Threads<'a> {
             evidence,
             minds: Minds { habits: &self.habits, by_actor: BTreeMap::new() },
             told: Told::default(),
+            replied: BTreeMap::new(),
         };
         for (entry, next) in self.entries.iter().zip(&self.next_answers) {
             pass.takes(entry, *next);
         }
         pass.told
+    }
+
+    /// The connection at whoever asks.
+    fn asked_on(&self, call: CallIndex) -> u32 {
+        self.calls[call as usize].spans[0].flow
     }
 
     fn flow_of(&self, call: CallIndex) -> Option<u32> {
@@ -106,6 +114,8 @@ struct Pass<'a> {
     evidence: Evidence,
     minds: Minds<'a>,
     told: Told,
+    /// Per connection, when a reply was read on it last.
+    replied: BTreeMap<u32, i64>,
 }
 
 impl Pass<'_> {
@@ -122,6 +132,7 @@ impl Pass<'_> {
             Act::Other => self.each_mind(entry, |mind, _| mind.read(None, entry.at_ns)),
             Act::Request(call) => self.reads_request(entry, call),
             Act::Reply(call) => {
+                self.replied.insert(self.threads.asked_on(call), entry.at_ns);
                 let causes = self.reply_causes(call);
                 self.each_mind(entry, |mind, is_own| {
                     mind.read(causes.clone(), entry.at_ns);
@@ -190,6 +201,10 @@ impl Pass<'_> {
             next,
             waited_ns: wait.map_or(i64::MIN, |wait| wait.exit_ns),
             by_timer: wait.is_some_and(|wait| wait.n_ready == 0 && wait.lasted_ns() > TIMER_NS),
+            is_freed: self
+                .replied
+                .get(&self.threads.asked_on(call))
+                .is_some_and(|replied| entry.at_ns.saturating_sub(*replied) <= FREED_NS),
         };
         let mut rules = RULES.iter().filter(|rule| self.evidence.uses(rule.kind()));
         let tells = || rules.find_map(|rule| rule.cause(&asking, &self.minds));

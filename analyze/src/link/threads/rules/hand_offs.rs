@@ -1,5 +1,6 @@
 //! A task that only writes for others (the writer of a connection in Go's HTTP client) asks for whoever ran on its thread just
-//! before, unless that one waited for a connection.
+//! before. But a connection that was freed just then goes to whoever waited for it longest, and whoever freed it ran before: that is
+//! told apart.
 
 use super::{Cause, Rule, Way, age, milliseconds};
 use crate::link::evidence::Kind;
@@ -28,7 +29,10 @@ impl Rule for HandedOver {
             entry.tid,
             milliseconds(ago_ns)
         );
-        let way = Way::HandedOver(age(ago_ns), read_ns < asking.waited_ns);
+        let way = match asking.is_freed {
+            true => Way::Freed,
+            false => Way::HandedOver(age(ago_ns), read_ns < asking.waited_ns),
+        };
         Some(asking.cause(parents, way, reason))
     }
 }

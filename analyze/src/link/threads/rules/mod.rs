@@ -52,6 +52,8 @@ pub(in crate::link) enum Way {
     Adjacent(u8, bool),
     /// A task writes for others: the same of the thread that it runs on.
     HandedOver(u8, bool),
+    /// The same, on a connection that another call had until just then: whoever waited for one may have got it.
+    Freed,
 }
 
 impl Way {
@@ -65,6 +67,7 @@ impl Way {
             Way::AnswersNext => 970,
             Way::Made => 900,
             Way::InOrder => 800,
+            Way::Freed => 500,
             Way::Adjacent(age, crossed) => by_age(age, crossed),
             Way::HandedOver(age, crossed) => by_age(age, crossed) - 150,
         }

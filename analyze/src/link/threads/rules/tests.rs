@@ -12,7 +12,7 @@ fn entry(task: Option<Task>) -> Entry {
 }
 
 fn asking<'a>(entry: &'a Entry, possible: &'a [u32]) -> Asking<'a> {
-    Asking { entry, possible, next: None, waited_ns: i64::MIN, by_timer: false }
+    Asking { entry, possible, next: None, waited_ns: i64::MIN, by_timer: false, is_freed: false }
 }
 
 /// What the first rule that can tell says.
