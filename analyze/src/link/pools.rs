@@ -39,7 +39,7 @@ pub(super) fn contended(
         let is_idle = |until: &i64| from.saturating_sub(*until) > FREED_NS;
         let is_freed = pool.until.get(&flow).is_some_and(|until| !is_idle(until));
         let is_contended = is_freed && pool.until.len() > 1 && !pool.until.values().any(is_idle);
-        contended[i as usize] = is_contended.then(|| pool.until.len());
+        contended[i as usize] = is_contended.then_some(pool.until.len());
         pool.until.insert(flow, windows[i as usize].asked_to());
     }
     contended
