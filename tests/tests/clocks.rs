@@ -16,7 +16,7 @@ const SOON_NS: i64 = 5_000_000;
 const BEFORE_NS: i64 = 1_000_000;
 #[test]
 fn machines_split_by_namespace_keep_their_calls_and_are_wrong_as_the_truth_says() {
-    let options = ["--topology", "mesh", "--requests", "80", "--concurrency", "8"];
+    let options = ["--topology", "mesh", "--requests", "100", "--concurrency", "8"];
     let faults = ["--fault", "clock:podC:+37ms,+40ppm", "--fault", "clock:podE:step"];
     // The sidecars' mTLS, where it can be read.
     let options = [&options[..], &["--recorder-arguments=--with tls"]].concat();
