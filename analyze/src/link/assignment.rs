@@ -24,8 +24,8 @@ pub(super) struct Beliefs<'a> {
     pub(super) background: &'a Background,
 }
 
-/// So many children of a parent, and kinds of them, are counted: one that is open all the time may have made any number.
-pub(super) const MOST_CHILDREN: usize = 64;
+/// So many children of a parent are counted: one that is open all the time may have made any number.
+const MOST_CHILDREN: usize = 64;
 
 /// What was given so far.
 pub(super) struct Assignment<'a> {
@@ -141,13 +141,13 @@ impl<'a> Assignment<'a> {
         let weights: Vec<i64> = first.parents.iter().zip(&fixed).map(weight).collect();
         let mut unit = Unit::new(group, fixed, &weights);
         let Some(parent) = unit.parent() else { return };
-        let is_background = self.none(&unit, parent).is_some_and(|(none, _)| none > 0.5);
-        if is_background {
-            unit.given = None;
-        }
+        unit.none = self.none(&unit, parent).filter(|(none, _)| *none > 0.5);
         let index = self.units.len() as UnitIndex;
-        self.units.push(unit);
-        if !is_background {
+        if unit.none.is_some() {
+            unit.given = None;
+            self.units.push(unit);
+        } else {
+            self.units.push(unit);
             self.give(index, parent);
         }
     }

@@ -27,11 +27,17 @@ impl Assignment<'_> {
             let mut has_changed = false;
             for unit in 0..self.units.len() as UnitIndex {
                 if !self.is_looked_at(unit) {
-                    has_changed |= self.look_at(unit);
+                    has_changed |= self.look_at(unit, true);
                 }
             }
             if !has_changed {
                 return true;
+            }
+        }
+        // What the last changes left behind is looked at and left.
+        for unit in 0..self.units.len() as UnitIndex {
+            if !self.is_looked_at(unit) {
+                self.look_at(unit, false);
             }
         }
         false
@@ -44,11 +50,11 @@ impl Assignment<'_> {
         of.looked_at.is_some_and(|at| changed.is_none_or(|changed| changed <= at))
     }
 
-    /// Finds what would become of the whole if a unit were another parent's; and makes it so, where that is more probable.
-    fn look_at(&mut self, unit: UnitIndex) -> bool {
+    /// Finds what would become of the whole if a unit were another parent's; and, if it may, makes it so where that is more probable.
+    fn look_at(&mut self, unit: UnitIndex, may_change: bool) -> bool {
         let changes = self.changes(unit);
         let of = &self.units[unit as usize];
-        let (own, is_movable) = (of.parent(), self.is_movable(unit));
+        let own = of.parent();
         let others = of.parents.iter().copied().filter(|&parent| Some(parent) != own);
         let gain = |parent: CallIndex| match changes.get(&parent) {
             Some(change) => (change.gain, parent),
@@ -57,7 +63,7 @@ impl Assignment<'_> {
         };
         let gains = others.map(gain).collect();
         let best = changes.into_values().max_by_key(|change| (change.gain, change.units[1].0));
-        let best = best.filter(|change| change.gain > 0 && is_movable);
+        let best = best.filter(|change| change.gain > 0 && may_change);
         let now = self.now();
         let of = &mut self.units[unit as usize];
         (of.gains, of.looked_at) = (gains, Some(now));

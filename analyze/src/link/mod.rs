@@ -75,7 +75,7 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
     let mut usual = Learnt::nothing(*evidence);
     let mut given: Option<Vec<Option<CallIndex>>> = None;
     let mut outcome = Outcome::default();
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         let tell = |threads: &Threads<'_>| threads.told(given.as_deref(), *evidence);
         let told = threads.as_ref().map(tell).unwrap_or_default();
         let reliability = Reliability::learn(candidates, &told);
@@ -90,15 +90,16 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
         assignment.assign(candidates);
         assignment.improve();
         outcome = assignment.outcome();
-        let learnt = assignment.learn(&outcome);
-        let before = given.replace(assignment.given(&outcome));
-        usual = learnt;
-        threads.iter_mut().for_each(|threads| threads.learn(&told));
-        if before.is_some_and(|before| is_settled(&before, given.as_deref().unwrap_or_default())) {
+        let now = assignment.given(&outcome);
+        if round == ROUNDS || given.as_ref().is_some_and(|before| is_settled(before, &now)) {
+            assignment.explain(&mut outcome);
             break;
         }
+        given = Some(now);
+        usual = assignment.learn(&outcome);
+        threads.iter_mut().for_each(|threads| threads.learn(&told));
     }
-    for Settled { child, link } in outcome.settled {
+    for Settled { child, link, .. } in outcome.settled {
         calls[child as usize].link = Some(link);
     }
     for (child, why) in outcome.no_parent {

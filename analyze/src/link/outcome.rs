@@ -1,7 +1,7 @@
 //! What came of an assignment: links with their confidence and reasons, and what was usual in them. Never changes what was given.
 
-use super::assignment::{Assignment, MOST_CHILDREN};
-use super::pair::Whole;
+use super::assignment::Assignment;
+use super::pair::{Whole, count};
 use super::threads::{Cause, Way};
 use super::unit::{Unit, UnitIndex};
 use super::usual::{Learnt, Lesson, Usual, tempered};
@@ -25,7 +25,10 @@ const TELLING: i64 = 693;
 /// A child that was given its parent.
 pub(super) struct Settled {
     pub(super) child: CallIndex,
+    /// Without its evidence until that is asked for.
     pub(super) link: Link,
+    /// The unit that it is of, and which of its children.
+    place: (UnitIndex, usize),
 }
 
 /// What came of an assignment.
@@ -40,44 +43,43 @@ impl Assignment<'_> {
     /// All links, each with its confidence: the share of its parent among all that were possible, as the rest is.
     pub(super) fn outcome(&self) -> Outcome {
         let (mut outcome, scarce) = (Outcome::default(), self.scarce());
-        for index in 0..self.units.len() as UnitIndex {
-            let unit = &self.units[index as usize];
-            let Some(parent) = unit.parent().or_else(|| unit.parents.first().copied()) else {
-                continue;
+        for (index, unit) in (0..).zip(&self.units) {
+            let own = unit.parent().map(|parent| (parent, self.none(unit, parent)));
+            let (parent, none) = match own {
+                Some((parent, none)) if none.as_ref().is_none_or(|(none, _)| *none <= 0.5) => {
+                    (parent, none)
+                }
+                own => {
+                    let why = own.and_then(|(_, none)| none).or_else(|| unit.none.clone());
+                    outcome.no_parent.extend(why.iter().flat_map(|why| unit.no_parent(why)));
+                    continue;
+                }
             };
-            let none = self.none(unit, parent);
-            if unit.given.is_none() || none.as_ref().is_some_and(|(none, _)| *none > 0.5) {
-                outcome.no_parent.extend(none.into_iter().flat_map(|why| unit.no_parent(why)));
-                continue;
-            }
-            let mut shares = vec![(1.0, parent)];
-            let gains = &unit.gains;
-            shares.extend(
-                gains
-                    .iter()
-                    .map(|(gain, to)| (libm::exp((*gain).min(9_200) as f64 / 1_000.0), *to)),
-            );
-            let total: f64 = shares.iter().map(|(share, _)| share).sum();
-            let n_possible = shares.iter().filter(|(share, _)| share / total >= LEAST_SHARE);
-            let candidates = n_possible.count().max(1) as u32;
-            let next = gains.iter().max_by_key(|(gain, to)| (*gain, *to)).map(|(_, to)| *to);
-            let some = 1.0 - none.as_ref().map_or(0.0, |(none, _)| *none);
+            let share = |gain: i64| libm::exp(gain.min(9_200) as f64 / 1_000.0);
+            let shares = || std::iter::once(1.0).chain(unit.gains.iter().map(|g| share(g.0)));
+            let total: f64 = shares().sum();
+            let n_possible = shares().filter(|share| share / total >= LEAST_SHARE).count();
             let is_contended = self.is_contended(unit, parent, &scarce);
             let (most, least) = if is_contended { (MOST_OF_CONTENDED, 2) } else { (1.0, 1) };
+            let some = 1.0 - none.map_or(0.0, |(none, _)| none);
             let confidence = (some / total).min(most);
-            let candidates = candidates.max(least);
+            let candidates = n_possible.max(least) as u32;
             for (i, &child) in unit.children.iter().enumerate() {
-                let mut evidence = self.reasons(unit, i, parent, next, none.as_ref());
-                if is_contended {
-                    let why =
-                        "requests wait for connections here, and anybody may have got this one";
-                    evidence.push(why.to_string());
-                }
+                let evidence = Vec::new();
                 let link = Link { parent, kind: unit.kind, confidence, candidates, evidence };
-                outcome.settled.push(Settled { child, link });
+                outcome.settled.push(Settled { child, link, place: (index, i) });
             }
         }
         outcome
+    }
+
+    /// Writes down what speaks for each link.
+    pub(super) fn explain(&self, outcome: &mut Outcome) {
+        let scarce = self.scarce();
+        for Settled { link, place: (unit, i), .. } in &mut outcome.settled {
+            let unit = &self.units[*unit as usize];
+            link.evidence = self.reasons(unit, *i, link.parent, &scarce);
+        }
     }
 
     /// Callees that requests wait to reach: a good part of the calls got a connection that had just become free, while no other was
@@ -114,23 +116,30 @@ impl Assignment<'_> {
         unit: &Unit,
         i: usize,
         parent: CallIndex,
-        next: Option<CallIndex>,
-        none: Option<&(f64, String)>,
+        scarce: &BTreeSet<u32>,
     ) -> Vec<String> {
-        let child = unit.children[i];
         let mut reasons = Vec::new();
-        if let Some(cause) = self.cause(child).filter(|cause| cause.parents.contains(&parent)) {
-            reasons.push(cause.reason.clone());
-        }
+        let cause = self.cause(unit.children[i]);
+        reasons.extend(
+            cause.filter(|cause| cause.parents.contains(&parent)).map(|cause| cause.reason.clone()),
+        );
         reasons.extend(unit.reasons[i].iter().cloned());
+        let next = unit.gains.iter().max().map(|(_, next)| *next);
         reasons.extend(next.into_iter().flat_map(|next| self.against(unit, parent, next)));
         let how = if unit.outlives { "began inside, outlived it" } else { "contained" };
         reasons.push(match unit.n_parents {
             1 => format!("{how}, 1 candidate"),
             k => format!("{how}, {k} candidates"),
         });
-        if let Some((none, reason)) = none.filter(|(none, _)| *none >= LEAST_SHARE) {
-            reasons.push(format!("{reason}: {none:.2} that it has no recorded parent"));
+        let none = self.none(unit, parent).filter(|(none, _)| *none >= LEAST_SHARE);
+        reasons.extend(
+            none.map(|(none, reason)| {
+                format!("{reason}: {none:.2} that it has no recorded parent")
+            }),
+        );
+        if self.is_contended(unit, parent, scarce) {
+            let why = "requests wait for connections here, and anybody may have got this one";
+            reasons.push(why.to_string());
         }
         reasons
     }
@@ -193,11 +202,7 @@ impl Assignment<'_> {
             let mut made: Vec<(u32, u32)> = Vec::new();
             for &child in units.iter().flat_map(|u| &self.units[*u as usize].children) {
                 let kind = self.roles.kind(parent, child).1;
-                match made.iter().position(|(made, _)| *made == kind) {
-                    Some(place) => made[place].1 += 1,
-                    None if made.len() < MOST_CHILDREN => made.push((kind, 1)),
-                    None => {}
-                }
+                count(&mut made, kind);
             }
             let busy = self.busy(parent);
             learnt.learn_whole(&Whole { among: self, parent, busy, made: &made });

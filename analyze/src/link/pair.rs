@@ -39,6 +39,11 @@ impl<'a> Pair<'a> {
         &self.among.roles.calls[self.child as usize]
     }
 
+    /// The request that it may be of.
+    pub(super) fn parent_call(&self) -> &'a Call {
+        &self.among.roles.calls[self.parent as usize]
+    }
+
     /// Who serves the parent, and what the child asks of whom.
     pub(super) fn edge(&self) -> Edge {
         self.among.roles.edge(self.parent, self.child)
@@ -111,6 +116,18 @@ impl Whole<'_> {
         let served = self.among.roles.served(self.parent);
         let others = self.busy.iter().rev().take(MOST_CALLS);
         Some(since(served.request_last, others, served.answered?))
+    }
+}
+
+/// So many kinds of call of a request are told apart.
+const MOST_KINDS: usize = 64;
+
+/// Counts one more call of a kind.
+pub(super) fn count(made: &mut Vec<(u32, u32)>, kind: u32) {
+    match made.iter().position(|(made, _)| *made == kind) {
+        Some(place) => made[place].1 += 1,
+        None if made.len() < MOST_KINDS => made.push((kind, 1)),
+        None => {}
     }
 }
 

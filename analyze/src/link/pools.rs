@@ -6,7 +6,7 @@ use crate::call::{Call, CallIndex, CallState, FlowIndex};
 use std::collections::BTreeMap;
 
 /// A connection whose last reply was read so lately was not lying idle.
-const FREED_NS: i64 = 1_000_000;
+pub(super) const FREED_NS: i64 = 1_000_000;
 
 /// The connections of one process to one callee.
 #[derive(Default)]

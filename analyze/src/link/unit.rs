@@ -21,6 +21,8 @@ pub(super) struct Unit {
     pub(super) fixed: Vec<i64>,
     /// Whose they are, by its place; `None`: of no recorded call.
     pub(super) given: Option<usize>,
+    /// How probable it is that they are of no recorded call, and why, where they were given to none.
+    pub(super) none: Option<(f64, String)>,
     /// How many parents were possible before the least probable ones were left out.
     pub(super) n_parents: usize,
     pub(super) kind: LinkKind,
@@ -48,6 +50,7 @@ impl Unit {
         let mut unit = Unit {
             children: group.iter().map(|narrowed| narrowed.child).collect(),
             given: None,
+            none: None,
             parents,
             fixed: places.iter().map(|&place| fixed[place]).collect(),
             n_parents: first.parents.len(),
@@ -80,9 +83,9 @@ impl Unit {
     /// That its calls have no recorded parent.
     pub(super) fn no_parent(
         &self,
-        why: (f64, String),
+        (confidence, reason): &(f64, String),
     ) -> impl Iterator<Item = (CallIndex, NoParent)> {
-        let (confidence, reason) = why;
+        let (confidence, reason) = (*confidence, reason.clone());
         let none =
             NoParent { confidence, candidates: self.n_parents as u32, evidence: vec![reason] };
         self.children.iter().map(move |child| (*child, none.clone()))

@@ -5,7 +5,7 @@ use super::LinkKind;
 use super::assignment::Assignment;
 use super::evidence::Kind;
 use super::narrowing::Narrowed;
-use super::pair::{Busy, Pair, Whole};
+use super::pair::{Busy, Pair, Whole, count};
 use super::threads::{Cause, Way};
 use super::unit::{Unit, UnitIndex};
 use super::usual::{Usual, milli, tempered};
@@ -23,7 +23,15 @@ impl Assignment<'_> {
         let Some(Narrowed { child, parents, .. }) = group.first() else { return Vec::new() };
         let is_of_each = |usual: &dyn Usual| usual.is_of_each();
         let of_each = |parent: &CallIndex| {
-            let pairs = group.iter().map(|narrowed| self.pair(*parent, narrowed.child));
+            // How many were made matters to none of these.
+            let pair = |child| Pair {
+                among: self,
+                parent: *parent,
+                child,
+                busy: self.busy(*parent),
+                n_made: 0,
+            };
+            let pairs = group.iter().map(|narrowed| pair(narrowed.child));
             pairs.map(|pair| self.beliefs.usual.weight(&pair, is_of_each)).sum()
         };
         let mut weights: Vec<i64> = parents.iter().map(of_each).collect();
@@ -87,10 +95,7 @@ impl Assignment<'_> {
             weight += self.moving_weight(unit, &pair);
             for &child in &unit.children {
                 let kind = self.roles.kind(parent, child).1;
-                match made.iter_mut().find(|(made, _)| *made == kind) {
-                    Some((_, n)) => *n += 1,
-                    None => made.push((kind, 1)),
-                }
+                count(&mut made, kind);
             }
         }
         weight + self.beliefs.usual.whole(&Whole { among: self, parent, busy: &busy, made: &made })

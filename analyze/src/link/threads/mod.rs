@@ -10,6 +10,7 @@ mod turn;
 
 use super::candidates::Candidates;
 use super::evidence::Evidence;
+use super::pools::FREED_NS;
 use crate::call::{Call, CallIndex};
 use crate::dissect::sockets::log::{Sockets, Task, Wait};
 use minds::{Asking, Habits, Minds, Process};
@@ -26,8 +27,6 @@ const TIMER_NS: i64 = 500_000;
 const IDLE_NS: i64 = 200_000;
 /// Nor has one that waited, however shortly, so many times since: what it read goes from callback to callback, one a turn.
 const MOST_TURNS: usize = 4;
-/// A connection whose last reply was read so lately was not lying idle.
-const FREED_NS: i64 = 1_000_000;
 
 /// What threads did, and what does not change while links are weighed.
 pub(super) struct Threads<'a> {
