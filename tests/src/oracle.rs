@@ -1,7 +1,7 @@
 //! What can be known at best where services wait on timers: the most probable assignment of calls to requests, given every true
 //! time and the true distributions of delays, but not who called. Never used by the product; a bound to hold it against.
 
-use crate::truth::Truth;
+use crate::truth::{TrueCall, Truth};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
@@ -38,6 +38,8 @@ struct Made {
     end_ns: i64,
     parent: usize,
     request: usize,
+    /// Whether it is asked about.
+    counts: bool,
 }
 
 #[derive(Default)]
@@ -46,13 +48,13 @@ struct Service<'a> {
     made: Vec<Made>,
 }
 
-/// The best that can be done on a recording.
-pub fn best(truth: &Truth) -> Best {
+/// The best that can be done on a recording, of the calls that count.
+pub fn best(truth: &Truth, counts: impl Fn(&TrueCall) -> bool) -> Best {
     let mut best = Best { requests: truth.requests.len() as u64, ..Best::default() };
     let mut wrong = vec![false; truth.requests.len()];
-    for service in services(truth).values() {
+    for service in services(truth, counts).values() {
         let given = service.assign();
-        for (made, given) in service.made.iter().zip(given) {
+        for (made, given) in service.made.iter().zip(given).filter(|(made, _)| made.counts) {
             best.calls += 1;
             best.right += u64::from(given == made.parent);
             wrong[made.request] |= given != made.parent;
@@ -63,7 +65,10 @@ pub fn best(truth: &Truth) -> Best {
 }
 
 /// Requests and calls by service, both in order of time.
-fn services(truth: &Truth) -> BTreeMap<&str, Service<'_>> {
+fn services(
+    truth: &Truth,
+    counts: impl Fn(&TrueCall) -> bool,
+) -> BTreeMap<&str, Service<'_>> {
     let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
     for call in truth.requests.iter().flat_map(|request| &request.calls) {
         if let Some((read_ns, answer_ns)) = call.served {
@@ -79,7 +84,7 @@ fn services(truth: &Truth) -> BTreeMap<&str, Service<'_>> {
         let parent = call.parent_call_id.as_deref();
         if let Some(parent) = service.asked.iter().position(|asked| Some(asked.id) == parent) {
             let (start_ns, end_ns) = (call.t_start_ns, call.t_end_ns);
-            service.made.push(Made { start_ns, end_ns, parent, request });
+            service.made.push(Made { start_ns, end_ns, parent, request, counts: counts(call) });
         }
     }
     services.values_mut().for_each(|service| service.made.sort_by_key(|made| made.start_ns));
@@ -310,6 +315,7 @@ mod tests {
             end_ns: end * 1_000,
             parent,
             request: 0,
+            counts: true,
         });
         let service = Service { asked: asked.collect(), made: made.collect() };
         assert_eq!(service.assign(), expected);

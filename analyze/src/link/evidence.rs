@@ -22,6 +22,8 @@ pub enum Kind {
     Delays,
     /// Words that reappear.
     Content,
+    /// How much longer what is passed on is, where it can't be read.
+    Sizes,
     /// How often a request usually makes a kind of call.
     Counts,
     /// Statements of one transaction, commands of one write.
@@ -58,6 +60,7 @@ pub const KINDS: &[Named] = &[
     named(Kind::Adjacency, "adjacency", "What the thread or goroutine read last"),
     named(Kind::Delays, "delays", "How long after what a service usually asks"),
     named(Kind::Content, "content", "Words of a request that reappear in a call"),
+    named(Kind::Sizes, "sizes", "How much longer what is passed on is, where it is encrypted"),
     named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
     named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
     named(Kind::Queues, "queues", "A subscriber gets everything in the order of publication"),

@@ -7,15 +7,15 @@
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
 use afterpath::link::baseline::{BASELINES, Baseline};
-use afterpath::link::evidence::Kind;
+use afterpath::link::evidence::{KINDS, Kind};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::checkout::root;
 use afterpath_tests::machine;
 use afterpath_tests::oracle;
 use afterpath_tests::recording::Recording;
-use afterpath_tests::score::table::{Page, Row, Run};
-use afterpath_tests::score::{OURS, Score, score};
+use afterpath_tests::score::table::{Page, Row, Run, WITHOUT};
+use afterpath_tests::score::{OURS, Score, is_recorded, score};
 use afterpath_tests::scrub::{self, Secrets};
 use afterpath_tests::truth::Truth;
 use anyhow::{Context, Result, bail, ensure};
@@ -37,6 +37,9 @@ struct Arguments {
     /// Only this linker, and no other (`afterpath`, or a baseline's name).
     #[arg(long, value_name = "NAME")]
     linker: Option<String>,
+    /// Leave out each kind of evidence in turn, too; the long form always does.
+    #[arg(long)]
+    each_evidence: bool,
     /// Show what was missed, too.
     #[arg(long)]
     misses: bool,
@@ -112,9 +115,6 @@ const PLANS: &[Plan] = &[
     faulty(32, "clock:podC:+37ms,+40ppm"),
     faulty(32, "clock:podC:step"),
 ];
-
-/// Ours once more, without the words that reappear in calls.
-const NO_CONTENT: &str = "afterpath-no-content";
 
 /// First come, first served must get fewer whole traces right than this, in percent, at 32 at once: else the load is too easy.
 const TOO_EASY: f64 = 60.0;
@@ -236,23 +236,32 @@ fn scored(
         busy: truth.recording.cpu.machine,
     };
     let evidence = if ids == "masked" { Evidence::WITHOUT_IDS } else { Evidence::ALL };
-    let no_content = evidence.without(Kind::Content);
-    let mut ways: Vec<(&str, Config)> = vec![(OURS, Config { evidence, baseline: None })];
+    let mut ways: Vec<(String, Config)> =
+        vec![(OURS.to_string(), Config { evidence, baseline: None })];
     if ids == "masked" {
-        ways.push((NO_CONTENT, Config { evidence: no_content, baseline: None }));
         let config = |&other: &&'static dyn Baseline| Config { evidence, baseline: Some(other) };
-        ways.extend(BASELINES.iter().map(|other| (other.name(), config(other))));
+        ways.extend(BASELINES.iter().map(|other| (other.name().to_string(), config(other))));
     }
     ways.retain(|(name, _)| arguments.linker.as_deref().is_none_or(|only| only == *name));
+    let is_long = arguments.extent == Extent::Long && arguments.kept.is_none();
+    if ids == "masked" && run.fault.is_empty() && (is_long || arguments.each_evidence) {
+        let others = KINDS.iter().filter(|named| named.kind != Kind::Ids);
+        ways.extend(others.map(|named| {
+            let evidence = evidence.without(named.kind);
+            (format!("{WITHOUT}{}", named.name), Config { evidence, baseline: None })
+        }));
+    }
     let mut rows = Vec::new();
     for (name, config) in ways {
         let analysis = analyze(bundles, &config);
         let score = score(&analysis, truth);
         if arguments.misses {
-            show(name, &analysis, &score);
+            show(&name, &analysis, &score);
         }
-        let mut row = Row::new(&run, name, ids, &score);
-        row.oracle = (name == OURS && ids == "masked").then(|| oracle::best(truth));
+        let mut row = Row::new(&run, &name, ids, &score);
+        row.oracle = (name == OURS && ids == "masked").then(|| {
+            oracle::best(truth, |call| is_recorded(call, &analysis))
+        });
         rows.push(row);
     }
     if rows.is_empty() && arguments.linker.is_some() && ids == "masked" {

@@ -14,7 +14,8 @@ pub struct Matching<'a> {
 }
 
 impl<'a> Matching<'a> {
-    /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time.
+    /// Finds counterparts: calls of one client socket, protocol, request type and resource, in order of time. Where only ciphertext
+    /// was seen it is the exchanges of the socket, in order of time.
     pub fn new(analysis: &Analysis, truth: &'a Truth) -> Matching<'a> {
         let resource = |protocol: &str, resource: &str| match protocol {
             "postgres" => String::new(), // texts differ in how they write parameters
@@ -43,7 +44,11 @@ impl<'a> Matching<'a> {
                 "" => unconnected(&call.server),
                 _ => {
                     let (protocol, request_type) = (&call.protocol, &call.request_type);
-                    (client_of(call), protocol.clone(), request_type.clone(), asked_of)
+                    let clear = (client_of(call), protocol.clone(), request_type.clone(), asked_of);
+                    match call.kind == "tls" && !reconstructed.contains_key(&clear) {
+                        true => unreadable(&client_of(call)),
+                        false => clear,
+                    }
                 }
             };
             let place = call.pipeline.map_or(0, |(place, _)| place);
@@ -63,6 +68,11 @@ impl<'a> Matching<'a> {
     pub fn of(&self, call_id: &str) -> Option<usize> {
         self.calls.get(call_id).copied()
     }
+}
+
+/// What an exchange of ciphertext is known by: its socket.
+fn unreadable(client: &str) -> Key {
+    (client.to_string(), "opaque".to_string(), String::new(), String::new())
 }
 
 /// What a call that never had a connection is known by: where it should have gone.

@@ -41,6 +41,8 @@ impl Share {
 /// The scores of one recording.
 #[derive(Debug, Default)]
 pub struct Score {
+    /// True calls that passed no point that was recorded: nothing of them could be found, and nothing is counted.
+    pub not_recorded: u64,
     /// True calls that have a counterpart.
     pub found: Share,
     /// True calls whose points are all there, in order, and no others.
@@ -91,6 +93,10 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     for request in &truth.requests {
         let mut whole = true;
         for call in &request.calls {
+            if !is_recorded(call, analysis) {
+                score.not_recorded += 1;
+                continue;
+            }
             whole &= score_call(&mut score, call, &truth.recording.topology, &matching, analysis);
         }
         score.whole_traces.count(whole);
@@ -98,6 +104,11 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     score.hold_errors_ns = held(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score
+}
+
+/// Whether a call passed any point: sockets see all, packets none of unix sockets.
+pub fn is_recorded(call: &TrueCall, analysis: &Analysis) -> bool {
+    call.kind != "unix" || analysis.points.iter().any(|point| point.process.is_some())
 }
 
 /// What hops show of packets that were held, minus how long.
@@ -268,6 +279,9 @@ impl fmt::Display for Score {
         let row = |f: &mut fmt::Formatter<'_>, name: &str, share: Share| {
             writeln!(f, "{name:<28} {:>7.2} %   {} of {}", share.percent(), share.right, share.all)
         };
+        if self.not_recorded > 0 {
+            writeln!(f, "{:<28} {}", "calls that were not recorded", self.not_recorded)?;
+        }
         row(f, "calls found", self.found)?;
         row(f, "paths whole and in order", self.paths)?;
         if self.ends.all > 0 {

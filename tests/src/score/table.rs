@@ -12,6 +12,9 @@ use std::fmt::Write;
 /// What stands for a score that nothing measures yet, or that a recording can't tell.
 const NONE: &str = "—";
 
+/// What the name of ours begins with where a kind of evidence was left out.
+pub const WITHOUT: &str = "without ";
+
 /// One recording, and one linker's view of it.
 #[derive(Debug, Serialize)]
 pub struct Row {
@@ -31,6 +34,8 @@ pub struct Row {
     pub calibration: Option<Errors>,
     /// And over those with two candidates or more.
     pub calibration_of_doubtful: Option<Errors>,
+    /// True calls that passed no point that was recorded; they count nowhere.
+    pub not_recorded: u64,
     /// True calls that were found.
     pub calls_found: Share,
     /// True calls whose points are all there, in order, and no others.
@@ -91,6 +96,7 @@ impl Row {
             whole_traces: score.whole_traces,
             calibration: score.calibration.errors(),
             calibration_of_doubtful: score.doubtful.errors(),
+            not_recorded: score.not_recorded,
             calls_found: score.found,
             paths: score.paths,
             points_shown: score.taps,
@@ -151,6 +157,10 @@ impl Page {
             let _ = writeln!(page, "- {version}");
         }
         page.push_str(&section("Links", LINKS_ABOUT, &self.links()));
+        let left_out = self.left_out();
+        if left_out.len() > 2 {
+            page.push_str(&section("Evidence left out", LEFT_OUT_ABOUT, &left_out));
+        }
         page.push_str(&section("Oracle", ORACLE_ABOUT, &self.oracles()));
         page.push_str(&section("Confidence", CONFIDENCE_ABOUT, &self.confidence()));
         page.push_str(&section("Paths and times", PATHS_ABOUT, &self.paths()));
@@ -165,10 +175,7 @@ impl Page {
         let after = ["precision", "recall", "F1", "whole traces"].map(String::from);
         let mut table =
             vec![head.chain(models.iter().map(|m| m.to_string())).chain(after).collect::<Vec<_>>()];
-        for row in &self.rows {
-            let f1 = |links: Option<&Links>| {
-                links.and_then(|l| l.f1()).map_or(NONE.to_string(), |f1| format!("{f1:.3}"))
-            };
+        for row in self.rows.iter().filter(|row| !row.linker.starts_with(WITHOUT)) {
             let first = [
                 row.run.name(),
                 row.run.n_requests.to_string(),
@@ -185,6 +192,34 @@ impl Page {
             ];
             table.push(first.into_iter().chain(by_model).chain(last).collect());
         }
+        table
+    }
+
+    /// A row per kind of evidence, a column per recording: what is lost without it.
+    fn left_out(&self) -> Vec<Vec<String>> {
+        let mut kinds: Vec<&str> = Vec::new();
+        let mut runs: Vec<String> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.linker.starts_with(WITHOUT)) {
+            let (kind, run) = (row.linker.as_str(), row.run.name());
+            (!kinds.contains(&kind)).then(|| kinds.push(kind));
+            (!runs.contains(&run)).then(|| runs.push(run));
+        }
+        let cell = |run: &str, linker: &str| {
+            let is_asked = |row: &&Row| {
+                row.ids == "masked" && row.linker == linker && row.run.name() == run
+            };
+            let row = self.rows.iter().find(is_asked);
+            row.map_or(NONE.to_string(), |row| {
+                format!("{}, {}", f1(Some(&row.all_links)), percent(row.whole_traces))
+            })
+        };
+        let line = |linker: &str| {
+            let cells = runs.iter().map(|run| cell(run, linker));
+            std::iter::once(linker.to_string()).chain(cells).collect::<Vec<_>>()
+        };
+        let mut table = vec![std::iter::once(String::new()).chain(runs.clone()).collect()];
+        table.push(line(super::OURS));
+        table.extend(kinds.into_iter().map(line));
         table
     }
 
@@ -244,6 +279,7 @@ impl Page {
         let head = [
             "run",
             "calls",
+            "not recorded",
             "found",
             "paths whole",
             "points shown, in order",
@@ -261,7 +297,11 @@ impl Page {
                     format!("{} µs, {} µs", p50 / 1_000, p99 / 1_000)
                 })
             };
-            let mut cells = vec![row.run.name(), row.run.n_calls.to_string()];
+            let mut cells = vec![
+                row.run.name(),
+                row.run.n_calls.to_string(),
+                row.not_recorded.to_string(),
+            ];
             cells.extend([row.calls_found, row.paths, row.points_shown].map(percent));
             cells.extend(
                 [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
@@ -275,13 +315,18 @@ impl Page {
 }
 
 const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process that issued the child, then over all; whole traces: requests whose \
-whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used. \
-`afterpath-no-content`: ours, without the words of a request that reappear in its calls.";
+whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
+const LEFT_OUT_ABOUT: &str = "Ours with each kind of evidence left out in turn (`--without-evidence`), ids masked: F1 over all links, whole traces.";
 const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
 but no thread, no socket and no content (`tests/src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
-const PATHS_ABOUT: &str = "Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
+const PATHS_ABOUT: &str = "Not recorded: calls that pass no point of this recording (by unix sockets, of packets \
+alone); they count nowhere on this page. Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
 begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. —: nothing measures it yet, or this recording can't tell.";
+
+fn f1(links: Option<&Links>) -> String {
+    links.and_then(|links| links.f1()).map_or(NONE.to_string(), |f1| format!("{f1:.3}"))
+}
 
 fn percent(share: Share) -> String {
     if share.all == 0 { NONE.to_string() } else { format!("{:.2} %", share.percent()) }

@@ -6,9 +6,11 @@ use super::evidence::{Evidence, Kind};
 use super::pair::{Pair, Whole};
 
 mod content;
+mod contrast;
 mod counts;
 mod delays;
 mod histogram;
+mod sizes;
 
 pub(super) use content::Words;
 
@@ -59,6 +61,7 @@ pub(super) enum Lesson {
 const USUAL: &[fn() -> Box<dyn Usual>] = &[
     || Box::<delays::Delays>::default(),
     || Box::<content::Shared>::default(),
+    || Box::<sizes::Sizes>::default(),
     || Box::<counts::Counts>::default(),
 ];
 
