@@ -15,6 +15,8 @@ const MAX_PARENTS: usize = 1024;
 pub(super) struct Candidates {
     pub(super) child: CallIndex,
     pub(super) parents: Vec<CallIndex>,
+    /// How many requests were being served there when it was asked, these included.
+    pub(super) n_open: usize,
     /// It was answered later than all of them: nobody waited for it.
     pub(super) outlives: bool,
     /// Where it was asked.
@@ -93,6 +95,7 @@ pub(super) fn candidates(calls: &[Call], windows: &[Windows]) -> Possible {
         if same && next.outlives == before.outlives {
             before.parents.append(&mut next.parents);
             before.parents.sort_unstable();
+            before.n_open = before.n_open.max(before.parents.len());
         }
         same
     });
@@ -177,7 +180,7 @@ fn sweep(
         }
         parents.sort_unstable();
         if !parents.is_empty() {
-            found.push(Candidates { child, parents, outlives, place });
+            found.push(Candidates { child, parents, n_open: open.len(), outlives, place });
         }
     }
     (found, here)

@@ -25,7 +25,7 @@ impl Assignment<'_> {
     /// A proxy passes the request on: the parent says the same.
     pub(super) fn relayed(
         &self,
-        Candidates { child, parents, outlives, place }: &Candidates,
+        Candidates { child, parents, outlives, place, .. }: &Candidates,
     ) -> Narrowed {
         let mut parents = parents.clone();
         parents.retain(|&parent| self.roles.same_request(parent, *child));
@@ -45,7 +45,7 @@ impl Assignment<'_> {
     /// A broker hands on what was published.
     pub(super) fn delivered(
         &self,
-        Candidates { child, parents, outlives, place }: &Candidates,
+        Candidates { child, parents, outlives, place, .. }: &Candidates,
     ) -> Option<Narrowed> {
         let mut parents = parents.clone();
         parents.retain(|&parent| self.roles.delivers(parent, *child));
@@ -63,7 +63,7 @@ impl Assignment<'_> {
     /// A service works on the parent: any call it has open there, but not one that a proxy in the same place holds open.
     pub(super) fn worked(
         &self,
-        Candidates { child, parents, outlives, place }: &Candidates,
+        Candidates { child, parents, outlives, place, .. }: &Candidates,
         proxies: &[bool],
     ) -> Narrowed {
         let (mut parents, mut reasons) = (parents.clone(), Vec::new());

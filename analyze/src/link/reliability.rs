@@ -1,6 +1,6 @@
-//! How far each rule of threads holds in each process, learnt from the recording itself: where containment leaves one parent, the
-//! rule names it or not; where it leaves several, the rule may name somebody who was not even working then. Counts, which add up;
-//! never looks at times.
+//! How far each rule of threads holds in each process, learnt from the recording itself: of the requests that are being served when a
+//! call is asked, those that are answered before the call is can't be its parent, and a rule that names one of them errs. Counts, which
+//! add up; never looks at times.
 
 use super::candidates::Candidates;
 use super::threads::{Cause, Told, Way};
@@ -18,15 +18,14 @@ const MOST_OF_FREED: f64 = 0.5;
 /// A loop that lets one wait, or asks twice for one, names the next, who was being served as well.
 const MOST_OF_IN_ORDER: f64 = 0.9;
 
-/// How often a rule was put to the test, and failed.
+/// How often a rule was put to the test, and failed. Who errs names anybody who is being served: of those a share can't be the parent, and
+/// so much of a test it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
-    /// Children of which something was named.
-    named: u64,
-    /// Children whose only possible parent was not among those named.
+    /// Children of which something was named, each by how probable it was to see an error; in thousandths.
+    tested: u64,
+    /// Children of which nobody was named who could be the parent; in thousandths, too.
     wrong: u64,
-    /// Children of several possible parents, none of which was named.
-    impossible: u64,
 }
 
 /// What was learnt of all rules.
@@ -39,18 +38,15 @@ pub(super) struct Reliability {
 impl Counts {
     fn count(&mut self, candidates: &Candidates, cause: &Cause) {
         let is_named = candidates.parents.iter().any(|parent| cause.parents.contains(parent));
-        self.named += 1;
-        match candidates.parents.len() {
-            1 => self.wrong += u64::from(!is_named),
-            _ => self.impossible += u64::from(!is_named),
-        }
+        let (n_possible, n_open) = (candidates.parents.len(), candidates.n_open.max(1));
+        self.tested += 1_000 * n_open.saturating_sub(n_possible) as u64 / n_open as u64;
+        self.wrong += if is_named { 0 } else { 1_000 };
     }
 
-    /// How often it holds, if so much was believed before. A rule that errs names somebody who was working as often as somebody who
-    /// was not: of the errors among several only half are seen.
+    /// How often it holds, if so much was believed before.
     fn holds(self, before: f64) -> f64 {
-        let errors = (self.wrong + 2 * self.impossible).min(self.named) as f64;
-        (before * WORTH + self.named as f64 - errors) / (WORTH + self.named as f64)
+        let held = self.tested.saturating_sub(self.wrong) as f64 / 1_000.0;
+        (before * WORTH + held) / (WORTH + self.tested.max(self.wrong) as f64 / 1_000.0)
     }
 }
 
@@ -60,8 +56,8 @@ impl Reliability {
         let mut learnt = Reliability::default();
         for (process, order) in &told.order {
             let counts = learnt.here.entry((*process, Way::InOrder)).or_default();
-            counts.named += order.held + order.broken;
-            counts.wrong += order.broken;
+            counts.tested += 1_000 * (order.held + order.broken);
+            counts.wrong += 1_000 * order.broken;
         }
         for candidates in candidates.iter().filter(|candidates| !candidates.outlives) {
             if let Some(cause) = told.causes.get(&candidates.child) {
@@ -93,13 +89,13 @@ impl Reliability {
 mod tests {
     use super::*;
 
-    /// Children as (possible parents, named parent).
-    fn check(children: &[(&[u32], u32)], expected: f64) {
+    /// Children as (possible parents, named parent), asked while so many were being served.
+    fn check(n_open: usize, children: &[(&[u32], u32)], expected: f64) {
         let mut told = Told::default();
         let mut all = Vec::new();
         for (child, (parents, named)) in (100..).zip(children) {
             let (parents, way) = (parents.to_vec(), Way::Made);
-            all.push(Candidates { child, parents, outlives: false, place: 0 });
+            all.push(Candidates { child, parents, n_open, outlives: false, place: 0 });
             let named = vec![*named];
             told.causes.insert(
                 child,
@@ -114,12 +110,19 @@ mod tests {
 
     #[test]
     fn a_rule_is_believed_as_far_as_it_held() {
-        check(&[], 0.9);
-        check(&[(&[1][..], 1); 400], 0.995);
-        check(&[(&[1][..], 2); 400], 0.02);
+        check(1, &[], 0.9);
+        check(10, &[(&[1][..], 1); 400], 0.995);
+        check(10, &[(&[1][..], 2); 400], 0.02);
         let mut children = vec![(&[1, 2][..], 1); 300];
         children.extend([(&[1, 2][..], 7); 100]);
-        // Of a hundred that it can't be there are two hundred that it is not.
-        check(&children, 0.501);
+        // Of four that it names one can't be; half of all can't, so twice as often it errs.
+        check(4, &children, 0.536);
+        // Where only one of five can't be, a fourth that can't be is all.
+        check(5, &[(&[1, 2, 3, 4][..], 7); 100], 0.15);
+    }
+
+    #[test]
+    fn where_nobody_else_was_served_nothing_is_put_to_the_test() {
+        check(1, &[(&[1][..], 1); 400], 0.9);
     }
 }
