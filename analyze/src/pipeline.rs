@@ -3,30 +3,31 @@
 
 use crate::align::Clocks;
 use crate::call::{Analysis, Call, CallIndex, Flow, Loss, Point};
-use crate::dissect::clear::Clear;
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
-use crate::dissect::{Dissected, Dissector, FlowFacts, Unused};
+use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Unused};
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::link::baseline::Baseline;
 use crate::pair::Span;
+use crate::protocol::IdFields;
 use crate::spans::{self, Told};
 use crate::{assemble, hops, link, routes};
 use afterpath_formats::bundle::{Bundles, PacketFile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What the analysis depends on beside the bundles.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// What may be used for linking.
     pub evidence: Evidence,
     /// Link by this rule of others instead, to compare.
     pub baseline: Option<&'static dyn Baseline>,
+    /// Fields that name requests.
+    pub id_fields: IdFields,
 }
 
 /// Reconstructs everything. Damage is counted in the losses, never an error.
@@ -34,11 +35,12 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let mut points = points(bundles);
     let mut whole = Whole::default();
     let hosts = recorded(bundles, &mut points);
-    let (clear, unused) = sockets::clear(&hosts);
+    let (clear, unused) = sockets::clear(&hosts, &config.id_fields);
+    let given = Given { clear, id_fields: config.id_fields.clone() };
     whole.unused(unused, &points);
     for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
         let parts = partitions(files, &mut whole.losses);
-        let each = |part| dissect(files, part, clear.clone());
+        let each = |part| dissect(files, part, &given);
         let (dissected, checked) = rayon::join(
             || parts.par_iter().map(each).collect::<Vec<_>>(),
             || files.par_iter().map(PacketFile::check_hash).collect::<Vec<_>>(),
@@ -51,12 +53,11 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
         let first = whole.flows.len();
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
-        whole.mend(first, files, &parts, clear.as_ref(), &points);
+        whole.mend(first, files, &parts, &given, &points);
     }
     for host in &hosts {
         let parts = host.partitions().into_par_iter();
-        let dissected: Vec<_> =
-            parts.map(|part| sockets::dissect(host, part, clear.clone())).collect();
+        let dissected: Vec<_> = parts.map(|part| sockets::dissect(host, part, &given)).collect();
         dissected.into_iter().for_each(|d| whole.add(d, Vec::new(), &points));
         whole.add_host(host);
     }
@@ -77,7 +78,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let known =
         link::Known { points: &points, flows: &flows, sockets: &sockets, references: &references };
     match config.baseline {
-        None => link::link(&mut calls, &known, &config.evidence),
+        None => losses.extend(link::link(&mut calls, &known, &config.evidence)),
         Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
     }
     let traces = assemble::assemble(&mut calls);
@@ -226,7 +227,7 @@ impl Whole {
         first: usize,
         files: &[PacketFile],
         parts: &[Partition],
-        clear: Option<&Arc<Clear>>,
+        given: &Given,
         points: &[Point],
     ) {
         let torn = Torn::find(&self.flows[first..], &self.facts[first..]);
@@ -235,7 +236,7 @@ impl Whole {
         }
         let packets: Vec<_> =
             parts.par_iter().flat_map(|part| halves(files, part, &torn)).collect();
-        let whole = redirected::dissect(packets, Dissector::knowing(clear.cloned()));
+        let whole = redirected::dissect(packets, Dissector::knowing(given));
         let is_half: Vec<bool> =
             self.flows.iter().enumerate().map(|(i, f)| i >= first && torn.has(f)).collect();
         let mut place = 0;

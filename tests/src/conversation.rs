@@ -5,7 +5,7 @@
 //! lost, bit 2 a stretch ends behind it), a length in two bytes (little-endian), so many bytes, none where they were lost.
 
 use afterpath::protocol::{
-    Carry, Half, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
+    Carry, Half, IdFields, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
 };
 
 const PORTS: [u16; 8] = [80, 53, 443, 3306, 4222, 5432, 6379, 50_051];
@@ -137,6 +137,7 @@ impl Conversation {
             client: half(0),
             server: half(1),
             from_start: self.from_start,
+            id_fields: &IdFields::BUILT_IN,
         })
     }
 }

@@ -89,7 +89,7 @@ fn check(at_once: usize, connections: usize, floor: f64) {
     record(&program, at_once, connections, &bundle);
     let bundles = Bundles::open(&[bundle]).expect("it opens");
     let analysis = analyze(&bundles, &Config::default());
-    let without = Config { evidence: Evidence::ALL.without(Kind::Threads), baseline: None };
+    let without = Config { evidence: Evidence::ALL.without(Kind::Threads), ..Config::default() };
     let (n_contained, ..) = score(&analyze(&bundles, &without));
     let (n_right, n_silent, n_all) = score(&analysis);
     println!(

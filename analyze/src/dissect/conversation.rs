@@ -4,11 +4,11 @@
 use super::clear::{Clear, Known};
 use super::direction::{Direction, Transmission};
 use super::speech::{Ends, Speech};
-use super::{Dissected, FlowFacts, FlowKey};
+use super::{Dissected, FlowFacts, FlowKey, Given};
 use crate::call::{CallState, Close, Flow, Times};
 use crate::issue::Issue;
 use crate::pair::{Facts, Span};
-use crate::protocol::{Match, Outcome, Side};
+use crate::protocol::{IdFields, Match, Outcome, Side};
 use afterpath_formats::frame::{Direction as Passing, Tcp};
 use afterpath_formats::packet::Packet;
 use std::sync::Arc;
@@ -48,13 +48,14 @@ pub(super) struct Conversation {
     speech: Speech,
     /// Connections whose plaintext is known, until this one was looked for.
     clear: Option<Arc<Clear>>,
+    id_fields: IdFields,
 }
 
-/// Memory that finished conversations leave to the next ones: growing anew each time took a tenth of dissection.
+/// Memory that finished conversations leave to the next ones: growing anew each time took a tenth of dissection. And what all are told.
 #[derive(Default)]
 pub(super) struct Room {
     arenas: Vec<Vec<u8>>,
-    clear: Option<Arc<Clear>>,
+    given: Given,
 }
 
 /// Arenas kept, and the largest worth keeping.
@@ -62,9 +63,14 @@ const KEPT_ARENAS: usize = 16;
 const KEPT_BYTES: usize = 1 << 20;
 
 impl Room {
-    /// Room for conversations of which some may be known in the clear.
-    pub(super) fn knowing(clear: Option<Arc<Clear>>) -> Room {
-        Room { arenas: Vec::new(), clear }
+    /// Room for conversations that are told this.
+    pub(super) fn knowing(given: &Given) -> Room {
+        Room { arenas: Vec::new(), given: given.clone() }
+    }
+
+    /// The fields that name requests.
+    pub(super) fn id_fields(&self) -> IdFields {
+        self.given.id_fields.clone()
     }
 
     fn direction(&mut self) -> Direction {
@@ -99,7 +105,8 @@ impl Conversation {
             reset_ns: None,
             failure: None,
             speech: Speech::default(),
-            clear: room.clear.clone(),
+            clear: room.given.clear.clone(),
+            id_fields: room.id_fields(),
         }
     }
 
@@ -213,7 +220,8 @@ impl Conversation {
             ports.reverse();
         }
         let from_start = self.initial_sequence.iter().all(Option::is_some);
-        self.speech.flush(&mut Ends { directions, ports, last, from_start });
+        let id_fields = &self.id_fields;
+        self.speech.flush(&mut Ends { directions, ports, last, from_start, id_fields });
     }
 
     /// Asks whether the plaintext of this conversation is known, until it is.
@@ -252,7 +260,8 @@ impl Conversation {
             directions.reverse();
             ports.reverse();
         }
-        Speech::certainty(&mut Ends { directions, ports, last, from_start: false })
+        let (from_start, id_fields) = (false, &self.id_fields);
+        Speech::certainty(&mut Ends { directions, ports, last, from_start, id_fields })
     }
 
     /// The conversation is over: hands its flow and spans to `out`, and its room back.

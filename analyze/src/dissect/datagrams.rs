@@ -5,7 +5,7 @@ use super::speech::Datagrams;
 use super::{Dissected, FlowFacts, FlowKey};
 use crate::call::{Close, DirectionCounters, Flow};
 use crate::pair::Pairing;
-use crate::protocol::Piece;
+use crate::protocol::{IdFields, Piece};
 use afterpath_formats::packet::Packet;
 
 /// Captured bytes kept before the exchange so far is parsed.
@@ -50,11 +50,12 @@ pub(super) struct Exchange {
     started: bool,
     protocol: Option<&'static str>,
     pairing: Pairing,
+    id_fields: IdFields,
 }
 
 impl Exchange {
     /// An exchange whose first datagram came at `now_ns`.
-    pub(super) fn new(key: FlowKey, now_ns: i64) -> Self {
+    pub(super) fn new(key: FlowKey, now_ns: i64, id_fields: IdFields) -> Self {
         Exchange {
             key,
             client: 0,
@@ -67,6 +68,7 @@ impl Exchange {
             started: false,
             protocol: None,
             pairing: Pairing::default(),
+            id_fields,
         }
     }
 
@@ -132,6 +134,7 @@ impl Exchange {
             pieces: [&pieces[0], &pieces[1]],
             times: [&self.sent[client].times, &self.sent[server].times],
             ports: [ports[client], ports[server]],
+            id_fields: &self.id_fields,
         };
         if let Some((name, messages)) = datagrams.parse() {
             self.protocol.get_or_insert(name);

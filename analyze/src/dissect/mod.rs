@@ -3,7 +3,7 @@
 
 use crate::call::Flow;
 use crate::pair::Span;
-use crate::protocol::Side;
+use crate::protocol::{IdFields, Side};
 use afterpath_formats::frame::{Direction as Passing, Transport};
 use afterpath_formats::packet::Packet;
 use std::collections::BTreeMap;
@@ -105,6 +105,15 @@ enum Open {
     Udp(Box<Exchange>),
 }
 
+/// What dissection is told beside packets and socket events.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Connections whose plaintext is known.
+    pub clear: Option<Arc<Clear>>,
+    /// Fields that name requests.
+    pub id_fields: IdFields,
+}
+
 /// Dissects the packets of one partition, pushed in (flow, time) order.
 #[derive(Default)]
 pub struct Dissector {
@@ -116,9 +125,9 @@ pub struct Dissector {
 }
 
 impl Dissector {
-    /// One that knows the plaintext of some conversations.
-    pub fn knowing(clear: Option<Arc<Clear>>) -> Dissector {
-        Dissector { room: Room::knowing(clear), ..Dissector::default() }
+    /// One that is told this beforehand.
+    pub fn knowing(given: &Given) -> Dissector {
+        Dissector { room: Room::knowing(given), ..Dissector::default() }
     }
 
     /// Takes the next packet.
@@ -185,7 +194,7 @@ impl Dissector {
         self.last = found.unwrap_or(self.open.len());
         if found.is_none() {
             let open = match key.udp {
-                true => Open::Udp(Box::new(Exchange::new(key, now_ns))),
+                true => Open::Udp(Box::new(Exchange::new(key, now_ns, self.room.id_fields()))),
                 false => Open::Tcp(Box::new(Conversation::new(key, now_ns, &mut self.room))),
             };
             self.open.push((key, open));

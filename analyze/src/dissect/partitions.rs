@@ -1,11 +1,10 @@
 //! A host's packets, cut between flows: rows of all its files, merged in (flow, time) order where there are several, with the
 //! reassembled datagrams in their places. Starts no thread: `pipeline` does.
 
-use super::clear::Clear;
 use super::fragments::Fragments;
 use super::owned::OwnedPacket;
 use super::redirected::Torn;
-use super::{Dissected, Dissector};
+use super::{Dissected, Dissector, Given};
 use crate::call::{DAMAGED, Loss};
 use afterpath_formats::bundle::{PacketFile, PacketReader};
 use afterpath_formats::error::{At, Error};
@@ -14,7 +13,6 @@ use afterpath_formats::table::packet_batch::PacketBatch;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Rows of one partition, about.
 pub const PARTITION_ROWS: u64 = 32_768;
@@ -117,13 +115,9 @@ pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedP
     mended
 }
 
-/// Dissects one partition of `files`; the plaintext of some conversations may be known.
-pub fn dissect(
-    files: &[PacketFile],
-    part: &Partition,
-    clear: Option<Arc<Clear>>,
-) -> (Dissected, Vec<Loss>) {
-    let mut dissector = Dissector::knowing(clear);
+/// Dissects one partition of `files`.
+pub fn dissect(files: &[PacketFile], part: &Partition, given: &Given) -> (Dissected, Vec<Loss>) {
+    let mut dissector = Dissector::knowing(given);
     let mut inserted = part.reassembled.iter().peekable();
     let each = files.iter().zip(&part.rows);
     let sources = each.map(|(file, rows)| Source::new(file, vec![rows.clone()])).collect();

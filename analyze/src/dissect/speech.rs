@@ -8,7 +8,8 @@ use super::proxied::{Proxied, header};
 use crate::fingerprint::fingerprint;
 use crate::pair::{Pairing, TimedMessage};
 use crate::protocol::{
-    Carry, Half, Match, Message, PROTOCOLS, Part, Piece, Protocol, Side, Stretch, Transport,
+    Carry, Half, IdFields, Match, Message, PROTOCOLS, Part, Piece, Protocol, Side, Stretch,
+    Transport,
 };
 
 /// What a parser may leave unconsumed before it is given up on.
@@ -60,6 +61,8 @@ pub(super) struct Ends<'a> {
     pub(super) last: bool,
     /// The handshake was seen.
     pub(super) from_start: bool,
+    /// Fields that name requests.
+    pub(super) id_fields: &'a IdFields,
 }
 
 impl Speech {
@@ -223,6 +226,7 @@ fn with_stretch<T>(ends: &mut Ends<'_>, look: impl FnOnce(&Stretch<'_>) -> T) ->
         client: half(client_start, client_end, &client_pieces),
         server: half(server_start, server_end, &server_pieces),
         from_start: ends.from_start,
+        id_fields: ends.id_fields,
     })
 }
 
@@ -277,6 +281,8 @@ pub(super) struct Datagrams<'a> {
     pub(super) times: [&'a [i64]; 2],
     /// Ports of client and server.
     pub(super) ports: [u16; 2],
+    /// Fields that name requests.
+    pub(super) id_fields: &'a IdFields,
 }
 
 impl Datagrams<'_> {
@@ -294,6 +300,7 @@ impl Datagrams<'_> {
             client: half(0),
             server: half(1),
             from_start: true,
+            id_fields: self.id_fields,
         };
         let (_, protocol) = best(&stretch, None)?;
         let parsed = protocol.parse(&stretch, Carry::default());

@@ -21,7 +21,7 @@ pub(super) struct Beliefs<'a> {
     pub(super) reliability: &'a Reliability,
     pub(super) words: &'a Words,
     pub(super) usual: &'a Learnt,
-    pub(super) background: &'a Background,
+    pub(super) background: &'a Background<'a>,
 }
 
 /// So many children of a parent are counted: one that is open all the time may have made any number.

@@ -1,8 +1,8 @@
-//! Calls that no recorded request caused: timers, health checks, a pool's upkeep, and what was caused by requests that were not
-//! recorded. How often they come is seen while nothing is being served; as often they come while something is. Never looks at which
-//! request a call would otherwise be of.
+//! Calls that no recorded request caused: timers, health checks, a pool's upkeep, and what was caused by requests that were missed.
+//! How often the former come is seen while nothing is being served; as often they come while something is. How often requests are missed
+//! is seen of those that were seen in half. Never looks at which request a call would otherwise be of.
 
-use super::candidates::{PlaceIndex, Possible};
+use super::candidates::{PlaceIndex, Possible, Seen, second};
 use crate::call::CallIndex;
 use std::collections::BTreeMap;
 
@@ -16,14 +16,22 @@ const MOST: f64 = 0.95;
 /// Where a call is asked, and its kind.
 type At = (PlaceIndex, u32);
 
-/// How many calls of each kind were made while nothing was being served.
-pub(super) struct Background {
+/// How many calls of each kind were made while nothing was being served, and how many requests were missed.
+pub(super) struct Background<'a> {
     shares: BTreeMap<At, (f64, u64)>,
+    seen: Vec<&'a BTreeMap<i64, Seen>>,
 }
 
-impl Background {
+/// How probable it is, before evidence is heard, that a call has no recorded parent.
+pub(super) struct Prior {
+    pub(super) share: f64,
+    /// Printable.
+    pub(super) reason: String,
+}
+
+impl Background<'_> {
     /// Counts. `kind` numbers what is asked of whom.
-    pub(super) fn learn(possible: &Possible, kind: impl Fn(CallIndex) -> u32) -> Background {
+    pub(super) fn learn(possible: &Possible, kind: impl Fn(CallIndex) -> u32) -> Background<'_> {
         let mut alone: BTreeMap<At, u64> = BTreeMap::new();
         for (index, place) in (0..).zip(&possible.places) {
             for child in &place.alone {
@@ -44,14 +52,38 @@ impl Background {
             let expected = n_alone as f64 * busy_ns / idle_ns;
             Some((at, ((expected / n_asked as f64).min(MOST), n_alone)))
         };
-        Background { shares: asked.into_iter().filter_map(share).collect() }
+        let seen = possible.places.iter().map(|place| &place.seen).collect();
+        Background { shares: asked.into_iter().filter_map(share).collect(), seen }
     }
 
-    /// How probable it is, before evidence is heard, that a call of this kind that was asked while something was being served has no
-    /// recorded parent; and how many such calls were made while nothing was.
-    pub(super) fn share(&self, place: PlaceIndex, kind: u32) -> Option<(f64, u64)> {
-        self.shares.get(&(place, kind)).copied()
+    /// Of a call of this kind that was asked there, then, while something was being served.
+    pub(super) fn prior(&self, place: PlaceIndex, kind: u32, at_ns: i64) -> Option<Prior> {
+        let alone = self.shares.get(&(place, kind));
+        let seen = self.around(place, at_ns);
+        let share = 1.0 - (1.0 - alone.map_or(0.0, |(share, _)| *share)) * (1.0 - missed(seen));
+        let alone = alone.map(|(_, n)| format!("{n} such calls while nothing was being served"));
+        let halves = (seen.half > 0)
+            .then(|| format!("{} of {} requests were seen in half then", seen.half, seen.any));
+        let reasons: Vec<String> = alone.into_iter().chain(halves).collect();
+        (share > 0.0).then(|| Prior { share, reason: reasons.join(", ") })
     }
+
+    /// What was seen within a second or two.
+    fn around(&self, place: PlaceIndex, at_ns: i64) -> Seen {
+        let now = second(at_ns);
+        let seen = self.seen[place as usize].range(now - 1..=now + 1);
+        seen.fold(Seen::default(), |all, (_, seen)| Seen {
+            any: all.any + seen.any,
+            half: all.half + seen.half,
+        })
+    }
+}
+
+/// How many requests were missed, if requests and answers are missed equally and apart: of so many, `2 m (1 − m) / (1 − m²)` of those that
+/// were seen were seen in half.
+fn missed(seen: Seen) -> f64 {
+    let half = seen.half as f64 / seen.any.max(1) as f64;
+    (half / (2.0 - half)).min(MOST)
 }
 
 #[cfg(test)]
@@ -68,10 +100,12 @@ mod tests {
             outlives: false,
             place: 0,
         };
-        let place = Place { busy_ns: 1_000, idle_ns, alone: (0..n_alone).collect() };
+        let alone = (0..n_alone).collect();
+        let place = Place { busy_ns: 1_000, idle_ns, alone, ..Place::default() };
         let children = (100..100 + n_asked).map(child).collect();
-        let background = Background::learn(&Possible { children, places: vec![place] }, |_| 7);
-        let share = background.share(0, 7).map(|(share, _)| share);
+        let possible = Possible { children, places: vec![place] };
+        let background = Background::learn(&possible, |_| 7);
+        let share = background.prior(0, 7, 0).map(|prior| prior.share);
         match (share, expected) {
             (Some(share), Some(expected)) => assert!((share - expected).abs() < 1e-9, "{share}"),
             _ => assert_eq!(share, expected),
@@ -86,5 +120,22 @@ mod tests {
         check(2, 100, 1_000, None);
         check(10, 100, 5, None);
         check(0, 100, 1_000, None);
+    }
+
+    #[test]
+    fn as_many_are_missed_as_halves_tell_and_only_then() {
+        let seen = [(10, Seen { any: 90, half: 0 }), (11, Seen { any: 60, half: 20 })];
+        let place = Place { seen: BTreeMap::from(seen), ..Place::default() };
+        let possible = Possible { children: Vec::new(), places: vec![place] };
+        let background = Background::learn(&possible, |_| 7);
+        let prior = |second: i64| background.prior(0, 7, second * 1_000_000_000 + 5);
+        assert!(prior(5).is_none() && prior(9).is_none());
+        let (near, there) = (prior(10).unwrap(), prior(12).unwrap());
+        assert!(there.share > near.share && near.share > 0.05);
+        // A fifth of the requests and a fifth of the answers: a third of those seen.
+        assert!((there.share - 0.2).abs() < 1e-9, "{}", there.share);
+        assert_eq!(there.reason, "20 of 60 requests were seen in half then");
+        assert!(background.prior(0, 7, i64::MIN).is_none());
+        assert!(missed(Seen { any: 3, half: 3 }) <= MOST);
     }
 }

@@ -4,6 +4,7 @@
 use super::queues::is_message;
 use super::windows::{Asked, Served, Windows};
 use crate::call::{Call, CallIndex, CallState, Endpoint, Process};
+use crate::issue::Issue;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ pub(super) struct Candidates {
 /// Index of a place where requests were served and calls made.
 pub(super) type PlaceIndex = u32;
 
-/// What one place did while it served nobody.
+/// What one place did while it served nobody, and what was missed of what it served.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
     /// How long at least one request was being served.
@@ -35,6 +36,17 @@ pub(super) struct Place {
     pub(super) idle_ns: i64,
     /// Calls that began then.
     pub(super) alone: Vec<CallIndex>,
+    /// Requests served, by the second of its clock.
+    pub(super) seen: BTreeMap<i64, Seen>,
+}
+
+/// Requests of one second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Of which anything was seen.
+    pub(super) any: u64,
+    /// Of which only the request or only the answer was.
+    pub(super) half: u64,
 }
 
 /// Children with their possible parents, and the places where they were asked.
@@ -148,6 +160,7 @@ fn sweep(
     parents.sort_by_key(|(served, p)| (served.from, *p));
     children.sort_by_key(|(asked, c)| (asked.from, *c));
     let (mut here, last_ns) = Place::of(&parents);
+    parents.iter().for_each(|(served, p)| here.saw(served.from, &calls[*p as usize]));
     let (mut next, mut open, mut found) = (0, Vec::<(Served, CallIndex)>::new(), Vec::new());
     for (asked, child) in children {
         while next < parents.len() && parents[next].0.from <= asked.from {
@@ -202,6 +215,22 @@ impl Place {
         }
         (place, until)
     }
+
+    fn saw(&mut self, at_ns: i64, call: &Call) {
+        let is_half = match call.state {
+            CallState::ResponseOnly => true,
+            CallState::Open => call.issues.contains(&Issue::ResponseMissing),
+            _ => false,
+        };
+        let seen = self.seen.entry(second(at_ns)).or_default();
+        seen.any += 1;
+        seen.half += u64::from(is_half);
+    }
+}
+
+/// The second of an instant.
+pub(super) fn second(at_ns: i64) -> i64 {
+    at_ns.div_euclid(1_000_000_000)
 }
 
 /// A process does not cause a call to itself; neither is a call its own parent.

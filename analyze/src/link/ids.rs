@@ -5,7 +5,8 @@
 pub(super) fn trace_ids(ids: &[(String, String)]) -> Vec<(&str, &str)> {
     ids.iter()
         .filter_map(|(field, value)| Some((field.as_str(), trace_part(field, value)?)))
-        .filter(|(_, value)| value.bytes().any(|b| b != b'0'))
+        // Zeros are no id, nor are the stars that a recorder wrote over a credential.
+        .filter(|(_, value)| value.bytes().any(|b| !matches!(b, b'0' | b'*')))
         .collect()
 }
 
@@ -55,5 +56,18 @@ mod tests {
         check("grpc-trace-bin", "AABL", None);
         check("request-id", &format!("|{trace}.00f067aa0ba902b7."), Some(trace));
         check("x-b3-spanid", "e457b5a2e4d86bd1", None);
+        check("x-order", "order-0007", Some("order-0007"));
+        check("x-order", "order-7", None);
+    }
+
+    #[test]
+    fn what_was_masked_names_nothing() {
+        let shared = |value: &str| {
+            let ids = [("x-session".to_owned(), value.to_owned())];
+            shared(&trace_ids(&ids), &ids)
+        };
+        assert_eq!(shared("*".repeat(16).as_str()), None);
+        assert_eq!(shared("0000000000000000"), None);
+        assert_eq!(shared("a-session-of-1").as_deref(), Some("x-session a-session-of-1"));
     }
 }

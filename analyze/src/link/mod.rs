@@ -3,7 +3,7 @@
 //! after what a service usually asks, both learnt from the recording. A link's confidence is its share of all that was possible.
 //! Never looks at times of two clocks.
 
-use crate::call::{Call, CallIndex, Flow, Link, LinkKind, NoParent, Point};
+use crate::call::{Call, CallIndex, Flow, Link, LinkKind, Loss, NoParent, Point};
 use crate::dissect::sockets::log::Sockets;
 
 mod assignment;
@@ -57,14 +57,16 @@ const ROUNDS: usize = 6;
 /// … fewer than one link in so many changes.
 const SETTLED: usize = 1_000;
 
-/// Gives every call its parent, where one is possible. `calls` are sorted by first time.
-pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
+/// Gives every call its parent, where one is possible. `calls` are sorted by first time. Says of how many links not everything was
+/// weighed.
+pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) -> Option<Loss> {
     let windows = Windows::of_all(calls, known.points, known.flows);
     let mut possible = candidates::candidates(calls, &windows);
     references::narrow(&mut possible.children, known.references);
     let Possible { children: candidates, .. } = &possible;
     if candidates.is_empty() {
-        return references::settle(calls, known.references);
+        references::settle(calls, known.references);
+        return None;
     }
     let has_threads = evidence.uses(Kind::Threads) && !known.sockets.logs.is_empty();
     let mut threads =
@@ -106,6 +108,11 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) {
         calls[child as usize].no_parent = Some(Box::new(why));
     }
     references::settle(calls, known.references);
+    (outcome.n_left_open > 0).then(|| Loss {
+        place: "links".to_string(),
+        cause: "links-not-weighed-to-the-end".to_string(),
+        count: outcome.n_left_open,
+    })
 }
 
 /// Whether (nearly) no link is another than before.
@@ -119,10 +126,37 @@ fn speaks_http(call: &Call) -> bool {
     ["http1", "http2", "http", "grpc"].contains(&call.protocol.as_str())
 }
 
-/// Whether one may be the other, passed on.
+/// Whether one may be the other, passed on. What can't be read tells nothing of that.
 fn same_request(p: &Call, c: &Call) -> bool {
+    if [p, c].iter().any(|call| call.protocol == "opaque") {
+        return false;
+    }
     let is_same = p.protocol == c.protocol || (speaks_http(p) && speaks_http(c));
     // Operations of tracers are called alike without being so (`HTTP GET`); paths and methods are not.
     let says = c.tracer.is_none() || c.resource.contains('/');
     is_same && says && p.request_type == c.request_type && p.resource == c.resource
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::shop;
+
+    #[test]
+    fn the_same_request_is_one_that_says_the_same_and_can_be_read() {
+        let call = |protocol: &str, resource: &str| Call {
+            protocol: protocol.to_string(),
+            resource: resource.to_string(),
+            request_type: "GET".to_string(),
+            ..shop().calls[0].clone()
+        };
+        let check = |one: (&str, &str), other: (&str, &str), expected: bool| {
+            assert_eq!(same_request(&call(one.0, one.1), &call(other.0, other.1)), expected);
+        };
+        check(("http1", "/a"), ("http1", "/a"), true);
+        check(("http1", "/a"), ("http2", "/a"), true);
+        check(("http1", "/a"), ("http1", "/b"), false);
+        check(("http1", "/a"), ("redis", "/a"), false);
+        check(("opaque", ""), ("opaque", ""), false);
+    }
 }

@@ -37,6 +37,8 @@ pub(super) struct Outcome {
     pub(super) settled: Vec<Settled>,
     /// Children that more probably have no recorded parent.
     pub(super) no_parent: Vec<(CallIndex, NoParent)>,
+    /// Of how many links bounds ended the search before it did: see [`Assignment::is_left_open`].
+    pub(super) n_left_open: u64,
 }
 
 impl Assignment<'_> {
@@ -63,6 +65,8 @@ impl Assignment<'_> {
             let (most, least) = if is_contended { (MOST_OF_CONTENDED, 2) } else { (1.0, 1) };
             let some = 1.0 - none.map_or(0.0, |(none, _)| none);
             let confidence = (some / total).min(most);
+            let is_left_open = self.is_left_open(index);
+            outcome.n_left_open += if is_left_open { unit.children.len() as u64 } else { 0 };
             let candidates = n_possible.max(least) as u32;
             for (i, &child) in unit.children.iter().enumerate() {
                 let evidence = Vec::new();

@@ -3,6 +3,7 @@
 
 use super::LinkKind;
 use super::assignment::Assignment;
+use super::background::Prior;
 use super::evidence::Kind;
 use super::narrowing::Narrowed;
 use super::pair::{Busy, Pair, Whole, count};
@@ -120,16 +121,16 @@ impl Assignment<'_> {
             return None;
         }
         let kind = self.roles.kind(best, unit.first()).1;
-        let (share, n_alone) = self.beliefs.background.share(unit.asked_at, kind)?;
+        let pair = self.pair(best, unit.first());
+        let Prior { share, reason } =
+            self.beliefs.background.prior(unit.asked_at, kind, pair.asked_from())?;
         let is_named = |cause: &&Cause| cause.parents.contains(&best);
         let holds = self.cause(unit.first()).filter(is_named);
         let holds = holds.map_or(0.5, |cause| self.beliefs.reliability.of(cause));
-        let pair = self.pair(best, unit.first());
         let usual = self.beliefs.usual.each().filter(|usual| self.is_heard(unit, usual.kind()));
         let speaks: i64 = usual.map(|usual| tempered(usual.against_chance(&pair))).sum();
         let odds =
             share / (1.0 - share) * (1.0 - holds) / holds * libm::exp(-speaks as f64 / 1_000.0);
-        let reason = format!("{n_alone} such calls while nothing was being served");
         Some((odds / (1.0 + odds), reason))
     }
 }

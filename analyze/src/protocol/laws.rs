@@ -2,8 +2,8 @@
 //! each sample is claimed by exactly one protocol. Never a protocol's own expectations: those sit under its code.
 
 use super::{
-    Carry, Half, Match, Message, Outcome, PROTOCOLS, Piece, Protocol, Role, Side, Stretch, Switch,
-    Transport,
+    Carry, Half, IdFields, Match, Message, Outcome, PROTOCOLS, Piece, Protocol, Role, Side,
+    Stretch, Switch, Transport,
 };
 
 type Sample = (&'static str, fn() -> Dialog);
@@ -28,6 +28,7 @@ pub(crate) struct Dialog {
     client_port: u16,
     server_port: u16,
     from_start: bool,
+    id_fields: IdFields,
     turns: Vec<Turn>,
 }
 
@@ -47,6 +48,7 @@ impl Dialog {
             client_port: 40_000,
             server_port,
             from_start: true,
+            id_fields: IdFields::BUILT_IN,
             turns: Vec::new(),
         }
     }
@@ -59,6 +61,11 @@ impl Dialog {
     /// The same, joined in its middle.
     pub(crate) fn joined_late(self) -> Self {
         Dialog { from_start: false, ..self }
+    }
+
+    /// The same where one more field names requests.
+    pub(crate) fn id_field(self, name: &str) -> Self {
+        Dialog { id_fields: IdFields::with(&[name.to_owned()]).unwrap(), ..self }
     }
 
     /// The same from another port than usual.
@@ -323,6 +330,7 @@ fn with_stretch<T>(
         client: half(0),
         server: half(1),
         from_start: dialog.from_start,
+        id_fields: &dialog.id_fields,
     })
 }
 

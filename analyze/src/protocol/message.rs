@@ -2,6 +2,7 @@
 
 use super::stretch::Side;
 use crate::issue::Issue;
+use std::borrow::Cow;
 
 /// What a message is in its dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +71,11 @@ pub enum Outcome {
     ServerError,
 }
 
-/// An identifier that a tracer or proxy planted in the message.
+/// An identifier that a tracer, a proxy or the user's own programs planted in the message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExplicitId {
     /// Lower-case field name it came in: `traceparent`, `b3`, `x-b3-traceid`, `uber-trace-id`, `sw8`, `x-request-id` …
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// Its value as sent, at most 512 bytes.
     pub value: String,
 }

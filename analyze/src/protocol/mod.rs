@@ -24,6 +24,7 @@ pub mod tls;
 pub mod websocket;
 
 pub(crate) use grpc::status as grpc_status;
+pub use ids::IdFields;
 pub use message::{ExplicitId, Message, Naming, Outcome, Part, Role};
 pub use stretch::{Half, Piece, Side, Stretch, Transport};
 

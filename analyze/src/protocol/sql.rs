@@ -6,6 +6,7 @@
 
 use crate::protocol::ExplicitId;
 use crate::protocol::text::bounded;
+use std::borrow::Cow;
 
 const TEXT_MAX: usize = 1024;
 /// A trace context is 55 bytes long; longer ones are of versions to come.
@@ -29,7 +30,10 @@ pub(super) struct Statement {
 impl Statement {
     /// What it carries, as an id of its message.
     pub(super) fn ids(&self) -> impl Iterator<Item = ExplicitId> {
-        let id = |value: &String| ExplicitId { field: "traceparent", value: value.clone() };
+        let id = |value: &String| ExplicitId {
+            field: Cow::Borrowed("traceparent"),
+            value: value.clone(),
+        };
         self.traceparent.iter().map(id)
     }
 }

@@ -1,6 +1,8 @@
 //! What a parser sees: a stretch of one conversation, both directions, with its gaps. Never a time: parsers name
 //! messages by stream offsets, and `dissect` knows when each byte passed.
 
+use super::ids::IdFields;
+
 /// L4 protocol under the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -107,6 +109,8 @@ pub struct Stretch<'a> {
     pub server: Half<'a>,
     /// The conversation's very first byte in both directions is known (SYN seen): offset 0 is the protocol's start.
     pub from_start: bool,
+    /// The fields whose values are taken for identifiers.
+    pub id_fields: &'a IdFields,
 }
 
 impl<'a> Stretch<'a> {

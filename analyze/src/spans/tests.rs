@@ -33,7 +33,7 @@ fn analyzed(rows: Vec<SpanRow>) -> crate::call::Analysis {
     let bundle = folder.path().join("x.afterpath");
     write(rows, "spans", &bundle).expect("writable");
     let bundles = Bundles::open(&[bundle]).expect("a bundle");
-    analyze(&bundles, &Config { evidence: Evidence::WITHOUT_IDS, baseline: None })
+    analyze(&bundles, &Config { evidence: Evidence::WITHOUT_IDS, ..Config::default() })
 }
 
 /// Each call as `client → server protocol type resource status kinds-of-points ← parent`, and the losses.

@@ -7,7 +7,7 @@
 mod capture;
 mod talk;
 
-use afterpath::protocol::{Carry, Half, PROTOCOLS, Piece, Protocol, Stretch, Transport};
+use afterpath::protocol::{Carry, Half, IdFields, PROTOCOLS, Piece, Protocol, Stretch, Transport};
 use afterpath_tests::tool;
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -112,6 +112,7 @@ fn parse(protocol: &dyn Protocol, subject: &Subject, talk: &Talk) -> usize {
             client: half(0),
             server: half(1),
             from_start: subject.from_start,
+            id_fields: &IdFields::BUILT_IN,
         };
         let parsed = protocol.parse(&stretch, std::mem::take(&mut carry));
         n_messages += parsed.messages.len();

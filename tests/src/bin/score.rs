@@ -6,7 +6,7 @@
 
 use afterpath::call::Analysis;
 use afterpath::link::Evidence;
-use afterpath::link::baseline::{BASELINES, Baseline};
+use afterpath::link::baseline::BASELINES;
 use afterpath::link::evidence::{KINDS, Kind};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
@@ -236,11 +236,11 @@ fn scored(
         busy: truth.recording.cpu.machine,
     };
     let evidence = if ids == "masked" { Evidence::WITHOUT_IDS } else { Evidence::ALL };
-    let mut ways: Vec<(String, Config)> =
-        vec![(OURS.to_string(), Config { evidence, baseline: None })];
+    let config = |evidence, baseline| Config { evidence, baseline, ..Config::default() };
+    let mut ways: Vec<(String, Config)> = vec![(OURS.to_string(), config(evidence, None))];
     if ids == "masked" {
-        let config = |&other: &&'static dyn Baseline| Config { evidence, baseline: Some(other) };
-        ways.extend(BASELINES.iter().map(|other| (other.name().to_string(), config(other))));
+        let others = BASELINES.iter();
+        ways.extend(others.map(|other| (other.name().to_string(), config(evidence, Some(*other)))));
     }
     ways.retain(|(name, _)| arguments.linker.as_deref().is_none_or(|only| only == *name));
     let is_long = arguments.extent == Extent::Long && arguments.kept.is_none();
@@ -248,7 +248,7 @@ fn scored(
         let others = KINDS.iter().filter(|named| named.kind != Kind::Ids);
         ways.extend(others.map(|named| {
             let evidence = evidence.without(named.kind);
-            (format!("{WITHOUT}{}", named.name), Config { evidence, baseline: None })
+            (format!("{WITHOUT}{}", named.name), config(evidence, None))
         }));
     }
     let mut rows = Vec::new();

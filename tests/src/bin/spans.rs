@@ -95,7 +95,10 @@ fn quality(all: Vec<SpanRow>, arguments: &Arguments) -> Result<()> {
     let [whole, forgotten] = bundles(all, folder.path())?;
     let whole = analyze(&whole, &Config::default());
     let linked = |baseline: Option<&'static dyn Baseline>| {
-        analyze(&forgotten, &Config { evidence: Evidence::WITHOUT_IDS, baseline })
+        analyze(
+            &forgotten,
+            &Config { evidence: Evidence::WITHOUT_IDS, baseline, ..Config::default() },
+        )
     };
     let open = linked(None);
     let ours = score(&whole, &open, &open);
@@ -142,7 +145,7 @@ fn print(score: &Score, name: &str) {
 fn cost(all: &[SpanRow], n: u32, n_traces: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [_, forgotten] = bundles(load::replicate(all, n), folder.path())?;
-    let config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
+    let config = Config { evidence: Evidence::WITHOUT_IDS, ..Config::default() };
     let begin = cpu_s()?;
     let analysis = analyze(&forgotten, &config);
     let whole_s = cpu_s()? - begin;

@@ -14,6 +14,7 @@ use crate::truth::{TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point};
 use afterpath::link::Evidence;
 use afterpath::pipeline::Config;
+use afterpath::protocol::IdFields;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -84,7 +85,8 @@ pub struct Score {
 pub const OURS: &str = "afterpath";
 
 /// Planted ids masked: the scores are for what is known without them.
-pub const MASKED: Config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
+pub const MASKED: Config =
+    Config { evidence: Evidence::WITHOUT_IDS, baseline: None, id_fields: IdFields::BUILT_IN };
 
 /// Scores a reconstruction.
 pub fn score(analysis: &Analysis, truth: &Truth) -> Score {

@@ -14,7 +14,7 @@ fn scored(bytes: &[u8], format: SpanFormat) -> Score {
     let folder = tempfile::tempdir().expect("it works");
     let file = folder.path().join("spans");
     std::fs::write(&file, bytes).expect("it works");
-    let config = Config { evidence: Evidence::WITHOUT_IDS, baseline: None };
+    let config = Config { evidence: Evidence::WITHOUT_IDS, ..Config::default() };
     let [whole, open] = [false, true].map(|forget_parents| {
         let output = folder.path().join(format!("{forget_parents}.afterpath"));
         let plan = ImportPlan::parse(&[Word::File(file.clone())], &output).expect("it works");

@@ -2,6 +2,8 @@
 
 use afterpath::link::Evidence;
 use afterpath::link::evidence::{self, KINDS, Kind};
+use afterpath::pipeline::Config;
+use afterpath::protocol::IdFields;
 use afterpath::report::{Filter, Moment, Zone, instant};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -119,14 +121,28 @@ pub(crate) struct Analyzed {
     /// Link without one kind of evidence; may be given several times
     #[arg(long, value_name = "NAME", value_parser = kinds_of_evidence())]
     pub(crate) without_evidence: Vec<Kind>,
+    /// A header field that names a request, like X-Order-Id, beside those of tracers; may be given several times
+    ///
+    /// Of HTTP/1, HTTP/2, gRPC's metadata and NATS, in any case, at most 32 of them. Its whole value narrows the possible
+    /// parents of a call, if it has 8 bytes or more. The recorder overwrites values of fields that sound like credentials
+    /// (x-session-id, order-token) unless it ran with --payload raw, and what was overwritten names nothing.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) id_field: Vec<String>,
     /// Analyze again even if there are results
     #[arg(long)]
     pub(crate) again: bool,
 }
 
 impl Analyzed {
+    /// What the library is told.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let id_fields = IdFields::with(&self.id_field)
+            .map_err(|text| crate::Failure::usage("bad-option", format!("--id-field: {text}")))?;
+        Ok(Config { evidence: self.evidence(), id_fields, ..Config::default() })
+    }
+
     /// What may be used for linking.
-    pub(crate) fn evidence(&self) -> Evidence {
+    fn evidence(&self) -> Evidence {
         let ids = self.ignore_ids.then_some(Kind::Ids);
         let left_out = self.without_evidence.iter().copied().chain(ids);
         left_out.fold(Evidence::ALL, Evidence::without)

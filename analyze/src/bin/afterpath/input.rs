@@ -22,14 +22,13 @@ pub(crate) struct Input {
 
 /// Reads what `paths` name.
 pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
+    let config = analyzed.config()?;
     if let [folder] = paths
         && results::is_folder(folder)
     {
         return from_results(folder);
     }
     let bundles = open(paths)?;
-    let evidence = analyzed.evidence();
-    let config = Config { evidence, ..Config::default() };
     let damage = damage(&bundles, paths);
     // A bundle whole again has other results than it had damaged, though its manifest is the same.
     let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));

@@ -3,6 +3,7 @@
 use super::log::SocketLog;
 use super::{MSG_TRUNC, Socket, count, moved, settle};
 use crate::dissect::Dissected;
+use crate::dissect::conversation::Room;
 use crate::dissect::datagrams::Exchange;
 use afterpath_formats::frame::Headers;
 use afterpath_formats::packet::Packet;
@@ -11,7 +12,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// Hands the socket's flows and spans to `out`.
-pub(super) fn dissect(socket: &Socket<'_>, events: &[SocketEventRow<'_>], out: &mut Dissected) {
+pub(super) fn dissect(
+    socket: &Socket<'_>,
+    events: &[SocketEventRow<'_>],
+    out: &mut Dissected,
+    room: &Room,
+) {
     let mut exchanges: BTreeMap<SocketAddr, (Exchange, usize, SocketLog)> = BTreeMap::new();
     let Some(local) = socket.local else { return };
     for event in socket.host.timed(events) {
@@ -31,7 +37,7 @@ pub(super) fn dissect(socket: &Socket<'_>, events: &[SocketEventRow<'_>], out: &
         let (exchange, here, log) = exchanges.entry(remote).or_insert_with(|| {
             let (key, here) = socket.key(local, remote);
             let log = SocketLog { host: socket.host.host, ..SocketLog::default() };
-            (Exchange::new(key, event.at_ns), here, log)
+            (Exchange::new(key, event.at_ns, room.id_fields()), here, log)
         });
         let inbound = direction == INBOUND;
         let is_cut = inbound && event.row.flags.unwrap_or(0) & MSG_TRUNC != 0;

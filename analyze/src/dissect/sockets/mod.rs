@@ -9,9 +9,8 @@ mod recorded;
 mod records;
 mod stream;
 
-use super::clear::Clear;
 use super::conversation::Room;
-use super::{Dissected, FlowKey};
+use super::{Dissected, FlowKey, Given};
 use crate::protocol::Side;
 use afterpath_formats::packet::address_bytes;
 use afterpath_formats::table::socket_events::SocketEventRow;
@@ -21,7 +20,6 @@ pub use plaintext::clear;
 pub use recorded::Recorded;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// How the name begins of a namespace that is known by number only.
 pub const UNNAMED: &str = "net:[";
@@ -29,10 +27,10 @@ pub const UNNAMED: &str = "net:[";
 /// MSG_TRUNC: the length says more than was copied.
 const MSG_TRUNC: u32 = 0x20;
 
-/// Dissects the sockets of one partition of a host's events; the plaintext of some may be known.
-pub fn dissect(host: &Recorded, part: Range<usize>, clear: Option<Arc<Clear>>) -> Dissected {
+/// Dissects the sockets of one partition of a host's events.
+pub fn dissect(host: &Recorded, part: Range<usize>, given: &Given) -> Dissected {
     let mut out = Dissected { n_events: part.len() as u64, ..Dissected::default() };
-    let mut room = Room::knowing(clear);
+    let mut room = Room::knowing(given);
     for (socket_id, events) in host.sockets(part) {
         let Some(lives) = host.lives(socket_id) else {
             let moved = events.iter().filter(|event| event.direction.is_some()).count();
@@ -48,7 +46,7 @@ pub fn dissect(host: &Recorded, part: Range<usize>, clear: Option<Arc<Clear>>) -
             let socket = Socket::of(host, life, &events);
             match (life.datagram, life.local.is_none()) {
                 (false, _) => stream::dissect(&socket, &events, &mut out, &mut room),
-                (true, false) => datagrams::dissect(&socket, &events, &mut out),
+                (true, false) => datagrams::dissect(&socket, &events, &mut out, &room),
                 (true, true) => {
                     let moved = events.iter().filter(|event| n_moved(event) > 0);
                     count(&mut out, socket.point, "unix-datagram", moved.count());

@@ -9,7 +9,9 @@ use super::{Recorded, Socket, by_life};
 use crate::dissect::Unused;
 use crate::dissect::clear::{Clear, Dialog, Placed, half};
 use crate::dissect::speech::{best, hashes};
-use crate::protocol::{Carry, Half, Message, PROTOCOLS, Piece, Role, Side, Stretch, Transport};
+use crate::protocol::{
+    Carry, Half, IdFields, Message, PROTOCOLS, Piece, Role, Side, Stretch, Transport,
+};
 use afterpath_formats::table::plaintext::PlaintextRow;
 use afterpath_formats::table::socket_events::{INBOUND, OUTBOUND, SocketEventRow};
 use afterpath_formats::table::sockets;
@@ -26,7 +28,7 @@ const OVERHEAD: u64 = 22;
 const MAX_SWITCHES: usize = 4;
 
 /// What is known of all connections of these hosts, and per point what could not be used: with its cause.
-pub fn clear(hosts: &[Recorded]) -> (Option<Arc<Clear>>, Unused) {
+pub fn clear(hosts: &[Recorded], id_fields: &IdFields) -> (Option<Arc<Clear>>, Unused) {
     let mut unused = Unused::new();
     let mut connections: BTreeMap<Identity, Vec<End>> = BTreeMap::new();
     for host in hosts {
@@ -38,7 +40,7 @@ pub fn clear(hosts: &[Recorded]) -> (Option<Arc<Clear>>, Unused) {
             }
         }
     }
-    let dialogs = connections.into_values().map(|ends| dialog(&ends)).collect();
+    let dialogs = connections.into_values().map(|ends| dialog(&ends, id_fields)).collect();
     (Clear::of(dialogs), unused)
 }
 
@@ -297,7 +299,7 @@ fn end(host: &Recorded, calls: Calls) -> Option<End> {
 
 /// The dialog of a connection of which one end or both are known. What was written counts before what was read, unless that is more: a
 /// program that ends within its last write is not seen to return from it.
-fn dialog(ends: &[End]) -> Dialog {
+fn dialog(ends: &[End], id_fields: &IdFields) -> Dialog {
     let stream = |side: Side| {
         let is_writer = |end: &&End| end.is_client == (side == Side::Client);
         let written = ends.iter().filter(is_writer).map(|end| (&end.streams[1], end.from_start));
@@ -313,7 +315,7 @@ fn dialog(ends: &[End]) -> Dialog {
     let streams = found.map(|stream| stream.map_or(&empty, |(stream, _)| stream));
     let mut messages = [Vec::new(), Vec::new()];
     let ports = ends.first().map_or([0; 2], |end| end.ends.map(|end| end.port()));
-    for (protocol, mut message, hashes) in parse(streams, ports, from_start) {
+    for (protocol, mut message, hashes) in parse(streams, ports, from_start, id_fields) {
         let side = half(message.from);
         if message.role != Role::Response {
             message.attributes.push(("encrypted", "tls".to_string()));
@@ -335,6 +337,7 @@ fn parse(
     streams: [&Stream; 2],
     ports: [u16; 2],
     from_start: bool,
+    id_fields: &IdFields,
 ) -> Vec<(&'static str, Message, [u64; 2])> {
     let mut said = Vec::new();
     let mut starts = [0_u64; 2];
@@ -364,6 +367,7 @@ fn parse(
             client: half(0),
             server: half(1),
             from_start,
+            id_fields,
         };
         if known.iter().all(Vec::is_empty) {
             break;
@@ -411,7 +415,8 @@ mod tests {
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
     fn check(ends: &[End], expected: [usize; 2]) {
-        assert_eq!(dialog(ends).messages.map(|messages| messages.len()), expected);
+        let dialog = dialog(ends, &IdFields::BUILT_IN);
+        assert_eq!(dialog.messages.map(|messages| messages.len()), expected);
     }
 
     #[test]

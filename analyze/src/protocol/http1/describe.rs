@@ -1,7 +1,6 @@
 //! What a message takes from its head. Never looks at the stream.
 
-use super::super::ids::ID_FIELDS;
-use super::super::{ExplicitId, Message, Outcome, Role, Side, grpc, text};
+use super::super::{ExplicitId, IdFields, Message, Outcome, Role, Side, grpc, text};
 use super::Asked;
 use super::head::{Head, MAX_METHOD, Start};
 
@@ -18,7 +17,7 @@ impl Head<'_> {
     }
 
     /// The message this head begins at stream offset `begin`; its end is not known here.
-    pub(super) fn message(&self, from: Side, begin: u64) -> Message {
+    pub(super) fn message(&self, from: Side, begin: u64, id_fields: &IdFields) -> Message {
         let mut message = Message::new(from, Role::Request, begin, begin + self.length as u64);
         match self.start {
             Start::Request { method, target } => {
@@ -34,7 +33,7 @@ impl Head<'_> {
         }
         message.version = self.minor.map_or(String::new(), |m| format!("1.{}", char::from(m)));
         message.host = self.first("host", 1_024).unwrap_or_default();
-        message.ids = ID_FIELDS.iter().flat_map(|field| self.ids(field)).collect();
+        message.ids = self.ids(id_fields);
         message.attributes = self.attributes();
         if self.values("content-type").next().is_some_and(|kind| grpc::framing(kind).is_some()) {
             message.inner = Some("grpc");
@@ -54,8 +53,10 @@ impl Head<'_> {
         self.values(name).next().map(|value| text::bounded(value, max_bytes))
     }
 
-    fn ids(&self, field: &'static str) -> impl Iterator<Item = ExplicitId> {
-        self.values(field).map(move |v| ExplicitId { field, value: text::bounded(v, 512) })
+    fn ids(&self, fields: &IdFields) -> Vec<ExplicitId> {
+        let places = (0..).zip(fields.names());
+        let values = places.flat_map(|(place, name)| self.values(name).map(move |v| (place, v)));
+        values.filter_map(|(place, value)| fields.id(place, value)).collect()
     }
 
     fn attributes(&self) -> Vec<(&'static str, String)> {

@@ -255,7 +255,7 @@ fn status_line(line: &[u8]) -> Option<(Start<'_>, Option<u8>)> {
 
 impl<'a> Head<'a> {
     /// The values of all fields of this name.
-    pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let of_name = move |(n, _): &&(&[u8], &[u8])| n.eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().filter(of_name).map(|(_, value)| *value)
     }

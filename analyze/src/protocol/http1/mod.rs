@@ -121,8 +121,8 @@ struct Talk {
 
 impl Talk {
     fn go_on(&mut self, stretch: &Stretch<'_>) {
-        self.client.go_on(Side::Client, &stretch.client, stretch.from_start);
-        self.server.go_on(Side::Server, &stretch.server, stretch.from_start);
+        self.client.go_on(Side::Client, stretch);
+        self.server.go_on(Side::Server, stretch);
     }
 
     /// Reads the responses, and requests only as far as responses need them, so that the queue stays as short as it

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::{Half, Message, Role, Side};
+use super::super::{Half, IdFields, Message, Role, Side, Stretch};
 use super::body::{Chunks, Framing, Inside, Walk, framing};
 use super::head::{self, Head, Reading, Start};
 use super::search::Search;
@@ -47,21 +47,29 @@ pub(super) struct Reader {
     /// What the last request that asked for another protocol was about.
     pub(super) upgrade: Upgrade,
     state: State,
+    id_fields: IdFields,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Reader { side: Side::Client, position: 0, upgrade: Upgrade::default(), state: State::Fresh }
+        Reader {
+            side: Side::Client,
+            position: 0,
+            upgrade: Upgrade::default(),
+            state: State::Fresh,
+            id_fields: IdFields::BUILT_IN,
+        }
     }
 }
 
 impl Reader {
     /// Takes up the next stretch.
-    pub(super) fn go_on(&mut self, side: Side, half: &Half<'_>, from_start: bool) {
-        (self.side, self.position) = (side, half.start);
+    pub(super) fn go_on(&mut self, side: Side, stretch: &Stretch<'_>) {
+        (self.side, self.position) = (side, stretch.half(side).start);
         if matches!(self.state, State::Fresh) {
             self.state = State::Head(None);
-            if !from_start {
+            self.id_fields = stretch.id_fields.clone();
+            if !stretch.from_start {
                 self.lose(None, Search::at_a_start(), Some(Issue::MissedStart));
             }
         }
@@ -207,7 +215,7 @@ impl Reader {
                 Step::On
             }
             Reading::Part(head, issue) => {
-                let mut message = head.message(self.side, self.position);
+                let mut message = head.message(self.side, self.position, &self.id_fields);
                 message.issues.extend(why);
                 message.issues.push(issue);
                 self.exchange(&head, outstanding, message.end, false);
@@ -216,7 +224,7 @@ impl Reader {
                 Step::On
             }
             Reading::Whole(head) => {
-                let mut message = head.message(self.side, self.position);
+                let mut message = head.message(self.side, self.position, &self.id_fields);
                 message.issues.extend(why);
                 self.whole_head(&head, message, outstanding, messages)
             }

@@ -4,7 +4,7 @@ use super::Http1;
 use crate::issue::Issue;
 use crate::protocol::laws::{
     self, Dialog, any_cutting_gives_equal_messages,
-    any_cutting_of_lossy_captures_gives_equal_messages, probed, survives, told,
+    any_cutting_of_lossy_captures_gives_equal_messages, line, probed, survives, told,
 };
 use crate::protocol::{Match, Message, Outcome, Role, Side, Switch};
 
@@ -65,10 +65,28 @@ fn a_long_conversation() {
 }
 
 #[test]
+fn a_users_own_field_names_a_request() {
+    let dialog = Dialog::tcp(80)
+        .client("GET / HTTP/1.1\r\nX-Order: order-0007\r\nX-Order-2: no\r\nB3: 1-2\r\n\r\n")
+        .server("HTTP/1.1 204 No Content\r\nx-order: order-0007\r\n\r\n");
+    let check = |dialog: &Dialog, client: &str, server: &str| {
+        let told = told(&Http1, dialog);
+        assert_eq!(
+            (line(&told.client[0]).as_str(), line(&told.server[0]).as_str()),
+            (client, server)
+        );
+        any_cutting_gives_equal_messages(&Http1, dialog);
+    };
+    check(&dialog, "?GET / b3:1-2", "=204");
+    let dialog = dialog.id_field("X-Order");
+    check(&dialog, "?GET / b3:1-2 x-order:order-0007", "=204 x-order:order-0007");
+}
+
+#[test]
 fn what_a_message_says() {
     let told = told(&Http1, &sample());
     let request = &told.client[0];
-    assert_eq!((request.version.as_str(), request.ids[0].field), ("1.1", "traceparent"));
+    assert_eq!((&*request.version, &*request.ids[0].field), ("1.1", "traceparent"));
     assert_eq!(request.ids[0].value, "00-ab-cd-01");
     assert_eq!(request.attributes, [("user_agent", "curl/8".to_owned())]);
     let attributes =

@@ -2,9 +2,7 @@
 
 use super::hpack::{Field, Name};
 use crate::protocol::http1::outcome;
-use crate::protocol::ids::ID_FIELDS;
-use crate::protocol::message::ExplicitId;
-use crate::protocol::{Message, Outcome, grpc, text};
+use crate::protocol::{ExplicitId, IdFields, Message, Outcome, grpc, text};
 
 /// Pseudo-headers of a request, which come first (RFC 9113, 8.3.1): method, scheme, authority, path.
 const N_PSEUDO: usize = 4;
@@ -34,7 +32,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn take(&mut self, field: Field<'_>) {
+    pub(super) fn take(&mut self, field: Field<'_>, id_fields: &IdFields) {
         let value = |most| Some(text::bounded(field.value, most));
         self.n_fields += 1;
         self.has_regular |= field.name.is_regular() || self.n_fields > N_PSEUDO;
@@ -58,11 +56,7 @@ impl Head {
             Name::GrpcMessage => self.grpc_message = value(256),
             Name::GrpcStatus => self.grpc_status = Some(grpc::status(field.value)),
             Name::GrpcTimeout => self.deadline_ns = grpc::deadline_ns(field.value),
-            Name::Id(index) => {
-                let field_name = ID_FIELDS[usize::from(index)];
-                let value = text::bounded(field.value, 512);
-                self.ids.push(ExplicitId { field: field_name, value });
-            }
+            Name::Id(place) => self.ids.extend(id_fields.id(place, field.value)),
             Name::Unknown if !self.has_regular => {
                 self.unknown.extend(field.unknown);
             }

@@ -4,15 +4,15 @@
 
 use super::huffman;
 use crate::protocol::cursor::Cursor;
-use crate::protocol::ids::ID_FIELDS;
+use crate::protocol::ids::{self, IdFields};
 use std::collections::VecDeque;
 
 /// Entries remembered; a table of the usual 4,096 bytes holds 128 at most (32 bytes each are added).
 const MAX_ENTRIES: usize = 4_096;
 /// Bytes of a value that are kept.
 const MAX_VALUE: usize = 1_024;
-/// Bytes of a name that are looked at; no field of interest has a longer one.
-const MAX_NAME: usize = 32;
+/// Bytes of a name that are looked at: one more than any field of interest has, so that none is taken for another's beginning.
+const MAX_NAME: usize = ids::LONGEST_NAME + 1;
 
 /// What a field is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) enum Name {
     GrpcMessage,
     GrpcStatus,
     GrpcTimeout,
-    /// An index into [`ID_FIELDS`].
+    /// A place among [`IdFields`].
     Id(u8),
     /// Of no interest; whether it is a pseudo-header.
     Other(bool),
@@ -39,7 +39,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    fn of(name: &[u8]) -> Name {
+    fn of(name: &[u8], id_fields: &IdFields) -> Name {
         match name {
             b":authority" => Name::Authority,
             b":method" => Name::Method,
@@ -54,8 +54,8 @@ impl Name {
             b"grpc-message" => Name::GrpcMessage,
             b"grpc-status" => Name::GrpcStatus,
             b"grpc-timeout" => Name::GrpcTimeout,
-            _ => match ID_FIELDS.iter().position(|field| field.as_bytes() == name) {
-                Some(index) => Name::Id(index as u8),
+            _ => match id_fields.place(name) {
+                Some(place) => Name::Id(place),
                 None => Name::Other(name.first() == Some(&b':')),
             },
         }
@@ -73,7 +73,7 @@ impl Name {
 }
 
 /// The static table (RFC 7541, Appendix A): names of interest by their index, and the values of the first.
-fn fixed(index: u64) -> (Name, &'static [u8]) {
+fn fixed(index: u64, id_fields: &IdFields) -> (Name, &'static [u8]) {
     match index {
         1 => (Name::Authority, b""),
         2 => (Name::Method, b"GET"),
@@ -93,10 +93,24 @@ fn fixed(index: u64) -> (Name, &'static [u8]) {
         31 => (Name::ContentType, b""),
         38 => (Name::Host, b""),
         58 => (Name::UserAgent, b""),
+        _ if id_fields.has_own() => (Name::of(further(index).as_bytes(), id_fields), b""),
         _ => (Name::Other(false), b""),
     }
 }
 const N_FIXED: u64 = 61;
+
+/// The static table's name of an index whose value is not looked at: of interest only where a user's own field bears it.
+fn further(index: u64) -> &'static str {
+    const FIRST: u64 = 15;
+    const NAMES: &str = "accept-charset accept-encoding accept-language accept-ranges accept \
+        access-control-allow-origin age allow authorization cache-control content-disposition content-encoding \
+        content-language content-length content-location content-range content-type cookie date etag expect expires from \
+        host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified link location \
+        max-forwards proxy-authenticate proxy-authorization range referer refresh retry-after server set-cookie \
+        strict-transport-security transfer-encoding user-agent vary via www-authenticate";
+    let nth = index.checked_sub(FIRST).and_then(|nth| usize::try_from(nth).ok());
+    nth.and_then(|nth| NAMES.split_ascii_whitespace().nth(nth)).unwrap_or_default()
+}
 
 /// A field as a block tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,11 +177,14 @@ impl Decoder {
         &mut self,
         block: &[u8],
         is_cut: bool,
+        id_fields: &IdFields,
         mut tell: impl FnMut(Field<'_>),
     ) -> bool {
         let mut cursor = Cursor::new(block);
         while !cursor.rest().is_empty() {
-            let Some(is_good) = self.field(&mut cursor, &mut tell) else { return is_cut };
+            let Some(is_good) = self.field(&mut cursor, id_fields, &mut tell) else {
+                return is_cut;
+            };
             if !is_good {
                 return false;
             }
@@ -176,11 +193,16 @@ impl Decoder {
     }
 
     /// One representation (RFC 7541, 6). `None`: it is cut.
-    fn field(&mut self, cursor: &mut Cursor<'_>, tell: &mut impl FnMut(Field<'_>)) -> Option<bool> {
+    fn field(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        id_fields: &IdFields,
+        tell: &mut impl FnMut(Field<'_>),
+    ) -> Option<bool> {
         let first = cursor.u8()?;
         if first & 0x80 != 0 {
             let index = integer(cursor, first, 7)?;
-            return Some(self.indexed(index, tell));
+            return Some(self.indexed(index, id_fields, tell));
         }
         if first & 0xe0 == 0x20 {
             integer(cursor, first, 5)?;
@@ -191,9 +213,9 @@ impl Decoder {
         let name = if index == 0 {
             self.name.clear();
             string(cursor, MAX_NAME, &mut self.name)?;
-            Name::of(&self.name)
+            Name::of(&self.name, id_fields)
         } else {
-            self.name_of(index)
+            self.name_of(index, id_fields)
         };
         self.value.clear();
         let most = if name.is_wanted() { MAX_VALUE } else { 0 };
@@ -213,9 +235,9 @@ impl Decoder {
         Some(is_good)
     }
 
-    fn indexed(&self, index: u64, tell: &mut impl FnMut(Field<'_>)) -> bool {
+    fn indexed(&self, index: u64, id_fields: &IdFields, tell: &mut impl FnMut(Field<'_>)) -> bool {
         if (1..=N_FIXED).contains(&index) {
-            let (name, value) = fixed(index);
+            let (name, value) = fixed(index, id_fields);
             tell(Field { name, value, unknown: None });
             return true;
         }
@@ -231,9 +253,9 @@ impl Decoder {
         true
     }
 
-    fn name_of(&self, index: u64) -> Name {
+    fn name_of(&self, index: u64, id_fields: &IdFields) -> Name {
         if index <= N_FIXED {
-            return fixed(index).0;
+            return fixed(index, id_fields).0;
         }
         let entry = self.entries.get((index - N_FIXED - 1) as usize);
         entry.map_or(Name::Unknown, |entry| entry.name)
@@ -279,7 +301,7 @@ mod tests {
     /// What a block tells of fields of interest; an unknown one by its identity.
     fn told(decoder: &mut Decoder, block: &[u8]) -> Told {
         let mut told = Vec::new();
-        let is_good = decoder.block(block, false, |field| {
+        let is_good = decoder.block(block, false, &IdFields::BUILT_IN, |field| {
             let value = match field.unknown {
                 Some(identity) => format!("#{identity}"),
                 None => String::from_utf8_lossy(field.value).into_owned(),
@@ -312,7 +334,9 @@ mod tests {
                 .collect();
             let bytes = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
             let block = encoder.encode(bytes);
-            let named = fields.into_iter().map(|(name, value)| (Name::of(name.as_bytes()), value));
+            let named = fields
+                .into_iter()
+                .map(|(name, value)| (Name::of(name.as_bytes(), &IdFields::BUILT_IN), value));
             (block, named.filter(|(name, _)| name.is_wanted()).collect())
         };
         (0..n).map(block).collect()
@@ -324,6 +348,24 @@ mod tests {
         for (block, fields) in encoded(2_000) {
             assert_eq!(told(&mut decoder, &block), fields);
         }
+    }
+
+    #[test]
+    fn names_of_the_static_table_are_found_where_they_stand() {
+        for (index, name) in [
+            (15, "accept-charset"),
+            (23, "authorization"),
+            (37, "from"),
+            (58, "user-agent"),
+            (61, "www-authenticate"),
+            (62, ""),
+            (0, ""),
+        ] {
+            assert_eq!(further(index), name);
+        }
+        let is_read =
+            |name: &&str| Name::of(name.as_bytes(), &IdFields::BUILT_IN) != Name::Other(false);
+        assert!(ids::DESCRIBING.iter().all(is_read), "a field of the user's own would not be");
     }
 
     #[test]
@@ -366,10 +408,10 @@ mod tests {
         let mut dice = Dice::new(9);
         for (block, _) in encoded(200) {
             for end in 0..block.len() {
-                Decoder::new().block(&block[..end], true, |_| ());
+                Decoder::new().block(&block[..end], true, &IdFields::BUILT_IN, |_| ());
             }
             let noise: Vec<u8> = block.iter().map(|byte| byte ^ (1 << dice.below(8))).collect();
-            Decoder::new().block(&noise, false, |_| ());
+            Decoder::new().block(&noise, false, &IdFields::BUILT_IN, |_| ());
         }
     }
 }

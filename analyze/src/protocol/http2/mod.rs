@@ -109,8 +109,8 @@ fn probe_inside(stretch: &Stretch<'_>) -> Match {
 impl Talk {
     fn read(&mut self, stretch: &Stretch<'_>) -> Vec<Message> {
         let mut messages = Vec::new();
-        self.client.read(&stretch.client, stretch.from_start, &mut messages);
-        self.server.read(&stretch.server, stretch.from_start, &mut messages);
+        self.client.read(stretch, &mut messages);
+        self.server.read(stretch, &mut messages);
         let n_before = messages.len();
         self.client.stalls(&mut self.server.granted, &mut messages);
         self.server.stalls(&mut self.client.granted, &mut messages);

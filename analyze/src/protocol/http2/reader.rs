@@ -8,7 +8,7 @@ use super::search::{begins, least_insertion};
 use super::window::{Granted, Standing};
 use crate::issue::Issue;
 use crate::protocol::seek::{Look, seek};
-use crate::protocol::{Half, Message, Outcome, Part, Role, Side, grpc};
+use crate::protocol::{Half, IdFields, Message, Outcome, Part, Role, Side, Stretch, grpc};
 use std::collections::BTreeMap;
 
 /// Streams that are followed at a time; of further ones only heads and ends are told.
@@ -55,6 +55,7 @@ pub(super) struct Reader {
     /// Where the frame should begin that fell into a gap.
     lost_at: Option<u64>,
     hpack: hpack::Decoder,
+    id_fields: IdFields,
     /// The rest of a block that was cut follows.
     is_block_cut: bool,
     streams: BTreeMap<u32, Stream>,
@@ -80,6 +81,7 @@ impl Reader {
             doubt: None,
             lost_at: None,
             hpack: hpack::Decoder::new(),
+            id_fields: IdFields::BUILT_IN,
             is_block_cut: false,
             streams: BTreeMap::new(),
             ended: Vec::new(),
@@ -93,9 +95,11 @@ impl Reader {
     }
 
     /// Reads as far as it goes.
-    pub(super) fn read(&mut self, half: &Half<'_>, from_start: bool, out: &mut Vec<Message>) {
+    pub(super) fn read(&mut self, stretch: &Stretch<'_>, out: &mut Vec<Message>) {
+        let (half, from_start) = (stretch.half(self.side), stretch.from_start);
         if self.state == State::Fresh {
             self.position = half.start;
+            self.id_fields = stretch.id_fields.clone();
             self.state = match (from_start, self.side) {
                 (true, Side::Client) => State::Preface,
                 (true, Side::Server) => State::Head,
@@ -421,7 +425,8 @@ impl Reader {
             }
         };
         let mut head = Head::default();
-        let is_good = self.hpack.block(block, is_cut, |field| head.take(field));
+        let ids = &self.id_fields;
+        let is_good = self.hpack.block(block, is_cut, ids, |field| head.take(field, ids));
         let age = self.hpack.age();
         if is_cut || !is_good {
             self.hpack.forget();

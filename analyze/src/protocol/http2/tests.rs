@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::laws::{self, Dialog, line, told};
-use crate::protocol::{Message, PROTOCOLS, Part};
+use crate::protocol::{Message, PROTOCOLS, Part, ids};
 use afterpath_formats::mask::HUFFMAN;
 
 /// A frame.
@@ -149,6 +149,39 @@ fn messages_of_grpc_are_counted_and_its_status_is_that_of_the_trailers() {
             "end 1=NOT_FOUND (client) grpc_message=no cart compressed_messages=1",
         ],
     );
+}
+
+#[test]
+fn a_users_own_field_names_a_request() {
+    // Also from the table, and of a name that the static table has (37 is `from`).
+    let asked = [GET, &["+x-order=order-0007"]].concat();
+    let from = [&block(&["2", "6", ":path=/a"])[..], &[0x0f, 37 - 15, 3], b"you"].concat();
+    let dialog = opening().client(
+        [
+            headers(1, 1, &asked),
+            headers(1, 3, &["2", "6", "64", "63", "62"]),
+            frame(1, 5, 5, &from),
+        ]
+        .concat(),
+    );
+    let [get, order] = ["GET /cart?id=1 shop", "GET /cart?id=1 shop x-order:order-0007"];
+    let two = |request: &str| [format!("whole 1?{request}"), format!("whole 3?{request}")];
+    let check = |field: &str, first: &str, third: &str| {
+        let [one, two] = two(first);
+        check(&dialog.clone().id_field(field), &[&one, &two, third], &[]);
+    };
+    check("x-other", get, "whole 5?GET /a");
+    check("X-Order", order, "whole 5?GET /a");
+    check("From", get, "whole 5?GET /a from:you");
+}
+
+#[test]
+fn a_name_as_long_as_any_is_not_taken_for_a_longer_one() {
+    let name = "x".repeat(ids::LONGEST_NAME);
+    let fields = [format!("{name}=own"), format!("{name}y=other")];
+    let fields = [&["2", "6", ":path=/a"][..], &[&fields[0], &fields[1]]].concat();
+    let dialog = opening().client(headers(1, 1, &fields)).id_field(&name);
+    check(&dialog, &[&format!("whole 1?GET /a {name}:own")], &[]);
 }
 
 #[test]

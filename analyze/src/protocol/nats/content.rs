@@ -1,8 +1,7 @@
 //! What a message says of itself beside its subject: its headers (`NATS/1.0`, ADR-4), an acknowledgment of JetStream, an error of
 //! its interface. Never shows anything else of a payload.
 
-use crate::protocol::ids::ID_FIELDS;
-use crate::protocol::{ExplicitId, Message, Outcome, text};
+use crate::protocol::{IdFields, Message, Outcome, text};
 
 /// Where JetStream wants its acknowledgments: `$JS.ACK.STREAM.CONSUMER.DELIVERED.SEQUENCE.…`; newer servers put domain and account
 /// before the stream.
@@ -18,17 +17,14 @@ pub(super) fn is_reply(subject: &[u8]) -> bool {
 }
 
 /// Takes the headers' block, as far as it is known; its status, if it has one.
-pub(super) fn headers(block: &[u8], message: &mut Message) -> Option<String> {
+pub(super) fn headers(block: &[u8], id_fields: &IdFields, message: &mut Message) -> Option<String> {
     let mut lines = block.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.next()?;
     let status = first.strip_prefix(b"NATS/1.0")?.trim_ascii();
     for line in lines {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        let field = ID_FIELDS.iter().find(|field| field.as_bytes().eq_ignore_ascii_case(name));
-        if let Some(field) = field {
-            message.ids.push(ExplicitId { field, value: text::bounded(value, 512) });
-        }
+        message.ids.extend(id_fields.place(name).and_then(|place| id_fields.id(place, value)));
     }
     let code = status.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     (!code.is_empty()).then(|| text::bounded(code, 16))

@@ -12,8 +12,8 @@
 //! `client` (CONNECT: language and version). Where the server asks for TLS, the connection switches.
 
 use super::{
-    Carry, Half, Match, Message, Outcome, Parsed, Protocol, Role, Side, Stretch, Switch, Transport,
-    text,
+    Carry, Half, IdFields, Match, Message, Outcome, Parsed, Protocol, Role, Side, Stretch, Switch,
+    Transport, text,
 };
 use crate::fingerprint::fingerprint;
 use line::{Begins, Line};
@@ -157,10 +157,10 @@ impl State {
             }
         }
         for item in &client {
-            messages.extend(self.message(Side::Client, item));
+            messages.extend(self.message(Side::Client, item, stretch.id_fields));
         }
         for item in &server {
-            messages.extend(self.message(Side::Server, item));
+            messages.extend(self.message(Side::Server, item, stretch.id_fields));
         }
         let server_at = self.server.position();
         (is_tls && server_at > 0).then_some(Switch {
@@ -171,11 +171,13 @@ impl State {
         })
     }
 
-    fn message(&mut self, from: Side, item: &Item<'_>) -> Option<Message> {
+    fn message(&mut self, from: Side, item: &Item<'_>, id_fields: &IdFields) -> Option<Message> {
         let mut message = Message::new(from, Role::OneWay, item.begin, item.end);
         message.issues.extend(item.issue);
         match (from, item.line) {
-            (_, Line::Message(sent)) => self.sent(from, sent, item.body, &mut message),
+            (_, Line::Message(sent)) => {
+                self.sent(from, sent, item.body, id_fields, &mut message);
+            }
             (_, Line::Subscribe { subject, queue }) => {
                 named(&mut message, "SUB", subject);
                 message.attributes.extend(queue.map(|queue| ("queue", text::bounded(queue, 256))));
@@ -219,10 +221,20 @@ impl State {
         Some(message)
     }
 
-    fn sent(&self, from: Side, sent: line::Message<'_>, body: &[u8], message: &mut Message) {
+    fn sent(
+        &self,
+        from: Side,
+        sent: line::Message<'_>,
+        body: &[u8],
+        id_fields: &IdFields,
+        message: &mut Message,
+    ) {
         named(message, if from == Side::Client { "PUB" } else { "MSG" }, sent.subject);
         let headers = &body[..body.len().min(sent.header_length as usize)];
-        let status = if sent.header_length > 0 { content::headers(headers, message) } else { None };
+        let status = match sent.header_length {
+            0 => None,
+            _ => content::headers(headers, id_fields, message),
+        };
         if sent.header_length > body.len() as u64 {
             message.issues.push(crate::issue::Issue::HeadCut);
         }

@@ -79,6 +79,16 @@ fn headers_bear_ids_and_a_status() {
 }
 
 #[test]
+fn a_users_own_field_names_a_request() {
+    let headers = "NATS/1.0\r\nX-Order: order-0007\r\nb3: 1-2\r\n\r\n";
+    let asked = format!("HPUB a {} {}\r\n{headers}hello\r\n", headers.len(), headers.len() + 5);
+    let dialog = Dialog::tcp(4222).server(INFO).client(asked);
+    check(&dialog, &["!PUB a b3:1-2"], &["!INFO bus"]);
+    let dialog = dialog.id_field("x-order");
+    check(&dialog, &["!PUB a x-order:order-0007 b3:1-2"], &["!INFO bus"]);
+}
+
+#[test]
 fn jetstream_names_stream_and_sequence() {
     let stored = "{\"stream\":\"ORDERS\", \"seq\":7}";
     let failed = "{\"type\":\"x\",\"error\":{\"code\":404,\"description\":\"no\"}}";

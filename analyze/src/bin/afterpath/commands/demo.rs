@@ -36,7 +36,12 @@ pub(crate) fn run(a: &Demo) -> Result<()> {
     let sample = folder.join(BUNDLE);
     fs::write(&sample, SAMPLE).with_context(|| sample.display().to_string())?;
     let progress = Progress::begin("analyzing the sample");
-    let analyzed = Analyzed { ignore_ids: false, without_evidence: Vec::new(), again: false };
+    let analyzed = Analyzed {
+        ignore_ids: false,
+        without_evidence: Vec::new(),
+        id_field: Vec::new(),
+        again: false,
+    };
     let input = input::read(&[sample], &analyzed)?;
     drop(progress);
     let Some(trace) = showpiece(&input.analysis) else {

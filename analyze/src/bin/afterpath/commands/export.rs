@@ -1,7 +1,7 @@
 //! `export`: packets, calls or tables to other programs. A file appears whole or not at all.
 
 use super::report::{to_stdout, write_report};
-use crate::arguments::{Export, Format};
+use crate::arguments::{Analyzed, Export, Format};
 use crate::failure::Failure;
 use crate::input;
 use crate::replaceable::Output;
@@ -40,13 +40,16 @@ pub(crate) fn run(a: &Export, strict: bool) -> Result<()> {
 fn refuse_what_does_not_apply(a: &Export) -> Result<()> {
     let chooses_calls = a.selection.failed || a.selection.conditions.is_some();
     let chooses_hosts = !a.host.is_empty();
+    let Analyzed { ignore_ids, without_evidence, id_field, again } = &a.analyzed;
+    let links_otherwise = *ignore_ids || !without_evidence.is_empty() || !id_field.is_empty();
     let (name, text) = match a.format {
         Format::Pcapng if chooses_calls => {
             ("bad-condition", "--where and --failed choose calls, pcapng holds packets: use --host")
         }
-        Format::Pcapng if a.analyzed.ignore_ids || a.analyzed.again => {
-            ("bad-option", "--ignore-ids and --again are about calls, pcapng holds packets")
-        }
+        Format::Pcapng if links_otherwise || *again => (
+            "bad-option",
+            "--ignore-ids, --without-evidence, --id-field and --again are about calls, pcapng holds packets",
+        ),
         Format::Calls if chooses_hosts => (
             "bad-condition",
             "--host chooses packets (pcapng); of calls, --where 'points.host = NAME' does",
