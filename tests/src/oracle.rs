@@ -65,10 +65,7 @@ pub fn best(truth: &Truth, counts: impl Fn(&TrueCall) -> bool) -> Best {
 }
 
 /// Requests and calls by service, both in order of time.
-fn services(
-    truth: &Truth,
-    counts: impl Fn(&TrueCall) -> bool,
-) -> BTreeMap<&str, Service<'_>> {
+fn services(truth: &Truth, counts: impl Fn(&TrueCall) -> bool) -> BTreeMap<&str, Service<'_>> {
     let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
     for call in truth.requests.iter().flat_map(|request| &request.calls) {
         if let Some((read_ns, answer_ns)) = call.served {

@@ -93,13 +93,8 @@ mod tests {
 
     /// A place that was idle for half of its time, with calls made while idle and while not: what share of the latter is background.
     fn check(n_alone: u32, n_asked: u32, idle_ns: i64, expected: Option<f64>) {
-        let child = |child| Candidates {
-            child,
-            parents: vec![0],
-            n_open: 1,
-            outlives: false,
-            place: 0,
-        };
+        let child =
+            |child| Candidates { child, parents: vec![0], n_open: 1, outlives: false, place: 0 };
         let alone = (0..n_alone).collect();
         let place = Place { busy_ns: 1_000, idle_ns, alone, ..Place::default() };
         let children = (100..100 + n_asked).map(child).collect();

@@ -64,7 +64,11 @@ pub const KINDS: &[Named] = &[
     named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
     named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
     named(Kind::Queues, "queues", "A subscriber gets everything in the order of publication"),
-    named(Kind::Background, "background", "Calls made while nothing is served, too, or whose cause was missed"),
+    named(
+        Kind::Background,
+        "background",
+        "Calls made while nothing is served, too, or whose cause was missed",
+    ),
 ];
 
 /// Which kinds may be used: all, less those left out to measure the rest.

@@ -259,9 +259,8 @@ fn scored(
             show(&name, &analysis, &score);
         }
         let mut row = Row::new(&run, &name, ids, &score);
-        row.oracle = (name == OURS && ids == "masked").then(|| {
-            oracle::best(truth, |call| is_recorded(call, &analysis))
-        });
+        row.oracle = (name == OURS && ids == "masked")
+            .then(|| oracle::best(truth, |call| is_recorded(call, &analysis)));
         rows.push(row);
     }
     if rows.is_empty() && arguments.linker.is_some() && ids == "masked" {

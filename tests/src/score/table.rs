@@ -205,9 +205,8 @@ impl Page {
             (!runs.contains(&run)).then(|| runs.push(run));
         }
         let cell = |run: &str, linker: &str| {
-            let is_asked = |row: &&Row| {
-                row.ids == "masked" && row.linker == linker && row.run.name() == run
-            };
+            let is_asked =
+                |row: &&Row| row.ids == "masked" && row.linker == linker && row.run.name() == run;
             let row = self.rows.iter().find(is_asked);
             row.map_or(NONE.to_string(), |row| {
                 format!("{}, {}", f1(Some(&row.all_links)), percent(row.whole_traces))
@@ -297,11 +296,8 @@ impl Page {
                     format!("{} µs, {} µs", p50 / 1_000, p99 / 1_000)
                 })
             };
-            let mut cells = vec![
-                row.run.name(),
-                row.run.n_calls.to_string(),
-                row.not_recorded.to_string(),
-            ];
+            let mut cells =
+                vec![row.run.name(), row.run.n_calls.to_string(), row.not_recorded.to_string()];
             cells.extend([row.calls_found, row.paths, row.points_shown].map(percent));
             cells.extend(
                 [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
