@@ -5,10 +5,12 @@ mod calibration;
 mod links;
 mod matching;
 pub mod table;
+mod wrong;
 
 pub use calibration::Calibration;
 pub use links::Links;
 pub use matching::Matching;
+pub use wrong::{Became, Wrong};
 
 use crate::truth::{TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point};
@@ -77,6 +79,8 @@ pub struct Score {
     pub hold_errors_ns: Vec<i64>,
     /// Parents' calls found without any counterpart in the truth.
     pub unexpected: u64,
+    /// Links that are missing or wrong, by sort.
+    pub wrong: BTreeMap<Wrong, u64>,
     /// The first few misses, for people.
     pub misses: Vec<String>,
 }
@@ -104,6 +108,7 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
         score.whole_traces.count(whole);
     }
     score.hold_errors_ns = held(analysis, truth, &matching);
+    score.wrong = wrong::wrong(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score
 }

@@ -2,7 +2,7 @@
 //! a score that is not built yet as a number.
 
 use super::calibration::Errors;
-use super::{Links, Score, Share};
+use super::{Links, Score, Share, Wrong};
 use crate::machine;
 use crate::oracle::Best;
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub struct Row {
     pub all_links: Links,
     /// Requests whose whole tree is right.
     pub whole_traces: Share,
+    /// Links that are missing or wrong: of which sort, and how many.
+    pub wrong: Vec<(Wrong, u64)>,
     /// Confidence over all links.
     pub calibration: Option<Errors>,
     /// And over those with two candidates or more.
@@ -94,6 +96,7 @@ impl Row {
             links: score.models.clone(),
             all_links,
             whole_traces: score.whole_traces,
+            wrong: score.wrong.iter().map(|(wrong, n)| (wrong.clone(), *n)).collect(),
             calibration: score.calibration.errors(),
             calibration_of_doubtful: score.doubtful.errors(),
             not_recorded: score.not_recorded,
@@ -161,6 +164,7 @@ impl Page {
         if left_out.len() > 2 {
             page.push_str(&section("Evidence left out", LEFT_OUT_ABOUT, &left_out));
         }
+        page.push_str(&section("Wrong links, by cause", WRONG_ABOUT, &self.wrong()));
         page.push_str(&section("Oracle", ORACLE_ABOUT, &self.oracles()));
         page.push_str(&section("Confidence", CONFIDENCE_ABOUT, &self.confidence()));
         page.push_str(&section("Paths and times", PATHS_ABOUT, &self.paths()));
@@ -219,6 +223,32 @@ impl Page {
         let mut table = vec![std::iter::once(String::new()).chain(runs.clone()).collect()];
         table.push(line(super::OURS));
         table.extend(kinds.into_iter().map(line));
+        table
+    }
+
+    /// Ours, masked: per recording and sort how many, and how many of them said that they were doubtful.
+    fn wrong(&self) -> Vec<Vec<String>> {
+        let head = [
+            "run",
+            "issued by",
+            "what became of the right one",
+            "what spoke first",
+            "wrong",
+            "said so",
+        ];
+        let mut table = vec![head.map(String::from).to_vec()];
+        for row in self.rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked") {
+            let mut sorts: BTreeMap<_, [u64; 2]> = BTreeMap::new();
+            for (Wrong { model, became, spoke, said_so }, n) in &row.wrong {
+                let counts = sorts.entry((*model, *became, *spoke)).or_default();
+                counts[0] += n;
+                counts[1] += if *said_so { *n } else { 0 };
+            }
+            table.extend(sorts.into_iter().map(|((model, became, spoke), [n, said_so])| {
+                let first = [&row.run.name(), model, became.words(), spoke].map(str::to_string);
+                first.into_iter().chain([n, said_so].map(|n| n.to_string())).collect()
+            }));
+        }
         table
     }
 
@@ -313,6 +343,8 @@ impl Page {
 const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process that issued the child, then over all; whole traces: requests whose \
 whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
 const LEFT_OUT_ABOUT: &str = "Ours with each kind of evidence left out in turn (`--without-evidence`), ids masked: F1 over all links, whole traces.";
+const WRONG_ABOUT: &str = "Ours, ids masked: every link that is missing or wrong, by who issued the call, by what became of the right link, and by the first reason that \
+is printed for the wrong one. Said so: its confidence was below 0.9, or it was not found at all.";
 const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
 but no thread, no socket and no content (`tests/src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
