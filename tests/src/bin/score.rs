@@ -37,7 +37,7 @@ struct Arguments {
     /// Only this linker, and no other (`afterpath`, or a baseline's name).
     #[arg(long, value_name = "NAME")]
     linker: Option<String>,
-    /// Leave out each kind of evidence in turn, too; the long form always does.
+    /// Leave out each kind of evidence in turn, too; the long form does at 32 at once.
     #[arg(long)]
     each_evidence: bool,
     /// Show what was missed, too.
@@ -243,8 +243,8 @@ fn scored(
         ways.extend(others.map(|other| (other.name().to_string(), config(evidence, Some(*other)))));
     }
     ways.retain(|(name, _)| arguments.linker.as_deref().is_none_or(|only| only == *name));
-    let is_long = arguments.extent == Extent::Long && arguments.kept.is_none();
-    if ids == "masked" && run.fault.is_empty() && (is_long || arguments.each_evidence) {
+    let is_of_long = arguments.extent == Extent::Long && run.concurrency == 32;
+    if ids == "masked" && run.fault.is_empty() && (is_of_long || arguments.each_evidence) {
         let others = KINDS.iter().filter(|named| named.kind != Kind::Ids);
         ways.extend(others.map(|named| {
             let evidence = evidence.without(named.kind);

@@ -128,7 +128,10 @@ mod tests {
         let check = |evidence: &str, expected: &str| {
             let evidence = vec![evidence.to_string(), "contained, 2 candidates".to_string()];
             let (kind, confidence, candidates) = (LinkKind::Work, 0.5, 2);
-            assert_eq!(spoke(&Link { parent: 0, kind, confidence, candidates, evidence }), expected);
+            assert_eq!(
+                spoke(&Link { parent: 0, kind, confidence, candidates, evidence }),
+                expected
+            );
         };
         check("thread 7 read nothing else in the 0.1 ms before", "threads");
         check("goroutine 7 ran on thread 3", "threads");
