@@ -112,8 +112,8 @@ impl Bursts {
         let pieces = direction.pieces();
         let known = known(&pieces, &arrival);
         let [head_hash, body_hash] = hashes_of(known, arrival.end - arrival.offset);
-        let has_answered = self.done.iter().any(|before| before.message.from == Side::Server);
-        if self.is_ciphertext && side == Side::Server && !has_answered {
+        let is_first = || self.done.iter().all(|before| before.message.from == Side::Client);
+        if self.is_ciphertext && side == Side::Server && is_first() {
             self.tickets.take(&arrival, known);
         }
         self.open = Some(TimedMessage {

@@ -5,6 +5,7 @@
 use super::candidates::{PlaceIndex, Possible, Seen, second};
 use crate::call::CallIndex;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Fewer of a kind say nothing: one may be the rest of a request that began before the recording.
 const ENOUGH: u64 = 3;
@@ -22,11 +23,28 @@ pub(super) struct Background<'a> {
     seen: Vec<&'a BTreeMap<i64, Seen>>,
 }
 
-/// How probable it is, before evidence is heard, that a call has no recorded parent.
+/// How probable it is, before evidence is heard, that a call has no recorded parent; and why, for people.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Prior {
     pub(super) share: f64,
-    /// Printable.
-    pub(super) reason: String,
+    /// Such calls while nothing was being served.
+    n_alone: u64,
+    /// What was seen then.
+    seen: Seen,
+}
+
+impl fmt::Display for Prior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Prior { n_alone, seen: Seen { half, any }, .. } = self;
+        if *n_alone > 0 {
+            write!(f, "{n_alone} such calls while nothing was being served")?;
+        }
+        let between = if *n_alone > 0 && *half > 0 { ", " } else { "" };
+        match half {
+            0 => Ok(()),
+            _ => write!(f, "{between}{half} of {any} requests were seen in half then"),
+        }
+    }
 }
 
 impl Background<'_> {
@@ -58,14 +76,10 @@ impl Background<'_> {
 
     /// Of a call of this kind that was asked there, then, while something was being served.
     pub(super) fn prior(&self, place: PlaceIndex, kind: u32, at_ns: i64) -> Option<Prior> {
-        let alone = self.shares.get(&(place, kind));
+        let (alone, n_alone) = self.shares.get(&(place, kind)).copied().unwrap_or_default();
         let seen = self.around(place, at_ns);
-        let share = 1.0 - (1.0 - alone.map_or(0.0, |(share, _)| *share)) * (1.0 - missed(seen));
-        let alone = alone.map(|(_, n)| format!("{n} such calls while nothing was being served"));
-        let halves = (seen.half > 0)
-            .then(|| format!("{} of {} requests were seen in half then", seen.half, seen.any));
-        let reasons: Vec<String> = alone.into_iter().chain(halves).collect();
-        (share > 0.0).then(|| Prior { share, reason: reasons.join(", ") })
+        let share = 1.0 - (1.0 - alone) * (1.0 - missed(seen));
+        (share > 0.0).then_some(Prior { share, n_alone, seen })
     }
 
     /// What was seen within a second or two.
@@ -129,7 +143,7 @@ mod tests {
         assert!(there.share > near.share && near.share > 0.05);
         // A fifth of the requests and a fifth of the answers: a third of those seen.
         assert!((there.share - 0.2).abs() < 1e-9, "{}", there.share);
-        assert_eq!(there.reason, "20 of 60 requests were seen in half then");
+        assert_eq!(there.to_string(), "20 of 60 requests were seen in half then");
         assert!(background.prior(0, 7, i64::MIN).is_none());
         assert!(missed(Seen { any: 3, half: 3 }) <= MOST);
     }

@@ -48,12 +48,10 @@ impl Assignment<'_> {
         for (index, unit) in (0..).zip(&self.units) {
             let own = unit.parent().map(|parent| (parent, self.none(unit, parent)));
             let (parent, none) = match own {
-                Some((parent, none)) if none.as_ref().is_none_or(|(none, _)| *none <= 0.5) => {
-                    (parent, none)
-                }
+                Some((parent, none)) if none.is_none_or(|(none, _)| none <= 0.5) => (parent, none),
                 own => {
-                    let why = own.and_then(|(_, none)| none).or_else(|| unit.none.clone());
-                    outcome.no_parent.extend(why.iter().flat_map(|why| unit.no_parent(why)));
+                    let why = own.and_then(|(_, none)| none).or(unit.none);
+                    outcome.no_parent.extend(why.into_iter().flat_map(|why| unit.no_parent(why)));
                     continue;
                 }
             };
@@ -137,9 +135,7 @@ impl Assignment<'_> {
         });
         let none = self.none(unit, parent).filter(|(none, _)| *none >= LEAST_SHARE);
         reasons.extend(
-            none.map(|(none, reason)| {
-                format!("{reason}: {none:.2} that it has no recorded parent")
-            }),
+            none.map(|(none, prior)| format!("{prior}: {none:.2} that it has no recorded parent")),
         );
         if self.is_contended(unit, parent, scarce) {
             let why = "requests wait for connections here, and anybody may have got this one";

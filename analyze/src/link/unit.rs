@@ -1,6 +1,7 @@
 //! Calls that certainly have one parent and are given together, mostly one, with those that it may be. Never decides.
 
 use super::NoParent;
+use super::background::Prior;
 use super::candidates::PlaceIndex;
 use super::narrowing::Narrowed;
 use crate::call::{CallIndex, LinkKind};
@@ -22,7 +23,7 @@ pub(super) struct Unit {
     /// Whose they are, by its place; `None`: of no recorded call.
     pub(super) given: Option<usize>,
     /// How probable it is that they are of no recorded call, and why, where they were given to none.
-    pub(super) none: Option<(f64, String)>,
+    pub(super) none: Option<(f64, Prior)>,
     /// How many parents were possible before the least probable ones were left out.
     pub(super) n_parents: usize,
     pub(super) kind: LinkKind,
@@ -83,11 +84,10 @@ impl Unit {
     /// That its calls have no recorded parent.
     pub(super) fn no_parent(
         &self,
-        (confidence, reason): &(f64, String),
+        (confidence, prior): (f64, Prior),
     ) -> impl Iterator<Item = (CallIndex, NoParent)> {
-        let (confidence, reason) = (*confidence, reason.clone());
-        let none =
-            NoParent { confidence, candidates: self.n_parents as u32, evidence: vec![reason] };
+        let evidence = vec![prior.to_string()];
+        let none = NoParent { confidence, candidates: self.n_parents as u32, evidence };
         self.children.iter().map(move |child| (*child, none.clone()))
     }
 }

@@ -116,22 +116,21 @@ impl Assignment<'_> {
     }
 
     /// How probable it is that a call has no recorded parent, if `best` is the most probable of those that have been.
-    pub(super) fn none(&self, unit: &Unit, best: CallIndex) -> Option<(f64, String)> {
+    pub(super) fn none(&self, unit: &Unit, best: CallIndex) -> Option<(f64, Prior)> {
         if !self.evidence.uses(Kind::Background) || unit.kind != LinkKind::Work {
             return None;
         }
         let kind = self.roles.kind(best, unit.first()).1;
         let pair = self.pair(best, unit.first());
-        let Prior { share, reason } =
-            self.beliefs.background.prior(unit.asked_at, kind, pair.asked_from())?;
+        let prior = self.beliefs.background.prior(unit.asked_at, kind, pair.asked_from())?;
         let is_named = |cause: &&Cause| cause.parents.contains(&best);
         let holds = self.cause(unit.first()).filter(is_named);
         let holds = holds.map_or(0.5, |cause| self.beliefs.reliability.of(cause));
         let usual = self.beliefs.usual.each().filter(|usual| self.is_heard(unit, usual.kind()));
         let speaks: i64 = usual.map(|usual| tempered(usual.against_chance(&pair))).sum();
-        let odds =
-            share / (1.0 - share) * (1.0 - holds) / holds * libm::exp(-speaks as f64 / 1_000.0);
-        Some((odds / (1.0 + odds), reason))
+        let odds = prior.share / (1.0 - prior.share) * (1.0 - holds) / holds
+            * libm::exp(-speaks as f64 / 1_000.0);
+        Some((odds / (1.0 + odds), prior))
     }
 }
 

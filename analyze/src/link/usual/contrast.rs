@@ -70,8 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_parents_show_says_much_and_what_nobody_showed_speaks_against_those_who_always_show_the_same()
-     {
+    fn what_only_parents_show_says_much_and_what_is_new_speaks_against_them() {
         let mut contrast = Contrast::default();
         for n in 0..100 {
             contrast.count((1, 2), 7, true);

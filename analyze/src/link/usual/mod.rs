@@ -15,7 +15,7 @@ mod sizes;
 pub(super) use content::Words;
 
 /// What is usual counts for so many thousandths of itself: delays, words and counts of the same calls say much the same, and were learnt from
-/// links that were found by them. Chosen by the calibration that the testbed's scorer shows (`score --kept`), on both topologies.
+/// links that were found by them. Chosen by the calibration that the testbed's scorer shows (`score --kept`), with sockets and from packets alone.
 const WORTH: i64 = 400;
 
 /// One kind of evidence of this sort.
