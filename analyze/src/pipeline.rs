@@ -273,7 +273,7 @@ impl Whole {
     fn add_host(&mut self, recorded: &Recorded) {
         self.n_socket_events += recorded.n_events;
         self.sockets.waits.extend(recorded.waits());
-        self.sockets.wakeups.extend(recorded.wakeups());
+        self.sockets.signals.extend(recorded.signals());
         self.sockets.tasks.extend(recorded.tasks());
         self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
         self.losses.extend(recorded.losses.iter().cloned());

@@ -6,6 +6,7 @@ pub mod conversation;
 pub mod delay;
 pub mod generate;
 pub mod machine;
+pub mod numbered;
 pub mod oracle;
 pub mod recording;
 pub mod rewrite;

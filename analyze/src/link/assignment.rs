@@ -9,7 +9,7 @@ use super::pair::{Busy, Pair};
 use super::queues::Delivered;
 use super::reliability::Reliability;
 use super::roles::{Roles, Together};
-use super::threads::Cause;
+use super::threads::{Cause, Job};
 use super::unit::{Unit, UnitIndex};
 use super::usual::{Learnt, Words};
 use crate::call::CallIndex;
@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 /// What is believed of threads and of what is usual.
 pub(super) struct Beliefs<'a> {
     pub(super) causes: &'a BTreeMap<CallIndex, Cause>,
+    /// Calls that a worker made for one request.
+    pub(super) jobs: &'a BTreeMap<CallIndex, Job>,
     pub(super) reliability: &'a Reliability,
     pub(super) words: &'a Words,
     pub(super) usual: &'a Learnt,
@@ -102,20 +104,25 @@ impl<'a> Assignment<'a> {
 
     /// Children that have one parent, in the order of the first of them.
     fn together(&self, narrowed: Vec<Narrowed>) -> Vec<Vec<Narrowed>> {
-        if !self.evidence.uses(Kind::Transactions) {
-            return narrowed.into_iter().map(|narrowed| vec![narrowed]).collect();
-        }
         let mut place_of: BTreeMap<Together, usize> = BTreeMap::new();
         let mut groups: Vec<Vec<Narrowed>> = Vec::new();
         for narrowed in narrowed {
-            let together = self.roles.together(narrowed.child);
-            let place = *place_of.entry(together).or_insert(groups.len());
+            let place = self
+                .part_of(narrowed.child)
+                .map_or(groups.len(), |part| *place_of.entry(part).or_insert(groups.len()));
             match groups.get_mut(place) {
                 Some(group) => group.push(narrowed),
                 None => groups.push(vec![narrowed]),
             }
         }
         groups
+    }
+
+    /// What a call is part of, as far as that may be known.
+    fn part_of(&self, child: CallIndex) -> Option<Together> {
+        let job = self.beliefs.jobs.get(&child).map(|job| Together::Job(*job));
+        let uses_transactions = self.evidence.uses(Kind::Transactions);
+        job.or_else(|| uses_transactions.then(|| self.roles.together(child)))
     }
 
     /// Those of a group go to one parent, if one was possible for all of them.

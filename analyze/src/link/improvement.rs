@@ -241,6 +241,7 @@ mod tests {
         let reliability = Reliability::learn(&possible.children, &told);
         let background = Background::learn(&possible, |call| roles.kind(call, call).1);
         let beliefs = Beliefs {
+            jobs: &BTreeMap::new(),
             causes: &told.causes,
             reliability: &reliability,
             words: &words,

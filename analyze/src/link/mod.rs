@@ -83,6 +83,7 @@ pub fn link(calls: &mut [Call], known: &Known<'_>, evidence: &Evidence) -> Optio
         let reliability = Reliability::learn(candidates, &told);
         let beliefs = Beliefs {
             causes: &told.causes,
+            jobs: &told.jobs,
             reliability: &reliability,
             words: &words,
             usual: &usual,

@@ -2,6 +2,7 @@
 //! requests on unchanged. Never chooses a parent.
 
 use super::queues::{Queues, delivers};
+use super::threads::Job;
 use super::windows::{Asked, Served, Windows};
 use super::{ids, pools, same_request};
 use crate::call::{Call, CallIndex, CallState, FlowIndex};
@@ -43,6 +44,8 @@ pub(super) enum Together {
     Write(FlowIndex, i64),
     /// Statements of one transaction: the call that began it.
     Transaction(CallIndex),
+    /// What a worker did until it gave something back.
+    Job(Job),
 }
 
 impl<'a> Roles<'a> {

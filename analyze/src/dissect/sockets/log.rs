@@ -86,6 +86,45 @@ pub struct Switch {
     pub creator: Option<Task>,
 }
 
+/// Where threads of a process leave word for one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// An eventfd, by its number.
+    Eventfd(i64),
+    /// A pipe, by its inode number.
+    Pipe(i64),
+    /// Two unix sockets joined to one another, by the lower of their numbers.
+    UnixPair(i64),
+}
+
+/// That there is work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// Wrote to a channel that a thread of its process reads.
+    Gives(Channel),
+    /// Read all that was written to it.
+    Takes(Channel),
+    /// Woke this thread of its process.
+    Wakes(u32),
+    /// Read a timer, or what another process wrote.
+    Unknown,
+}
+
+/// A signal, by whom and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signalled {
+    /// Index of the host.
+    pub host: u32,
+    /// Entry into a write, return of a read; on the packets' clock.
+    pub at_ns: i64,
+    /// The process.
+    pub pid: u32,
+    /// The thread that did it.
+    pub tid: u32,
+    /// What.
+    pub signal: Signal,
+}
+
 /// What was recorded at sockets, beside flows and spans.
 #[derive(Debug, Clone, Default)]
 pub struct Sockets {
@@ -93,8 +132,8 @@ pub struct Sockets {
     pub logs: BTreeMap<u32, SocketLog>,
     /// By host and thread, in order of their entry.
     pub waits: BTreeMap<(u32, u32), Vec<Wait>>,
-    /// By host and thread, when it read an eventfd, a pipe or a timerfd.
-    pub wakeups: BTreeMap<(u32, u32), Vec<i64>>,
+    /// By what threads told one another that there was work, host by host, in order.
+    pub signals: Vec<Signalled>,
     /// By host and thread, the tasks that it ran, in order.
     pub tasks: BTreeMap<(u32, u32), Vec<Switch>>,
     /// Per host, how far a socket's time may lie from the packets' clock.

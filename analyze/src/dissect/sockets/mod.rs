@@ -7,6 +7,7 @@ mod numbering;
 mod plaintext;
 mod recorded;
 mod records;
+mod signals;
 mod stream;
 
 use super::conversation::Room;

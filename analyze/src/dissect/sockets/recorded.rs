@@ -2,7 +2,7 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::log::{Switch, Task, Wait};
+use super::log::{Channel, Switch, Task, Wait};
 use super::{Event, UNNAMED};
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
@@ -15,7 +15,7 @@ use afterpath_formats::table::processes::{self, ProcessRow};
 use afterpath_formats::table::socket_events::{self, SocketEventColumns, SocketEventRow};
 use afterpath_formats::table::sockets::{self, SocketRow};
 use afterpath_formats::table::tasks;
-use afterpath_formats::table::{Table, clock, interfaces};
+use afterpath_formats::table::{Table, clock, interfaces, wakeups};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::UInt32Type;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +68,7 @@ pub struct Recorded {
     batches: Vec<RecordBatch>,
     plaintext: Vec<RecordBatch>,
     tasks: Vec<RecordBatch>,
+    wakeups: Vec<RecordBatch>,
     order: Vec<Place>,
 }
 
@@ -87,6 +88,7 @@ impl Recorded {
         let sockets: Vec<_> = batches_of(&sockets::TABLE).iter().flat_map(sockets::rows).collect();
         let plaintext = batches_of(&plaintext::TABLE);
         let tasks = batches_of(&tasks::TABLE);
+        let wakeups = batches_of(&wakeups::TABLE);
         let namespaces = namespaces(&batches_of(&interfaces::TABLE), &sockets, &processes);
         let clock = Boottime::of(&clock);
         let domain = bundles.interfaces.iter().find(|interface| interface.host == host);
@@ -106,6 +108,7 @@ impl Recorded {
             order: order(&batches),
             plaintext,
             tasks,
+            wakeups,
             batches,
         };
         let name = &bundles.hosts[host as usize].name;
@@ -230,21 +233,6 @@ impl Recorded {
         waits
     }
 
-    /// When threads were woken by an eventfd, a pipe or a timer.
-    pub fn wakeups(&self) -> BTreeMap<(u32, u32), Vec<i64>> {
-        let mut wakeups: BTreeMap<(u32, u32), Vec<i64>> = BTreeMap::new();
-        for row in self.batches.iter().flat_map(socket_events::rows) {
-            let woken = matches!(row.kind, "eventfd" | "pipe" | "timerfd")
-                && row.direction == Some(socket_events::INBOUND)
-                && row.result > Some(0);
-            if let Some(exit_ns) = row.exit_ns.filter(|_| woken) {
-                let at_ns = self.realtime_ns(exit_ns);
-                wakeups.entry((self.host, row.tid)).or_default().push(at_ns);
-            }
-        }
-        wakeups
-    }
-
     /// Which tasks threads ran, by thread, in order.
     pub fn tasks(&self) -> BTreeMap<(u32, u32), Vec<Switch>> {
         let mut switches: BTreeMap<(u32, u32), Vec<Switch>> = BTreeMap::new();
@@ -260,7 +248,23 @@ impl Recorded {
         switches
     }
 
-    fn realtime_ns(&self, boottime_ns: i64) -> i64 {
+    /// Rows of socket_events.
+    pub(super) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// Rows of wakeups.
+    pub(super) fn wakeups(&self) -> &[RecordBatch] {
+        &self.wakeups
+    }
+
+    /// The channel that a unix socket is one end of.
+    pub(super) fn unix_pair(&self, socket_id: i64) -> Option<Channel> {
+        let peer = *self.unix_peers.get(&socket_id)?;
+        Some(Channel::UnixPair(socket_id.min(peer)))
+    }
+
+    pub(super) fn realtime_ns(&self, boottime_ns: i64) -> i64 {
         self.clock.realtime_ns(boottime_ns).clamp(*TIMES_NS.start(), *TIMES_NS.end())
     }
 

@@ -39,7 +39,7 @@ impl Baseline for DeepFlow {
                     sent_in.extend(trace_of(entry, &current, view).map(|parent| (child, parent)));
                     continue;
                 }
-                Act::Other | Act::Connects(_) => continue,
+                Act::Other | Act::Signals(_) | Act::Connects(_) => continue,
             };
             match trace {
                 Some(call) => current.insert(actor, call),

@@ -27,7 +27,11 @@ impl Baseline for Thread {
                     serving.insert(thread, call);
                 }
                 Act::Asks(child) => found.extend(serving.get(&thread).map(|&p| (child, p))),
-                Act::Reply(_) | Act::Answers(_) | Act::Connects(_) | Act::Other => {}
+                Act::Reply(_)
+                | Act::Answers(_)
+                | Act::Connects(_)
+                | Act::Other
+                | Act::Signals(_) => {}
             }
         }
         found

@@ -1,6 +1,7 @@
 //! What threads and tasks have on their minds while the recording passes: what they read, what they have open. Never decides whose a
 //! call is: rules do (`rules/`).
 
+use super::hand_backs::{GivenBack, Thread};
 use super::rules::{Cause, Way};
 use super::timeline::{Actor, Entry};
 use super::turn::Turn;
@@ -18,6 +19,8 @@ pub(super) struct Asking<'a> {
     pub(super) possible: &'a [CallIndex],
     /// The request that its thread answers next.
     pub(super) next: Option<CallIndex>,
+    /// What its thread does until it gives something back.
+    pub(super) given_back: Option<&'a GivenBack>,
     /// When its thread last returned from a wait for events.
     pub(super) waited_ns: i64,
     /// Whether a timer ended that wait.
@@ -43,8 +46,10 @@ pub(super) struct Habits {
     pub(super) makers: BTreeMap<(u32, Task), Task>,
     /// Tasks that write calls for others.
     pub(super) pumps: BTreeSet<(u32, Task)>,
-    /// Processes whose threads wait for their calls.
-    pub(super) patient: BTreeSet<Process>,
+    /// Threads that answer nobody and ask for others.
+    pub(super) workers: BTreeSet<Thread>,
+    /// Processes whose threads wait for their calls: those that serve, and their workers.
+    pub(super) patient: BTreeSet<(Process, bool)>,
     /// Processes whose loops don't work in the order in which they read, once that was looked at.
     pub(super) disorderly: Option<BTreeSet<Process>>,
 }
@@ -72,11 +77,19 @@ impl Minds<'_> {
 
     /// Whether it is a thread that waits for each of its calls.
     pub(super) fn is_patient(&self, asking: &Asking<'_>) -> bool {
-        asking.entry.task.is_none() && self.habits.patient.contains(&asking.entry.process())
+        let entry = asking.entry;
+        let group = (entry.process(), self.is_worker(entry));
+        entry.task.is_none() && self.habits.patient.contains(&group)
+    }
+
+    /// Whether its thread answers nobody, and asks for others.
+    pub(super) fn is_worker(&self, entry: &Entry) -> bool {
+        self.habits.workers.contains(&(entry.host, entry.tid))
     }
 
     pub(super) fn is_orderly(&self, asking: &Asking<'_>) -> bool {
-        let known = self.habits.disorderly.as_ref().filter(|_| asking.entry.task.is_none());
+        let is_loop = asking.entry.task.is_none() && !self.is_worker(asking.entry);
+        let known = self.habits.disorderly.as_ref().filter(|_| is_loop);
         known.is_some_and(|disorderly| !disorderly.contains(&asking.entry.process()))
     }
 
@@ -89,6 +102,16 @@ impl Minds<'_> {
     }
 }
 
+/// What a thread was told by another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Woken {
+    /// What the other had read last, or was told.
+    pub(super) causes: Vec<CallIndex>,
+    pub(super) at_ns: i64,
+    /// The other.
+    pub(super) by: u32,
+}
+
 /// What a thread or task has on its mind.
 #[derive(Default)]
 pub(super) struct Mind {
@@ -98,6 +121,7 @@ pub(super) struct Mind {
     reads: Vec<Option<Vec<CallIndex>>>,
     read_ns: i64,
     wrote: bool,
+    woken: Option<Woken>,
     /// What it read and has not worked on, in order.
     pub(super) turn: Turn,
 }
@@ -109,6 +133,28 @@ impl Mind {
         }
         self.reads.push(causes);
         self.read_ns = at_ns;
+    }
+
+    /// Another thread woke it, or left word.
+    pub(super) fn is_told(&mut self, by: u32, causes: Option<Vec<CallIndex>>, at_ns: i64) {
+        self.woken = causes.map(|causes| Woken { causes, at_ns, by });
+    }
+
+    /// It gave away what it had: the rest is another's.
+    pub(super) fn gave(&mut self) {
+        self.reads.clear();
+        self.woken = None;
+    }
+
+    /// What it was told since it read last.
+    pub(super) fn woken(&self) -> Option<&Woken> {
+        self.woken.as_ref().filter(|woken| woken.at_ns >= self.read_ns)
+    }
+
+    /// What it tells whom it wakes.
+    pub(super) fn tells(&self) -> Option<Vec<CallIndex>> {
+        let woken = self.woken().map(|woken| woken.causes.clone());
+        woken.or_else(|| self.adjacent().map(|(parents, _)| parents))
     }
 
     pub(super) fn wrote(&mut self) {

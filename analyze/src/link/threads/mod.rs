@@ -2,6 +2,7 @@
 //! (`rules/`). Where a runtime shows its tasks (goroutines), they stand for threads. Never says how far a rule holds: that is learnt
 //! (`reliability.rs`). Never looks at content, never at two hosts together.
 
+mod hand_backs;
 mod minds;
 mod patience;
 mod rules;
@@ -9,10 +10,12 @@ pub(super) mod timeline;
 mod turn;
 
 use super::candidates::Candidates;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Kind};
 use super::pools::FREED_NS;
 use crate::call::{Call, CallIndex};
-use crate::dissect::sockets::log::{Sockets, Task, Wait};
+use crate::dissect::sockets::log::{Channel, Signal, Sockets, Task, Wait};
+pub(super) use hand_backs::Job;
+use hand_backs::{Jobs, workers};
 use minds::{Asking, Habits, Minds, Process};
 use patience::patient;
 use rules::RULES;
@@ -37,6 +40,8 @@ pub(super) struct Threads<'a> {
     entries: Vec<Entry>,
     /// Per entry the request that its thread answers next.
     next_answers: Vec<Option<CallIndex>>,
+    /// What workers give back.
+    jobs: Jobs,
     answered_by: BTreeMap<(u32, CallIndex), Actor>,
     habits: Habits,
 }
@@ -46,6 +51,8 @@ pub(super) struct Threads<'a> {
 pub(super) struct Told {
     /// The cause of each call whose thread or task tells one.
     pub(super) causes: BTreeMap<CallIndex, Cause>,
+    /// Which calls a worker made for one request, whichever that is.
+    pub(super) jobs: BTreeMap<CallIndex, Job>,
     /// How processes' loops kept to the order of reading.
     pub(super) order: BTreeMap<Process, Order>,
 }
@@ -59,10 +66,13 @@ impl<'a> Threads<'a> {
     ) -> Threads<'a> {
         let entries = timeline(calls, points, sockets);
         let answered_by = answering(&entries);
+        let workers = workers(&entries);
+        let jobs = Jobs::of(&entries, &workers, sockets);
         let habits = Habits {
             makers: makers(sockets),
             pumps: pumps(&entries),
-            patient: patient(calls, &entries, &answered_by),
+            patient: patient(calls, &entries, &answered_by, &workers),
+            workers,
             disorderly: None,
         };
         let mut possible: Vec<&[CallIndex]> = vec![&[]; calls.len()];
@@ -70,7 +80,7 @@ impl<'a> Threads<'a> {
             possible[candidates.child as usize] = &candidates.parents;
         }
         let next_answers = next_answers(&entries);
-        Threads { calls, sockets, possible, entries, next_answers, answered_by, habits }
+        Threads { calls, sockets, possible, entries, next_answers, jobs, answered_by, habits }
     }
 
     /// Remembers which loops kept to the order of reading.
@@ -89,9 +99,10 @@ impl<'a> Threads<'a> {
             minds: Minds { habits: &self.habits, by_actor: BTreeMap::new() },
             told: Told::default(),
             replied: BTreeMap::new(),
+            word: BTreeMap::new(),
         };
-        for (entry, next) in self.entries.iter().zip(&self.next_answers) {
-            pass.takes(entry, *next);
+        for (i, entry) in self.entries.iter().enumerate() {
+            pass.takes(entry, i);
         }
         pass.told
     }
@@ -115,20 +126,20 @@ struct Pass<'a> {
     told: Told,
     /// Per connection, when a reply was read on it last.
     replied: BTreeMap<u32, i64>,
+    /// What was given and not taken, by where it lies: what whoever gave it had on their minds; `None`: nobody knows.
+    word: BTreeMap<(u32, Channel), Option<Vec<CallIndex>>>,
 }
 
 impl Pass<'_> {
-    fn takes(&mut self, entry: &Entry, next: Option<CallIndex>) {
-        let waits = self.threads.sockets.waits_before(entry.host, entry.tid, entry.at_ns);
-        let wait = waits.last();
-        let idle = wait.filter(|wait| wait.lasted_ns() > IDLE_NS);
-        let before = idle.or_else(|| waits.len().checked_sub(MOST_TURNS).map(|i| &waits[i]));
-        if let Some(before) = before {
-            self.minds.of_mut(entry.host, entry.actor()).turn.ends_before(before.exit_ns);
+    fn takes(&mut self, entry: &Entry, place: usize) {
+        let wait = self.threads.sockets.wait_before(entry.host, entry.tid, entry.at_ns);
+        if let Some(done_ns) = done_before(self.threads.sockets, entry) {
+            self.minds.of_mut(entry.host, entry.actor()).turn.ends_before(done_ns);
         }
         match entry.act {
             // A task's reads are its thread's too: what the thread runs next may come of them.
             Act::Other => self.each_mind(entry, |mind, _| mind.read(None, entry.at_ns)),
+            Act::Signals(signal) => self.signals(entry, signal),
             Act::Request(call) => self.reads_request(entry, call),
             Act::Reply(call) => {
                 self.replied.insert(self.threads.asked_on(call), entry.at_ns);
@@ -151,7 +162,35 @@ impl Pass<'_> {
                     mind.wrote();
                 });
             }
-            Act::Asks(call) | Act::Connects(call) => self.asks(entry, call, next, wait),
+            Act::Asks(call) | Act::Connects(call) => self.asks(entry, call, place, wait),
+        }
+    }
+
+    /// One thread tells another what it has on its mind.
+    fn signals(&mut self, entry: &Entry, signal: Signal) {
+        let host = entry.host;
+        let own = Actor::Thread(entry.tid);
+        let is_worker = self.minds.habits.workers.contains(&(host, entry.tid));
+        match signal {
+            Signal::Wakes(woken) => {
+                let causes = self.minds.of_mut(host, own).tells();
+                let woken = self.minds.of_mut(host, Actor::Thread(woken));
+                woken.is_told(entry.tid, causes, entry.at_ns);
+            }
+            Signal::Gives(channel) => {
+                let mind = self.minds.of_mut(host, own);
+                let given = mind.tells();
+                if is_worker {
+                    mind.gave();
+                }
+                let word = self.word.entry((host, channel)).or_insert_with(|| Some(Vec::new()));
+                *word = word.take().zip(given).map(|(before, given)| [before, given].concat());
+            }
+            Signal::Takes(channel) => {
+                let causes = self.word.remove(&(host, channel)).flatten();
+                self.minds.of_mut(host, own).read(causes, entry.at_ns);
+            }
+            Signal::Unknown => self.minds.of_mut(host, own).read(None, entry.at_ns),
         }
     }
 
@@ -185,19 +224,12 @@ impl Pass<'_> {
         }
     }
 
-    fn asks(
-        &mut self,
-        entry: &Entry,
-        call: CallIndex,
-        next: Option<CallIndex>,
-        wait: Option<&Wait>,
-    ) {
-        // Whoever connected for somebody has asked for them.
-        let is_told = self.told.causes.contains_key(&call);
+    fn asks(&mut self, entry: &Entry, call: CallIndex, place: usize, wait: Option<&Wait>) {
         let asking = Asking {
             entry,
             possible: self.threads.possible[call as usize],
-            next,
+            next: self.threads.next_answers[place],
+            given_back: self.threads.jobs.at(place),
             waited_ns: wait.map_or(i64::MIN, |wait| wait.exit_ns),
             by_timer: wait.is_some_and(|wait| wait.n_ready == 0 && wait.lasted_ns() > TIMER_NS),
             is_freed: self
@@ -205,6 +237,13 @@ impl Pass<'_> {
                 .get(&self.threads.asked_on(call))
                 .is_some_and(|replied| entry.at_ns.saturating_sub(*replied) <= FREED_NS),
         };
+        if self.evidence.uses(Kind::HandOffs)
+            && let Some(back) = asking.given_back.filter(|_| self.minds.is_patient(&asking))
+        {
+            self.told.jobs.insert(call, back.job);
+        }
+        // Whoever connected for somebody has asked for them.
+        let is_told = self.told.causes.contains_key(&call);
         let mut rules = RULES.iter().filter(|rule| self.evidence.uses(rule.kind()));
         let tells = || rules.find_map(|rule| rule.cause(&asking, &self.minds));
         let cause = (!is_told).then(tells).flatten();
@@ -227,6 +266,14 @@ impl Pass<'_> {
             does(self.minds.of_mut(entry.host, actor), actor == own);
         }
     }
+}
+
+/// What a loop read or was given before that led to nothing, or to all that it led to.
+fn done_before(sockets: &Sockets, entry: &Entry) -> Option<i64> {
+    let waits = sockets.waits_before(entry.host, entry.tid, entry.at_ns);
+    let idle = waits.last().filter(|wait| wait.lasted_ns() > IDLE_NS);
+    let done = idle.or_else(|| waits.len().checked_sub(MOST_TURNS).map(|i| &waits[i]));
+    done.map(|wait| wait.exit_ns)
 }
 
 /// Whether several requests are open on one connection by design.

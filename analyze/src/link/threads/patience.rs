@@ -1,6 +1,8 @@
 //! Which processes' threads work on one request at a time: that can be seen, and is what their answers can be read backwards by. Never
 //! says whose a call is.
 
+use super::hand_backs::Thread;
+use super::minds::Process;
 use super::timeline::{Act, Actor, Entry};
 use crate::call::{Call, CallIndex, CallState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,16 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 const IMPATIENT: u64 = 1;
 
 /// Processes whose threads wait for each of their calls, and do nothing else until it is answered, nor read another request before
-/// they answered one.
+/// they answered one. Those that serve are looked at apart from their workers (`true`), who do nothing but ask.
 pub(super) fn patient(
     calls: &[Call],
     entries: &[Entry],
     answered_by: &BTreeMap<(u32, CallIndex), Actor>,
-) -> BTreeSet<(u32, u32)> {
+    workers: &BTreeSet<Thread>,
+) -> BTreeSet<(Process, bool)> {
     // Per thread: when it asked, and when that was answered; what it has to answer.
     let mut awaited: BTreeMap<(u32, u32), Vec<(i64, i64)>> = BTreeMap::new();
     let mut open: BTreeMap<(u32, u32), BTreeSet<CallIndex>> = BTreeMap::new();
-    let mut counts: BTreeMap<(u32, u32), [u64; 2]> = BTreeMap::new();
+    let mut counts: BTreeMap<(Process, bool), [u64; 2]> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.task.is_none()) {
         let awaited = awaited.entry((entry.host, entry.tid)).or_default();
         // Commands of one write are one step.
@@ -26,9 +29,10 @@ pub(super) fn patient(
             *answered_ns > entry.at_ns || *asked_ns == entry.at_ns
         });
         let waits = awaited.iter().any(|(asked_ns, _)| *asked_ns != entry.at_ns);
-        let [asked, broken] = counts.entry((entry.host, entry.pid)).or_default();
+        let is_worker = workers.contains(&(entry.host, entry.tid));
+        let [asked, broken] = counts.entry((entry.process(), is_worker)).or_default();
         match entry.act {
-            Act::Other | Act::Reply(_) | Act::Connects(_) => continue,
+            Act::Other | Act::Signals(_) | Act::Reply(_) | Act::Connects(_) => continue,
             Act::Request(call) => {
                 let open = open.entry((entry.host, entry.tid)).or_default();
                 *broken += u64::from(waits || !open.is_empty());

@@ -2,8 +2,8 @@
 //! from it.
 
 use crate::call::{Call, CallIndex, Point, SpanAt};
-use crate::dissect::sockets::log::{Moved, SocketLog, Sockets, Task};
-use std::collections::BTreeMap;
+use crate::dissect::sockets::log::{Moved, Signal, Signalled, SocketLog, Sockets, Task};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A connection that takes longer was not asked for because of its first request.
@@ -14,6 +14,8 @@ const CONNECTS_NS: i64 = 250_000_000;
 pub(in crate::link) enum Act {
     /// Read something that is no message: whatever it does next may come of that.
     Other,
+    /// Took, gave or woke: the other threads of its process are told something.
+    Signals(Signal),
     /// Read the last of a call's request, as its server.
     Request(CallIndex),
     /// Read of a call's response, as its client.
@@ -69,7 +71,9 @@ impl Entry {
 /// All that is known of all threads, host by host, in order of time.
 pub(in crate::link) fn timeline(calls: &[Call], points: &[Point], sockets: &Sockets) -> Vec<Entry> {
     let mut entries = messages(calls, points, sockets);
-    entries.extend(other_reads(calls, sockets));
+    let signals = signals(&entries, sockets);
+    entries.extend(other_reads(calls, sockets, &signals));
+    entries.extend(signals);
     entries.sort_unstable();
     entries
 }
@@ -131,8 +135,9 @@ fn connected_for<'a>(log: &'a SocketLog, written: &Moved, sockets: &Sockets) -> 
     (is_lately && !has_task && connected.pid == written.pid).then_some(connected)
 }
 
-/// Reads that are part of no message of a call, and wake-ups.
-fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
+/// Reads that are part of no message of a call, nor a signal.
+fn other_reads(calls: &[Call], sockets: &Sockets, signals: &[Entry]) -> Vec<Entry> {
+    let signals: BTreeSet<_> = signals.iter().map(|e| (e.host, e.tid, e.at_ns)).collect();
     let mut inside: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
     for span in calls.iter().flat_map(|call| &call.spans) {
         if sockets.logs.contains_key(&span.flow) {
@@ -148,21 +153,30 @@ fn other_reads(calls: &[Call], sockets: &Sockets) -> Vec<Entry> {
         let ranges = inside.get(flow).map_or(&[][..], Vec::as_slice);
         for read in &log.moved[0] {
             let at = ranges.partition_point(|range| range.0 <= read.at_ns);
-            if at.checked_sub(1).is_none_or(|at| ranges[at].1 < read.at_ns) {
+            let is_inside = at.checked_sub(1).is_some_and(|at| ranges[at].1 >= read.at_ns);
+            if !is_inside && !signals.contains(&(log.host, read.tid, read.at_ns)) {
                 entries.push(entry(log, read, Act::Other, sockets));
             }
         }
     }
-    for ((host, tid), woken) in &sockets.wakeups {
-        let entry = |at_ns: &i64| Entry {
-            host: *host,
-            at_ns: *at_ns,
-            tid: *tid,
-            task: None,
-            act: Act::Other,
-            pid: 0,
-        };
-        entries.extend(woken.iter().map(entry));
-    }
     entries
+}
+
+/// What threads told one another, but where it is a message of a call.
+fn signals(messages: &[Entry], sockets: &Sockets) -> Vec<Entry> {
+    let at = |host: u32, tid: u32, at_ns: i64| (host, tid, at_ns);
+    let known: BTreeSet<_> = messages.iter().map(|e| at(e.host, e.tid, e.at_ns)).collect();
+    let entry = |s: &Signalled| Entry {
+        host: s.host,
+        at_ns: s.at_ns,
+        tid: s.tid,
+        task: None,
+        act: match s.signal {
+            Signal::Unknown => Act::Other,
+            signal => Act::Signals(signal),
+        },
+        pid: s.pid,
+    };
+    let told = sockets.signals.iter().filter(|s| !known.contains(&at(s.host, s.tid, s.at_ns)));
+    told.map(entry).collect()
 }

@@ -6,12 +6,14 @@ use crate::call::CallIndex;
 use crate::link::evidence::Kind;
 
 mod adjacency;
+mod hand_backs;
 mod hand_offs;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod turns;
 mod waits;
+mod wake_ups;
 
 /// How long ago something was read, in classes: up to so many nanoseconds, and longer.
 const AGES_NS: [i64; 4] = [100_000, 400_000, 1_600_000, 6_400_000];
@@ -31,6 +33,8 @@ pub(in crate::link::threads) const RULES: &[&dyn Rule] = &[
     &hand_offs::HandedOver,
     &waits::Waits,
     &waits::AnswersNext,
+    &hand_backs::GivesBack,
+    &wake_ups::Woken,
     &turns::InOrder,
     &adjacency::Adjacent,
 ];
@@ -42,6 +46,10 @@ pub(in crate::link) enum Way {
     Waits,
     /// Who waits for its calls answers this one next.
     AnswersNext,
+    /// Who waits for its calls gives what it found to a thread that answers this one.
+    GivenBack,
+    /// Woken by a thread that had read nothing else, so long ago.
+    Woken(u8),
     /// A task has one request open.
     Alone,
     /// A task was made by one that has one request open.
@@ -65,7 +73,8 @@ impl Way {
         match self {
             Way::Waits | Way::Alone => 990,
             Way::AnswersNext => 970,
-            Way::Made => 900,
+            Way::Made | Way::GivenBack => 900,
+            Way::Woken(age) => by_age(age, false) - 100,
             Way::InOrder => 800,
             Way::Freed => 500,
             Way::Adjacent(age, crossed) => by_age(age, crossed),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dissect::sockets::log::Task;
+use crate::link::threads::hand_backs::GivenBack;
 use crate::link::threads::minds::{Habits, Mind};
 use crate::link::threads::timeline::{Act, Actor, Entry};
 use std::collections::BTreeSet;
@@ -12,7 +13,15 @@ fn entry(task: Option<Task>) -> Entry {
 }
 
 fn asking<'a>(entry: &'a Entry, possible: &'a [u32]) -> Asking<'a> {
-    Asking { entry, possible, next: None, waited_ns: i64::MIN, by_timer: false, is_freed: false }
+    Asking {
+        entry,
+        possible,
+        next: None,
+        given_back: None,
+        waited_ns: i64::MIN,
+        by_timer: false,
+        is_freed: false,
+    }
 }
 
 /// What the first rule that can tell says.
@@ -51,7 +60,7 @@ const LATELY: Way = Way::Adjacent(0, false);
 
 #[test]
 fn one_open_request_or_nothing_else_read() {
-    let patient = Habits { patient: [(0, 5)].into(), ..Habits::default() };
+    let patient = Habits { patient: [((0, 5), false)].into(), ..Habits::default() };
     let other = Habits::default();
     check(&[(1, Some(3))], &[3], &patient, Some((&[3], Way::Waits)));
     check(&[(1, Some(3))], &[3], &other, Some((&[3], LATELY)));
@@ -74,7 +83,7 @@ fn an_orderly_loop_works_on_the_first_that_is_possible() {
 
 #[test]
 fn who_waits_answers_the_one_it_works_on_next() {
-    let patient = Habits { patient: [(0, 5)].into(), ..Habits::default() };
+    let patient = Habits { patient: [((0, 5), false)].into(), ..Habits::default() };
     let entry = entry(None);
     let asking = Asking { next: Some(4), ..asking(&entry, &[]) };
     assert_eq!(told(&asking, &patient, Vec::new()), Some((vec![4], Way::AnswersNext)));
@@ -120,4 +129,37 @@ fn one_that_was_made_for_a_request_and_one_that_writes_for_others() {
     check_goroutine(false, &[], &[4], None);
     check_goroutine(true, &[3], &[4], Some((&[4], Way::HandedOver(0, false))));
     check_goroutine(true, &[3], &[], None);
+}
+
+/// What thread 7, woken by thread 1 that had read request 4, asks for.
+fn check_woken(done: &[(i64, u32)], woken_ns: i64, gave: bool, expected: Option<(&[u32], Way)>) {
+    let mut mind = Mind::default();
+    done.iter().for_each(|(at_ns, read)| mind.read(Some(vec![*read]), *at_ns));
+    if gave {
+        mind.gave();
+    }
+    mind.is_told(1, Some(vec![4]), woken_ns);
+    let entry = entry(None);
+    let found = told(&asking(&entry, &[3, 4]), &Habits::default(), vec![(Actor::Thread(7), mind)]);
+    assert_eq!(found, expected.map(|(parents, way)| (parents.to_vec(), way)));
+}
+
+#[test]
+fn who_was_woken_works_for_another_unless_its_own_work_goes_on() {
+    check_woken(&[], 5, false, Some((&[4], Way::Woken(0))));
+    check_woken(&[(1, 2)], 5, false, Some((&[4], Way::Woken(0))));
+    check_woken(&[(1, 3)], 5, false, Some((&[3], LATELY)));
+    check_woken(&[(1, 3)], 5, true, Some((&[4], Way::Woken(0))));
+    check_woken(&[(6, 3)], 5, false, Some((&[3], LATELY)));
+}
+
+#[test]
+fn what_a_worker_asks_is_of_what_is_answered_with_its_gift() {
+    let habits =
+        Habits { workers: [(0, 7)].into(), patient: [((0, 5), true)].into(), ..Habits::default() };
+    let entry = entry(None);
+    let back = GivenBack { job: 0, requests: vec![4] };
+    let asking = Asking { given_back: Some(&back), ..asking(&entry, &[3, 4]) };
+    assert_eq!(told(&asking, &habits, Vec::new()), Some((vec![4], Way::GivenBack)));
+    assert_eq!(told(&asking, &Habits::default(), Vec::new()), None, "it does not wait");
 }
