@@ -55,7 +55,11 @@ pub const KINDS: &[Named] = &[
     named(Kind::Threads, "threads", "All that threads and tasks tell: the five below"),
     named(Kind::Waits, "waits", "Threads that wait for each of their calls work on one request"),
     named(Kind::Tasks, "tasks", "Goroutines: what each has open, and who made it"),
-    named(Kind::HandOffs, "hand-offs", "What one thread or goroutine left for another, or woke it for"),
+    named(
+        Kind::HandOffs,
+        "hand-offs",
+        "What one thread or goroutine left for another, or woke it for",
+    ),
     named(Kind::Turns, "turns", "An event loop works in the order in which it read"),
     named(Kind::Adjacency, "adjacency", "What the thread or goroutine read last"),
     named(Kind::Delays, "delays", "How long after what a service usually asks"),

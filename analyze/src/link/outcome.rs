@@ -1,6 +1,7 @@
 //! What came of an assignment: links with their confidence and reasons, and what was usual in them. Never changes what was given.
 
 use super::assignment::Assignment;
+use super::evidence::Kind;
 use super::pair::{Whole, count};
 use super::threads::{Cause, Way};
 use super::unit::{Unit, UnitIndex};
@@ -19,6 +20,8 @@ const TEACHES: f64 = 0.8;
 const MOST_OF_CONTENDED: f64 = 0.75;
 /// Connections are scarce where at least one call in so many got one in that way.
 const SCARCE: usize = 4;
+/// Words that make a parent so much more probable than all others (a thousand times) are no coincidence of times, in milli-nats.
+const TOLD: i64 = 6_908;
 /// What makes a parent twice as probable as the next is told as a reason, in milli-nats.
 const TELLING: i64 = 693;
 
@@ -102,7 +105,7 @@ impl Assignment<'_> {
         self.roles.edge(unit.first(), unit.first()).1
     }
 
-    /// Whether somebody else may have waited for the connection, and no thread knows better.
+    /// Whether somebody else may have waited for the connection, and neither a thread knows better nor words do.
     fn is_contended(&self, unit: &Unit, parent: CallIndex, scarce: &BTreeSet<u32>) -> bool {
         let knows = |cause: &&Cause| {
             cause.parents == [parent] && !matches!(cause.way, Way::HandedOver(..) | Way::Freed)
@@ -110,6 +113,19 @@ impl Assignment<'_> {
         unit.n_parents > 1
             && scarce.contains(&self.callee(unit))
             && self.cause(unit.first()).filter(knows).is_none()
+            && !self.is_told_by_words(unit, parent)
+    }
+
+    /// Whether words of a request say much more for it than for any other that is possible.
+    fn is_told_by_words(&self, unit: &Unit, parent: CallIndex) -> bool {
+        let Some(words) = self.beliefs.usual.each().find(|usual| usual.kind() == Kind::Content)
+        else {
+            return false;
+        };
+        let weight = |parent: CallIndex| words.weight(&self.pair(parent, unit.first()));
+        let own = weight(parent);
+        let others = unit.parents.iter().filter(|other| **other != parent);
+        others.map(|other| weight(*other)).max().is_some_and(|most| own - most >= TOLD)
     }
 
     /// What speaks for a child's parent, in words.
@@ -174,11 +190,15 @@ impl Assignment<'_> {
         let sure = outcome.settled.iter().filter(|s| s.link.confidence >= TEACHES);
         sure.for_each(|s| is_sure[s.child as usize] = true);
         for unit in &self.units {
-            for &child in unit.children.iter().filter(|child| is_sure[**child as usize]) {
-                for &parent in &unit.parents {
-                    let is_parent = unit.parent() == Some(parent);
-                    let lesson = if is_parent { Lesson::Sure } else { Lesson::Other };
-                    learnt.learn(&self.pair(parent, child), lesson);
+            for &child in &unit.children {
+                let pairs = unit.parents.iter().map(|&parent| self.pair(parent, child));
+                if is_sure[child as usize] {
+                    for pair in pairs {
+                        let is_parent = unit.parent() == Some(pair.parent);
+                        learnt.learn(&pair, if is_parent { Lesson::Sure } else { Lesson::Other });
+                    }
+                } else if unit.parents.len() > 1 && unit.given.is_some() {
+                    learnt.learn_doubtful(&pairs.collect::<Vec<_>>());
                 }
             }
         }

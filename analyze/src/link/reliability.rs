@@ -13,6 +13,8 @@ const BOUNDS: [f64; 2] = [0.02, 0.998];
 /// A task that writes for others may do so for whoever waited for a connection: when it errs it names somebody who was being served, which
 /// nobody sees.
 const MOST_OF_HANDED_OVER: f64 = 0.7;
+/// Locks wake threads as work does, and name somebody who is being served.
+const MOST_OF_WOKEN: f64 = 0.7;
 /// On a connection that was freed just then, somebody else is as probable where many are at work.
 const MOST_OF_FREED: f64 = 0.5;
 /// A loop that lets one wait, or asks twice for one, names the next, who was being served as well.
@@ -77,6 +79,7 @@ impl Reliability {
         let here = of(self.here.get(&(cause.process, cause.way)), everywhere);
         let most = match cause.way {
             Way::HandedOver(..) => MOST_OF_HANDED_OVER,
+            Way::Woken(_) => MOST_OF_WOKEN,
             Way::Freed => MOST_OF_FREED,
             Way::InOrder => MOST_OF_IN_ORDER,
             _ => BOUNDS[1],

@@ -24,6 +24,8 @@ pub(super) trait Usual {
     fn kind(&self) -> Kind;
     /// Learns what a pair is like.
     fn learn(&mut self, pair: &Pair<'_>, of: Lesson);
+    /// Learns of a child whose parent is not sure: its pairs with all that are possible.
+    fn learn_doubtful(&mut self, _: &[Pair<'_>]) {}
     /// Ends learning: makes of counts what is asked for often.
     fn settle(&mut self) {}
     /// How much such a pair speaks for being parent and child, in milli-nats; only differences between the parents of one child mean
@@ -85,6 +87,10 @@ impl Learnt {
     pub(super) fn weight(&self, pair: &Pair<'_>, counts: impl Fn(&dyn Usual) -> bool) -> i64 {
         let heard = self.all.iter().map(|usual| &**usual).filter(|usual| counts(*usual));
         heard.map(|usual| tempered(usual.weight(pair))).sum()
+    }
+
+    pub(super) fn learn_doubtful(&mut self, pairs: &[Pair<'_>]) {
+        self.all.iter_mut().for_each(|usual| usual.learn_doubtful(pairs));
     }
 
     pub(super) fn learn_whole(&mut self, whole: &Whole<'_>) {

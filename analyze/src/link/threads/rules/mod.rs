@@ -74,7 +74,7 @@ impl Way {
             Way::Waits | Way::Alone => 990,
             Way::AnswersNext => 970,
             Way::Made | Way::GivenBack => 900,
-            Way::Woken(age) => by_age(age, false) - 100,
+            Way::Woken(age) => by_age(age, false) - 350,
             Way::InOrder => 800,
             Way::Freed => 500,
             Way::Adjacent(age, crossed) => by_age(age, crossed),
