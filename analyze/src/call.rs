@@ -2,6 +2,7 @@
 //! Plain data; never computes anything but what a field's name promises.
 //! Long: the model is read as one page; half of it is what the fields mean.
 
+use crate::align::Clocks;
 use crate::issue::Issue;
 use crate::protocol::{ExplicitId, Outcome};
 use serde::{Deserialize, Serialize};
@@ -534,6 +535,8 @@ pub struct Analysis {
     pub points: Vec<Point>,
     /// Names of the clock domains.
     pub domains: Vec<String>,
+    /// What is known of their clocks.
+    pub clocks: Clocks,
     /// Flows in (point, client, server, first_ns) order.
     pub flows: Vec<Flow>,
     /// Calls ordered by first time, those of one time by connection and stream.

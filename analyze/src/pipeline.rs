@@ -82,12 +82,14 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
     }
     let traces = assemble::assemble(&mut calls);
-    measure(&mut calls, &points, &Clocks, &sockets);
+    let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
+    measure(&mut calls, &points, &clocks, &sockets);
     losses.extend(recorded_losses(bundles));
     let losses = sum_up(losses);
     Analysis {
         points,
         domains,
+        clocks,
         flows,
         calls,
         traces,

@@ -1,5 +1,6 @@
 //! A recording split into machines whose clocks are wrong by a known amount: whole bundles, the same calls and paths, and times
-//! that the known map brings back to what the services logged. Never asks whether the analyzer found the map.
+//! that the known map brings back to what the services logged; and the analyzer's own map, found from the traffic alone, which must hold
+//! the known one within its bounds, always.
 
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
@@ -31,6 +32,10 @@ fn machines_split_by_namespace_keep_their_calls_and_are_wrong_as_the_truth_says(
     println!("three machines\n{score}");
     assert!(score.found.percent() >= 99.9 && score.found.all >= 1_000, "{score}");
     assert!(score.paths.percent() >= 99.0 && score.ends.percent() >= 99.0, "{score}");
+    let clocks = score.clocks.as_ref().expect("two clocks are wrong");
+    println!("{clocks:?}");
+    assert!(clocks.inside.all >= 1_000 && clocks.inside.right == clocks.inside.all, "{clocks:?}");
+    assert_eq!((clocks.unknown, clocks.impossible_hops), (0, 0), "{clocks:?}");
     for pod in ["podC", "podE"] {
         let shown = arrivals(&analysis, &truth, pod);
         let waited = |said_ns: i64, read_ns: i64| read_ns - said_ns;

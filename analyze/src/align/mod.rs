@@ -1,7 +1,19 @@
-//! Clocks of different domains → one timeline. So far the identity inside a domain: across domains no one-way time is
-//! known, and nothing here pretends otherwise.
+//! Clocks of different domains → one timeline, found from the recording itself: bytes that pass two points bound from one side how far
+//! their clocks are apart, answers from the other. What is published is one correction per clock, the middle of what is possible, and
+//! how far that may be off. Inside a domain times are what they are. That one way takes longer than the other no method sees: no time
+//! across clocks is without its bound. The model on a page: `MODEL.md` beside.
 
 pub mod boottime;
+mod corridor;
+mod matches;
+mod pieces;
+mod timeline;
+
+use crate::call::{Call, Flow, Point};
+use crate::dissect::sockets::log::Sockets;
+use matches::{Domain, matches};
+use serde::{Deserialize, Serialize};
+use timeline::Pairs;
 
 /// A difference of instants and the guaranteed bound of its error, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,14 +24,157 @@ pub struct Bounded {
     pub bound_ns: i64,
 }
 
+/// How well two clocks are known towards one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quality {
+    /// Everywhere within a millisecond.
+    Accurate,
+    /// Within more than that, or not everywhere.
+    Approximate,
+    /// Bytes were seen one way only: a limit on one side is no estimate.
+    OneWay,
+    /// Nothing passed between them, or what passed contradicts itself.
+    None,
+}
+
+impl Quality {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quality::Accurate => "accurate",
+            Quality::Approximate => "approximate",
+            Quality::OneWay => "one-way",
+            Quality::None => "none",
+        }
+    }
+}
+
+/// What is known of two clocks that bytes passed between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockPair {
+    /// The clock that is nearer to the reference, and the other.
+    pub domains: [u32; 2],
+    /// How far the second is ahead of the first in the middle of the recording; `None` where that is not known.
+    pub ahead_ns: Option<i64>,
+    /// ± in the middle of the recording.
+    pub bound_ns: Option<i64>,
+    /// The largest ± of any time.
+    pub worst_bound_ns: Option<i64>,
+    /// How much faster the second goes, in parts per billion, and ±.
+    pub drift_ppb: Option<[i64; 2]>,
+    /// Bytes that passed from the first to the second, and back.
+    pub matches: [u64; 2],
+    /// Matches that contradict the others.
+    pub left_out: u64,
+    /// How often one of the two was set.
+    pub steps: u32,
+    /// In words.
+    pub quality: Quality,
+}
+
+/// A stretch of the common timeline in which corrections go along straight lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Stretch {
+    from_ns: i64,
+    to_ns: i64,
+    /// By domain, at both ends: ahead of the reference, beside [`Clocks::roughly`]; and ±. `None`: unknown.
+    ahead: Vec<Option<[Ahead; 2]>>,
+    /// By index of [`Clocks::pairs`] at both ends: ± between the two.
+    bounds: Vec<Option<[i64; 2]>>,
+}
+
+/// How far a clock is ahead, ±.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Ahead {
+    ahead_ns: i64,
+    bound_ns: i64,
+}
+
 /// What is known of the clocks of all domains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Clocks;
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Clocks {
+    /// By domain the one whose clock the timeline is that it is related to.
+    pub references: Vec<u32>,
+    /// Pairs that bytes passed between, by domains.
+    pub pairs: Vec<ClockPair>,
+    /// By domain: about how far it is ahead of its reference.
+    roughly: Vec<i64>,
+    /// By domain, how many pairs lie between it and its reference.
+    depths: Vec<u32>,
+    stretches: Vec<Stretch>,
+}
 
 impl Clocks {
+    /// Finds how the clocks of all domains are related.
+    pub fn of(
+        calls: &[Call],
+        flows: &[Flow],
+        points: &[Point],
+        n_domains: usize,
+        sockets: &Sockets,
+    ) -> Clocks {
+        Pairs::of(matches(calls, flows, points, sockets), n_domains).clocks()
+    }
+
     /// Time from `earlier` to `later`, each an instant in its domain; `None` when the two clocks are not aligned.
     pub fn between(&self, earlier: (u32, i64), later: (u32, i64)) -> Option<Bounded> {
-        let same = earlier.0 == later.0;
-        same.then(|| Bounded { value_ns: later.1.saturating_sub(earlier.1), bound_ns: 0 })
+        let difference = later.1.saturating_sub(earlier.1);
+        if earlier.0 == later.0 {
+            return Some(Bounded { value_ns: difference, bound_ns: 0 });
+        }
+        let at_ns = self.common(earlier, later)?;
+        let stretch = self.stretch(at_ns)?;
+        let ahead = |domain: u32| {
+            let [begin, end] = (*stretch.ahead.get(domain as usize)?)?;
+            let rough = *self.roughly.get(domain as usize)?;
+            let ahead_ns =
+                stretch.between(at_ns, begin.ahead_ns, end.ahead_ns).saturating_add(rough);
+            Some((ahead_ns, stretch.between(at_ns, begin.bound_ns, end.bound_ns)))
+        };
+        let (first, second) = (ahead(earlier.0)?, ahead(later.0)?);
+        let pair = self.pair(earlier.0, later.0);
+        let bound = pair.and_then(|pair| stretch.bounds[pair]);
+        let bound_ns = match bound {
+            Some([begin, end]) => stretch.between(at_ns, begin, end),
+            None => first.1.saturating_add(second.1),
+        };
+        // Outside of what was matched clocks may drift on as they like.
+        let outside = at_ns.clamp(stretch.from_ns, stretch.to_ns).abs_diff(at_ns);
+        let bound_ns = bound_ns.saturating_add((outside / 1_000).min(i64::MAX as u64) as i64);
+        let apart = second.0.saturating_sub(first.0);
+        Some(Bounded { value_ns: difference.saturating_sub(apart), bound_ns })
+    }
+
+    /// The pair of two domains.
+    fn pair(&self, a: Domain, b: Domain) -> Option<usize> {
+        self.pairs.iter().position(|pair| pair.domains == [a, b] || pair.domains == [b, a])
+    }
+
+    /// The instant on the common timeline, by the clock that is nearer to the reference.
+    fn common(&self, a: (Domain, i64), b: (Domain, i64)) -> Option<i64> {
+        let depth = |domain: Domain| self.depths.get(domain as usize).copied();
+        let reference = |domain: Domain| self.references.get(domain as usize).copied();
+        if reference(a.0)? != reference(b.0)? {
+            return None;
+        }
+        let nearer = if depth(a.0)? <= depth(b.0)? { a } else { b };
+        Some(nearer.1.saturating_sub(self.roughly[nearer.0 as usize]))
+    }
+
+    /// The stretch of an instant; before the first and after the last it is these.
+    fn stretch(&self, at_ns: i64) -> Option<&Stretch> {
+        let next = self.stretches.partition_point(|stretch| stretch.to_ns <= at_ns);
+        self.stretches.get(next.min(self.stretches.len().checked_sub(1)?))
+    }
+}
+
+impl Stretch {
+    /// On the straight line between the values at both ends.
+    fn between(&self, at_ns: i64, begin: i64, end: i64) -> i64 {
+        let [from, to, at] = [self.from_ns, self.to_ns, at_ns].map(i128::from);
+        let at = at.clamp(from, to);
+        let more = (i128::from(end) - i128::from(begin)) * (at - from) / (to - from).max(1);
+        (i128::from(begin) + more).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     }
 }

@@ -5,6 +5,7 @@ use crate::call::Analysis;
 use std::io::{self, Write};
 
 pub mod calls;
+mod clocks;
 mod explain;
 mod fields;
 pub mod filter;
@@ -51,6 +52,7 @@ pub const REPORTS: &[Report] = &[
     hops::HOPS,
     services::SERVICES,
     links::LINKS,
+    clocks::CLOCKS,
     explain::EXPLAIN,
     summary::SUMMARY,
     calls::CALLS,

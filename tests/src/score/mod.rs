@@ -2,12 +2,14 @@
 //! far confidence and times are from what is so. Never tunes anything.
 
 mod calibration;
+mod clocks;
 mod links;
 mod matching;
 pub mod table;
 mod wrong;
 
 pub use calibration::Calibration;
+pub use clocks::ClockScore;
 pub use links::Links;
 pub use matching::Matching;
 pub use wrong::{Became, Wrong};
@@ -77,6 +79,8 @@ pub struct Score {
     pub serving_errors_ns: Vec<i64>,
     /// A hop across which a packet was held, shown minus logged.
     pub hold_errors_ns: Vec<i64>,
+    /// What is said of clocks that are wrong.
+    pub clocks: Option<ClockScore>,
     /// Parents' calls found without any counterpart in the truth.
     pub unexpected: u64,
     /// Links that are missing or wrong, by sort.
@@ -108,6 +112,7 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
         score.whole_traces.count(whole);
     }
     score.hold_errors_ns = held(analysis, truth, &matching);
+    score.clocks = clocks::clocks(analysis, truth);
     score.wrong = wrong::wrong(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score

@@ -84,6 +84,13 @@ fn each_analysis_agrees_with_the_truth() {
         }
         let score = score(&analysis, &truth);
         let name = sample.display();
+        if let Some(clocks) = &score.clocks {
+            assert!(
+                clocks.inside.all > 100 && clocks.inside.right == clocks.inside.all,
+                "{clocks:?}"
+            );
+            assert_eq!((clocks.unknown, clocks.impossible_hops), (0, 0), "{clocks:?}");
+        }
         assert!(score.paths.percent() >= 99.0 && score.paths.all > 100, "{name}\n{score}");
         // The mesh by packets alone: calls that nothing shows are missing among the parents; scored (`scores/`), not asserted yet.
         let is_hard = truth.recording.topology == "mesh" && truth.recording.capture != "recorder";

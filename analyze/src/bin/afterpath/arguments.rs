@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Services(Selected),
     /// Which call caused which, how sure that is and why
     Links(Selected),
+    /// How far the clocks of machines are apart, ± how much, and by what that is known
+    Clocks(Reading),
     /// What happened around an instant: in flight, slow, failed, open, lost
     Explain(Explain),
     /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet

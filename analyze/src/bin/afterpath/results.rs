@@ -130,6 +130,7 @@ fn write(key: &Key, analysis: &Analysis, out: &mut dyn Write) -> Result<()> {
     let rest = Analysis {
         points: analysis.points.clone(),
         domains: analysis.domains.clone(),
+        clocks: analysis.clocks.clone(),
         traces: analysis.traces.clone(),
         losses: analysis.losses.clone(),
         n_packets: analysis.n_packets,

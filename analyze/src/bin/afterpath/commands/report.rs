@@ -1,4 +1,4 @@
-//! Reports on stdout: traces, trace, hops, services, links, explain. Never anything of its own on stdout.
+//! Reports on stdout: traces, trace, hops, services, links, clocks, explain. Never anything of its own on stdout.
 
 use crate::arguments::{Colour, Explain, Reading, Selected, Selection, Shown, Trace, Traces};
 use crate::failure::Failure;
@@ -17,6 +17,11 @@ pub(crate) fn traces(a: &Traces, strict: bool) -> Result<()> {
 /// `hops`, `services`, `links`.
 pub(crate) fn selected(name: &str, a: &Selected, strict: bool) -> Result<()> {
     write(name, &a.reading, &selected_options(&a.reading, &a.selection)?, strict)
+}
+
+/// `clocks`.
+pub(crate) fn clocks(a: &Reading, strict: bool) -> Result<()> {
+    write("clocks", a, &shown_options(&a.shown), strict)
 }
 
 /// `explain TIME`.
