@@ -277,6 +277,7 @@ impl Whole {
         self.sockets.waits.extend(recorded.waits());
         self.sockets.signals.extend(recorded.signals());
         self.sockets.tasks.extend(recorded.tasks());
+        self.sockets.sets.extend(recorded.sets());
         self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
         self.losses.extend(recorded.losses.iter().cloned());
     }

@@ -36,6 +36,16 @@ impl Boottime {
         self.bound_ns
     }
 
+    /// When REALTIME was set, by itself: from the reading before to the one behind, and by how much.
+    pub fn sets(&self) -> impl Iterator<Item = (i64, i64, i64)> {
+        let pairs = self.readings.windows(2).filter(|pair| pair[1].2);
+        pairs.map(|pair| {
+            let [from_ns, to_ns] =
+                [pair[0], pair[1]].map(|reading| reading.0.saturating_add(reading.1));
+            (from_ns.min(to_ns), from_ns.max(to_ns), pair[1].1.saturating_sub(pair[0].1))
+        })
+    }
+
     /// What REALTIME said at this instant: between two readings on the line through them, outside as the nearest. Where it was
     /// set in between, as the nearer reading: when exactly is not known.
     pub fn realtime_ns(&self, boottime_ns: i64) -> i64 {
@@ -87,6 +97,18 @@ mod tests {
         check(&slewed, 500, 10_500);
         check(&slewed, 3_000, 13_100);
         check(&[], 77, 77);
+    }
+
+    #[test]
+    fn when_it_was_set_is_told() {
+        let row = |boottime_ns, realtime_ns, stepped| ClockRow {
+            boottime_ns,
+            realtime_ns,
+            stepped,
+            ..ClockRow::default()
+        };
+        let rows = [row(1_000, 11_000, false), row(2_000, 11_500, true), row(3_000, 12_500, false)];
+        assert_eq!(Boottime::of(&rows).sets().collect::<Vec<_>>(), [(11_000, 11_500, -500)]);
     }
 
     #[test]

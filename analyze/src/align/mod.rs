@@ -10,9 +10,10 @@ mod pieces;
 mod timeline;
 
 use crate::call::{Call, Flow, Point};
-use crate::dissect::sockets::log::Sockets;
+use crate::dissect::sockets::log::{ClockSet, Sockets};
 use matches::{Domain, matches};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use timeline::Pairs;
 
 /// A difference of instants and the guaranteed bound of its error, in nanoseconds.
@@ -103,7 +104,12 @@ pub struct Clocks {
     /// By domain, how many pairs lie between it and its reference.
     depths: Vec<u32>,
     stretches: Vec<Stretch>,
+    /// When clocks were set, as they themselves or what passed between them tells.
+    sets: Vec<ClockSet>,
 }
+
+/// More often no clock is looked at closely: then all its times are doubtful.
+const MOST_SETS: usize = 64;
 
 impl Clocks {
     /// Finds how the clocks of all domains are related.
@@ -114,14 +120,24 @@ impl Clocks {
         n_domains: usize,
         sockets: &Sockets,
     ) -> Clocks {
-        Pairs::of(matches(calls, flows, points, sockets), n_domains).clocks()
+        let mut clocks = Pairs::of(matches(calls, flows, points, sockets), n_domains).clocks();
+        clocks.sets.extend(&sockets.sets);
+        if let Some(more) = clocks.sets.get_mut(MOST_SETS..) {
+            for set in more {
+                (set.from_ns, set.to_ns) = (i64::MIN, i64::MAX);
+            }
+            let mut known = BTreeSet::new();
+            clocks.sets.retain(|set| set.from_ns != i64::MIN || known.insert(set.domain));
+        }
+        clocks
     }
 
     /// Time from `earlier` to `later`, each an instant in its domain; `None` when the two clocks are not aligned.
     pub fn between(&self, earlier: (u32, i64), later: (u32, i64)) -> Option<Bounded> {
         let difference = later.1.saturating_sub(earlier.1);
+        let doubt_ns = self.doubt_ns(earlier).saturating_add(self.doubt_ns(later));
         if earlier.0 == later.0 {
-            return Some(Bounded { value_ns: difference, bound_ns: 0 });
+            return Some(Bounded { value_ns: difference, bound_ns: doubt_ns });
         }
         let at_ns = self.common(earlier, later)?;
         let stretch = self.stretch(at_ns)?;
@@ -143,7 +159,15 @@ impl Clocks {
         let outside = at_ns.clamp(stretch.from_ns, stretch.to_ns).abs_diff(at_ns);
         let bound_ns = bound_ns.saturating_add((outside / 1_000).min(i64::MAX as u64) as i64);
         let apart = second.0.saturating_sub(first.0);
+        let bound_ns = bound_ns.saturating_add(doubt_ns);
         Some(Bounded { value_ns: difference.saturating_sub(apart), bound_ns })
+    }
+
+    /// By how much a stamp may be off because its clock was set at about that time.
+    fn doubt_ns(&self, (domain, at_ns): (Domain, i64)) -> i64 {
+        let is_doubtful =
+            |set: &&ClockSet| set.domain == domain && (set.from_ns..=set.to_ns).contains(&at_ns);
+        self.sets.iter().filter(is_doubtful).map(|set| set.by_ns).fold(0, i64::saturating_add)
     }
 
     /// The pair of two domains.

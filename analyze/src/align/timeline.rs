@@ -6,6 +6,7 @@ use super::corridor::{Wall, is_open};
 use super::matches::{Domain, Match};
 use super::pieces::Pieces;
 use super::{Ahead, ClockPair, Clocks, Quality, Stretch};
+use crate::dissect::sockets::log::ClockSet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Clocks go straight for so long; each window publishes its middle half.
@@ -141,8 +142,17 @@ impl Pairs {
             let is_shown = |at_ns: f64| shown.contains(&instant(at_ns));
             pair.left_out +=
                 pieces.left_out.iter().filter(|at_ns| is_shown(**at_ns)).count() as u64;
-            let set = pieces.pieces.iter().skip(1).filter(|piece| is_shown(piece.from_ns));
-            pair.steps += set.count() as u32;
+            for cut in pieces.pieces.windows(2).filter(|cut| is_shown(cut[1].from_ns)) {
+                let (from_ns, to_ns) = (cut[1].from_ns, cut[0].to_ns);
+                let [before, after] = [0, 1].map(|i| cut[i].corridor.at(to_ns));
+                let by_ns = (before.1 - after.0).max(after.1 - before.0).abs();
+                let own =
+                    |at_ns| instant(at_ns).saturating_add(self.roughly[pair.domains[1] as usize]);
+                let set =
+                    ClockSet::between(pair.domains[1], own(from_ns), own(to_ns), by_ns as i64);
+                clocks.sets.push(set);
+                pair.steps += 1;
+            }
         }
         edges.sort_unstable();
         edges.dedup();

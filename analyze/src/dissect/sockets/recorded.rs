@@ -2,7 +2,7 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::log::{Channel, Switch, Task, Wait};
+use super::log::{Channel, ClockSet, Switch, Task, Wait};
 use super::{Event, UNNAMED};
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
@@ -119,6 +119,14 @@ impl Recorded {
     /// How far a time of this host's sockets may lie from the packets' clock.
     pub fn bound_ns(&self) -> i64 {
         self.clock.bound_ns()
+    }
+
+    /// When this host's clock was set.
+    pub fn sets(&self) -> impl Iterator<Item = ClockSet> {
+        let domain = self.points.first().map(|point| point.domain);
+        let set =
+            move |(from_ns, to_ns, by_ns)| Some(ClockSet::between(domain?, from_ns, to_ns, by_ns));
+        self.clock.sets().filter_map(set)
     }
 
     /// Ranges of events of about [`PARTITION_ROWS`] that begin and end between sockets.
