@@ -186,10 +186,16 @@ impl Pairing {
         }
     }
 
+    /// The first that waits, if the response is not of before it: whose sender had heard of it when it began answers it, whatever the stamps
+    /// say (the clock was set back in between).
     fn waiting_in_order(&mut self, response: &TimedMessage) -> Option<TimedMessage> {
         let head = self.waiting.front()?;
         match (head.first_ns, response.first_ns) {
-            (Some(asked), Some(answered)) if answered < asked => None,
+            (Some(asked), Some(answered))
+                if answered < asked && response.acked <= head.message.begin =>
+            {
+                None
+            }
             _ => self.waiting.pop_front(),
         }
     }
@@ -290,6 +296,20 @@ mod tests {
                 message(Role::Response, 20, 5, 30),
             ],
             &[(Open, Some(1), None), (Complete, Some(2), Some(3)), (Complete, Some(4), Some(5))],
+        );
+    }
+
+    #[test]
+    fn an_answer_is_one_though_the_clock_was_set_back_before_it() {
+        use CallState::*;
+        check(
+            vec![
+                message(Role::Request, 0, 500, 0),
+                message(Role::Response, 0, 400, 10),
+                message(Role::Request, 10, 410, 10),
+                message(Role::Response, 10, 420, 20),
+            ],
+            &[(Complete, Some(500), Some(400)), (Complete, Some(410), Some(420))],
         );
     }
 
