@@ -170,6 +170,24 @@ impl Clocks {
         self.sets.iter().filter(is_doubtful).map(|set| set.by_ns).fold(0, i64::saturating_add)
     }
 
+    /// An instant by the clock of its domain's reference, within a bound; `None` when the two are not aligned.
+    pub fn by_reference(&self, (domain, at_ns): (u32, i64)) -> Option<Bounded> {
+        let reference = self.reference(domain);
+        if reference == domain {
+            return Some(Bounded { value_ns: at_ns, bound_ns: 0 });
+        }
+        let rough = self.roughly.get(domain as usize)?;
+        let about_ns = at_ns.saturating_sub(*rough);
+        let apart = self.between((reference, about_ns), (domain, at_ns))?;
+        let value_ns = about_ns.saturating_add(apart.value_ns);
+        Some(Bounded { value_ns, bound_ns: apart.bound_ns })
+    }
+
+    /// Whose clock the timeline is that a domain is related to; its own where it is related to none.
+    pub fn reference(&self, domain: u32) -> u32 {
+        self.references.get(domain as usize).copied().unwrap_or(domain)
+    }
+
     /// The pair of two domains.
     fn pair(&self, a: Domain, b: Domain) -> Option<usize> {
         self.pairs.iter().position(|pair| pair.domains == [a, b] || pair.domains == [b, a])

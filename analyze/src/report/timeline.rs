@@ -1,5 +1,5 @@
-//! Where the calls of one trace stand on its common timeline. Inside one clock domain that is exact; a domain that one of
-//! the trace's calls crosses is placed by that call's two directions, with the bound they give; else it is unknown.
+//! Where the calls of one trace stand on its common timeline. Inside one clock domain that is exact; a clock that is aligned is placed
+//! within its bound; one that only the trace's own calls cross by these calls' two directions; else it is unknown.
 //! For drawing only: no latency is ever derived from it.
 
 use super::measure;
@@ -17,6 +17,8 @@ pub(super) struct Offset {
 
 /// Offsets of the clock domains a trace touches.
 pub(super) struct Timeline {
+    /// Clock and begin of the root.
+    root: Option<(u32, i64)>,
     offsets: BTreeMap<u32, Offset>,
 }
 
@@ -36,8 +38,10 @@ impl Timeline {
         let mut crossings: BTreeMap<(u32, u32), (i64, i64)> = BTreeMap::new();
         calls().for_each(|c| cross(analysis, c, &mut crossings));
         let mut offsets = BTreeMap::new();
-        if let Some(root) = measure::root(analysis, trace).and_then(|r| r.spans.first()) {
-            offsets.insert(domain(analysis, root), Offset { ns: 0, bound_ns: 0 });
+        let root = measure::root(analysis, trace)
+            .and_then(|root| Some((domain(analysis, root.spans.first()?), measure::start(root))));
+        if let Some((domain, _)) = root {
+            offsets.insert(domain, Offset { ns: 0, bound_ns: 0 });
         }
         // A trace touches few clocks: one pass per clock reaches all that can be reached.
         for _ in 0..crossings.len() {
@@ -47,13 +51,18 @@ impl Timeline {
                 reach(&mut offsets, b, a, -middle.ns, middle.bound_ns);
             }
         }
-        Timeline { offsets }
+        Timeline { root, offsets }
     }
 
     /// Where a call begins.
     pub(super) fn place(&self, analysis: &Analysis, call: &Call) -> Place {
         let Some(span) = call.spans.first() else { return Place::Unknown };
-        match self.offsets.get(&domain(analysis, span)) {
+        let own = (domain(analysis, span), measure::start(call));
+        let known = self.root.and_then(|root| Some((root.1, analysis.clocks.between(root, own)?)));
+        if let Some((root_ns, since)) = known {
+            return Place::At(root_ns.saturating_add(since.value_ns), since.bound_ns);
+        }
+        match self.offsets.get(&own.0) {
             Some(offset) => Place::At(measure::start(call) + offset.ns, offset.bound_ns),
             None => Place::Unknown,
         }

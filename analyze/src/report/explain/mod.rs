@@ -1,6 +1,6 @@
 //! What happened around a moment: requests in flight, those that were slow, failed or open, stretches that took far longer
-//! than usual, conversations in trouble, losses. Never aligns clocks: instants are each point's own, and it says so when
-//! there are several.
+//! than usual, conversations in trouble, losses. Calls of several machines stand by the clock of one, where these are aligned; where
+//! not, and of conversations, instants are each point's own, and it says so.
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
@@ -12,7 +12,7 @@ use super::{Options, Report, calls, instant, json};
 use crate::call::{Analysis, Call, Flow, Point};
 pub(in crate::report) use lines::write_loss_lines;
 use lines::{FlowLine, OutlierLine};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 mod lines;
@@ -86,7 +86,7 @@ impl<'a> Around<'a> {
         let mut calls = Vec::new();
         let mut n_in_flight = 0;
         for call in &analysis.calls {
-            let (start, duration) = (measure::start(call), measure::duration(analysis, call));
+            let (start, duration) = (start(analysis, call), measure::duration(analysis, call));
             let end = start.saturating_add(duration.ns);
             if start > to || end < from || !options.filter.matches(analysis, names, call) {
                 continue;
@@ -142,7 +142,7 @@ impl<'a> Around<'a> {
                 Note::None => Tone::Plain,
             };
             grid.row([
-                (offset(measure::start(call) - at), Tone::Plain),
+                (offset(start(analysis, call) - at), Tone::Plain),
                 (quantity::seen(*duration), tone),
                 (note.name().to_owned(), tone),
                 (names.server(&call.server), Tone::Plain),
@@ -304,14 +304,32 @@ fn write_head(
             &format!("this instant lies outside the recording, which is {range}"),
         )?;
     }
-    match analysis.domains.len() {
-        0 | 1 => Ok(()),
-        n => ink.wrapped(
+    let stamping: BTreeSet<u32> = analysis.points.iter().map(|point| point.domain).collect();
+    let references: BTreeSet<u32> =
+        stamping.iter().map(|domain| analysis.clocks.reference(*domain)).collect();
+    let reference = references.first().and_then(|domain| analysis.domains.get(*domain as usize));
+    match (stamping.len(), references.len(), reference) {
+        (0 | 1, ..) => Ok(()),
+        (n, 1, Some(reference)) => ink.wrapped(
+            "",
+            "  ",
+            &format!(
+                "{n} clocks: calls stand by that of {reference} (`afterpath clocks`: ± how much)"
+            ),
+        ),
+        (n, ..) => ink.wrapped(
             "",
             "  ",
             &format!("{n} clocks that are not aligned: each instant is its own point's"),
         ),
     }
+}
+
+/// When a call begins, by the clock of the reference where that is known.
+fn start(analysis: &Analysis, call: &Call) -> i64 {
+    let own_ns = measure::start(call);
+    let domain = call.spans.first().map_or(0, |s| analysis.points[s.point as usize].domain);
+    analysis.clocks.by_reference((domain, own_ns)).map_or(own_ns, |at| at.value_ns)
 }
 
 fn write_losses(ink: &mut Ink<'_>, analysis: &Analysis) -> io::Result<()> {
