@@ -4,6 +4,7 @@ use super::Share;
 use crate::truth::Truth;
 use afterpath::call::Analysis;
 use serde::Serialize;
+use std::fmt;
 
 /// Two readings of one instant must differ by nothing, within what is said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -18,6 +19,21 @@ pub struct ClockScore {
     pub error_ns: [i64; 2],
     /// Hops that are negative by more than their bound.
     pub impossible_hops: u64,
+}
+
+impl fmt::Display for ClockScore {
+    /// `100.00 % of 812 inside; ± 3 µs, 12 µs; off by 1 µs, 3 µs`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} % of {} inside", self.inside.percent(), self.inside.all)?;
+        for (n, what) in [(self.unknown, "unknown"), (self.impossible_hops, "hops below nothing")] {
+            if n > 0 {
+                write!(f, ", {n} {what}")?;
+            }
+        }
+        let micro =
+            |[middle, most]: [i64; 2]| format!("{} µs, {} µs", middle / 1_000, most / 1_000);
+        write!(f, "; ± {}; off by {}", micro(self.bound_ns), micro(self.error_ns))
+    }
 }
 
 /// Of every time at a host whose clock is wrong; `None` where none is.

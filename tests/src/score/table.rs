@@ -114,26 +114,6 @@ impl Row {
     }
 }
 
-/// `100.00 % of 812 inside, ± 3 µs, 12 µs, error 1 µs, 3 µs`.
-fn clock_error(clocks: &ClockScore) -> String {
-    let micro = |[middle, most]: [i64; 2]| format!("{} µs, {} µs", middle / 1_000, most / 1_000);
-    let unknown = match clocks.unknown {
-        0 => String::new(),
-        n => format!(", {n} unknown"),
-    };
-    let impossible = match clocks.impossible_hops {
-        0 => String::new(),
-        n => format!(", {n} hops below nothing"),
-    };
-    format!(
-        "{:.2} % of {} inside{unknown}{impossible}; ± {}; off by {}",
-        clocks.inside.percent(),
-        clocks.inside.all,
-        micro(clocks.bound_ns),
-        micro(clocks.error_ns)
-    )
-}
-
 /// p50 and p99 of how far errors are from nothing.
 fn distances(errors: &[i64]) -> Option<[i64; 2]> {
     let mut sorted: Vec<i64> = errors.iter().map(|error| error.abs()).collect();
@@ -355,7 +335,7 @@ impl Page {
             cells.extend(
                 [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
             );
-            cells.push(row.clocks.as_ref().map_or(NONE.to_string(), clock_error));
+            cells.push(row.clocks.as_ref().map_or(NONE.to_string(), ClockScore::to_string));
             // Losses and verdicts have no answers yet that could be scored.
             cells.extend([NONE; 2].map(String::from));
             table.push(cells);
