@@ -74,6 +74,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     flows.extend(told.flows.iter().cloned());
     losses.extend(told.losses.iter().cloned());
     let references = beside(&mut calls, told);
+    let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
     losses.extend(routes::learn(&mut calls));
     let known =
         link::Known { points: &points, flows: &flows, sockets: &sockets, references: &references };
@@ -82,7 +83,6 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
     }
     let traces = assemble::assemble(&mut calls);
-    let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
     measure(&mut calls, &points, &clocks, &sockets);
     losses.extend(recorded_losses(bundles));
     let losses = sum_up(losses);

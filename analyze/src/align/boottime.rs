@@ -1,6 +1,7 @@
 //! BOOTTIME → REALTIME of one host, by the readings of its clock table: what happened on sockets gets the clock that stamped
 //! the packets. Comes before `dissect`, since the same bytes are joined on one clock. Never relates two hosts.
 
+use super::on_line;
 use afterpath_formats::table::clock::ClockRow;
 
 /// The readings of one host's clocks, by BOOTTIME.
@@ -59,17 +60,12 @@ impl Boottime {
                     let nearer = boottime_ns.abs_diff(before.0) <= next.0.abs_diff(boottime_ns);
                     if nearer { before.1 } else { next.1 }
                 }
-                (Some(before), Some(next)) => between(before, *next, boottime_ns),
+                (Some(before), Some(next)) => {
+                    on_line((before.0, before.1), (next.0, next.1), boottime_ns)
+                }
             };
         boottime_ns.saturating_add(offset_ns)
     }
-}
-
-fn between(before: (i64, i64, bool), next: (i64, i64, bool), at: i64) -> i64 {
-    let [from, to, at] = [before.0, next.0, at].map(i128::from);
-    let drift = i128::from(next.1) - i128::from(before.1);
-    let offset = i128::from(before.1) + drift.saturating_mul(at - from) / (to - from).max(1);
-    offset.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }
 
 #[cfg(test)]

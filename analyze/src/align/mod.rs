@@ -10,7 +10,7 @@ mod pieces;
 mod timeline;
 
 use crate::call::{Call, Flow, Point};
-use crate::dissect::sockets::log::{ClockSet, Sockets};
+use crate::dissect::sockets::log::Sockets;
 use matches::{Domain, matches};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,6 +23,28 @@ pub struct Bounded {
     pub value_ns: i64,
     /// The truth lies within ± this.
     pub bound_ns: i64,
+}
+
+/// A clock was set: stamps of about that time may be of before or of after, and bytes seem to pass in another order than they did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockSet {
+    /// Clock domain.
+    pub domain: u32,
+    /// By itself: the first stamp that is doubtful …
+    pub from_ns: i64,
+    /// … and the last.
+    pub to_ns: i64,
+    /// By how much, without sign.
+    pub by_ns: i64,
+}
+
+impl ClockSet {
+    /// Between two instants that it is set from and to, and as long before and after as it was set by.
+    pub fn between(domain: u32, from_ns: i64, to_ns: i64, by_ns: i64) -> ClockSet {
+        let by_ns = by_ns.saturating_abs();
+        let (from_ns, to_ns) = (from_ns.saturating_sub(by_ns), to_ns.saturating_add(by_ns));
+        ClockSet { domain, from_ns, to_ns, by_ns }
+    }
 }
 
 /// How well two clocks are known towards one another.
@@ -97,7 +119,7 @@ struct Ahead {
 pub struct Clocks {
     /// By domain the one whose clock the timeline is that it is related to.
     pub references: Vec<u32>,
-    /// Pairs that bytes passed between, by domains.
+    /// Pairs that bytes passed between, by the lower of their domains, then the higher.
     pub pairs: Vec<ClockPair>,
     /// By domain: about how far it is ahead of its reference.
     roughly: Vec<i64>,
@@ -190,7 +212,8 @@ impl Clocks {
 
     /// The pair of two domains.
     fn pair(&self, a: Domain, b: Domain) -> Option<usize> {
-        self.pairs.iter().position(|pair| pair.domains == [a, b] || pair.domains == [b, a])
+        let key = |[a, b]: [Domain; 2]| (a.min(b), a.max(b));
+        self.pairs.binary_search_by_key(&key([a, b]), |pair| key(pair.domains)).ok()
     }
 
     /// The instant on the common timeline, by the clock that is nearer to the reference.
@@ -212,11 +235,17 @@ impl Clocks {
 }
 
 impl Stretch {
-    /// On the straight line between the values at both ends.
+    /// On the straight line between the values at both ends; outside of it these.
     fn between(&self, at_ns: i64, begin: i64, end: i64) -> i64 {
-        let [from, to, at] = [self.from_ns, self.to_ns, at_ns].map(i128::from);
-        let at = at.clamp(from, to);
-        let more = (i128::from(end) - i128::from(begin)) * (at - from) / (to - from).max(1);
-        (i128::from(begin) + more).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+        let at_ns = at_ns.clamp(self.from_ns, self.to_ns);
+        on_line((self.from_ns, begin), (self.to_ns, end), at_ns)
     }
+}
+
+/// The value at an instant on the straight line through two.
+fn on_line(one: (i64, i64), other: (i64, i64), at_ns: i64) -> i64 {
+    let [from, to, at] = [one.0, other.0, at_ns].map(i128::from);
+    let more = i128::from(other.1) - i128::from(one.1);
+    let value = i128::from(one.1) + more.saturating_mul(at - from) / (to - from).max(1);
+    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }

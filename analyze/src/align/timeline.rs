@@ -5,8 +5,7 @@
 use super::corridor::{Wall, is_open};
 use super::matches::{Domain, Match};
 use super::pieces::Pieces;
-use super::{Ahead, ClockPair, Clocks, Quality, Stretch};
-use crate::dissect::sockets::log::ClockSet;
+use super::{Ahead, ClockPair, ClockSet, Clocks, Quality, Stretch};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Clocks go straight for so long; each window publishes its middle half.

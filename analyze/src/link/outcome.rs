@@ -108,7 +108,8 @@ impl Assignment<'_> {
     /// Whether somebody else may have waited for the connection, and neither a thread knows better nor words do.
     fn is_contended(&self, unit: &Unit, parent: CallIndex, scarce: &BTreeSet<u32>) -> bool {
         let knows = |cause: &&Cause| {
-            cause.parents == [parent] && !matches!(cause.way, Way::HandedOver(..) | Way::Freed)
+            cause.parents == [parent]
+                && !matches!(cause.way, Way::HandedOver(..) | Way::Freed | Way::Woken(_))
         };
         unit.n_parents > 1
             && scarce.contains(&self.callee(unit))

@@ -1,7 +1,7 @@
 //! What threads did when: the reads and writes behind a flow at a process, and when a thread waited for events. Never the
 //! bytes.
 
-use serde::{Deserialize, Serialize};
+use crate::align::ClockSet;
 use std::collections::BTreeMap;
 
 /// A read or a write that moved bytes.
@@ -124,28 +124,6 @@ pub struct Signalled {
     pub tid: u32,
     /// What.
     pub signal: Signal,
-}
-
-/// A clock was set: stamps of about that time may be of before or of after, and bytes seem to pass in another order than they did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockSet {
-    /// Clock domain.
-    pub domain: u32,
-    /// By itself: the first stamp that is doubtful …
-    pub from_ns: i64,
-    /// … and the last.
-    pub to_ns: i64,
-    /// By how much, without sign.
-    pub by_ns: i64,
-}
-
-impl ClockSet {
-    /// Between two instants that it is set from and to, and as long before and after as it was set by.
-    pub fn between(domain: u32, from_ns: i64, to_ns: i64, by_ns: i64) -> ClockSet {
-        let by_ns = by_ns.saturating_abs();
-        let (from_ns, to_ns) = (from_ns.saturating_sub(by_ns), to_ns.saturating_add(by_ns));
-        ClockSet { domain, from_ns, to_ns, by_ns }
-    }
 }
 
 /// What was recorded at sockets, beside flows and spans.

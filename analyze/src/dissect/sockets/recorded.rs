@@ -2,8 +2,9 @@
 //! conclusion of its own but names: of processes by time, of namespaces by the interfaces that have a socket's address.
 //! Long: one host's tables are looked up here and nowhere else.
 
-use super::log::{Channel, ClockSet, Switch, Task, Wait};
+use super::log::{Channel, Switch, Task, Wait};
 use super::{Event, UNNAMED};
+use crate::align::ClockSet;
 use crate::align::boottime::Boottime;
 use crate::call::{DAMAGED, Loss, Point, Process};
 use crate::dissect::TIMES_NS;

@@ -54,6 +54,9 @@ impl Recorded {
 
     /// The scheduler's own, between threads of one process: whoever wakes another process's thread wrote to it, and that is known better.
     fn wakeup_signals(&self) -> Vec<Signalled> {
+        if self.wakeups().is_empty() {
+            return Vec::new();
+        }
         let pids: BTreeMap<u32, u32> = self
             .batches()
             .iter()

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Who gives within so long of another may have been first or second in the queue.
 const CROWDED_NS: i64 = 300_000;
+/// So many before and after it are looked at.
+const MOST_CROWDED: usize = 8;
 /// So much that was given waits for its taker; more is no longer told apart.
 const MOST_GIVEN: usize = 256;
 
@@ -30,17 +32,18 @@ pub(super) fn workers(entries: &[Entry]) -> BTreeSet<Thread> {
 pub(in crate::link) type Job = u32;
 
 /// What a worker did until it gave something back that a request was answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GivenBack {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GivenBack<'a> {
     pub(super) job: Job,
     /// The request; several where others gave something at about the same time.
-    pub(super) requests: Vec<CallIndex>,
+    pub(super) requests: &'a [CallIndex],
 }
 
 /// The jobs of all workers.
 #[derive(Debug)]
 pub(super) struct Jobs {
-    jobs: Vec<GivenBack>,
+    /// By job.
+    requests: Vec<Vec<CallIndex>>,
     of_entries: Vec<Option<Job>>,
 }
 
@@ -67,8 +70,9 @@ impl Jobs {
     }
 
     /// The job that an entry is part of.
-    pub(super) fn at(&self, entry: usize) -> Option<&GivenBack> {
-        self.of_entries[entry].map(|job| &self.jobs[job as usize])
+    pub(super) fn at(&self, entry: usize) -> Option<GivenBack<'_>> {
+        let job = self.of_entries[entry]?;
+        Some(GivenBack { job, requests: &self.requests[job as usize] })
     }
 }
 
@@ -79,8 +83,6 @@ struct Gift {
     given_ns: i64,
     /// When its channel was read.
     taken_ns: Option<i64>,
-    /// Those that were given at about the same time have one number.
-    crowd: usize,
 }
 
 /// What was given and answered. Takers work on what they were given in order, and what they write first after it is of the first gift.
@@ -90,24 +92,14 @@ struct Gifts {
     /// When requests were read.
     read: BTreeMap<(u32, CallIndex), i64>,
     waiting: BTreeMap<Thread, VecDeque<Gift>>,
-    last: BTreeMap<Thread, (i64, usize)>,
-    /// By the gift's entry: the request that was answered with it, and its crowd.
-    answered: BTreeMap<usize, (CallIndex, usize)>,
-    crowds: Vec<Vec<CallIndex>>,
+    /// By taker: gifts with the requests that were answered with them, in order.
+    answered: BTreeMap<Thread, Vec<(Gift, CallIndex)>>,
 }
 
 impl Gifts {
     fn gives(&mut self, taker: Thread, entry: usize, given_ns: i64) {
-        let crowd = match self.last.get(&taker) {
-            Some((last_ns, crowd)) if given_ns.saturating_sub(*last_ns) <= CROWDED_NS => *crowd,
-            _ => {
-                self.crowds.push(Vec::new());
-                self.crowds.len() - 1
-            }
-        };
-        self.last.insert(taker, (given_ns, crowd));
         let waiting = self.waiting.entry(taker).or_default();
-        waiting.push_back(Gift { entry, given_ns, taken_ns: None, crowd });
+        waiting.push_back(Gift { entry, given_ns, taken_ns: None });
         if waiting.len() > MOST_GIVEN {
             waiting.pop_front();
         }
@@ -121,7 +113,8 @@ impl Gifts {
     }
 
     fn writes(&mut self, entry: &Entry, sockets: &Sockets) {
-        let Some(waiting) = self.waiting.get_mut(&(entry.host, entry.tid)) else { return };
+        let taker = (entry.host, entry.tid);
+        let Some(waiting) = self.waiting.get_mut(&taker) else { return };
         if let Some(done_ns) = done_before(sockets, entry) {
             let is_done = |gift: &mut Gift| gift.taken_ns.is_some_and(|at| at < done_ns);
             while waiting.pop_front_if(is_done).is_some() {}
@@ -134,31 +127,43 @@ impl Gifts {
         let read_ns = self.read.get(&(entry.host, call));
         let is_for = |gift: &mut Gift| read_ns.is_some_and(|at| *at < gift.given_ns);
         if let Some(gift) = waiting.pop_front_if(is_for) {
-            self.answered.insert(gift.entry, (call, gift.crowd));
-            self.crowds[gift.crowd].push(call);
+            self.answered.entry(taker).or_default().push((gift, call));
         }
     }
 
     /// All that a worker did since it gave something before is part of the job.
     fn jobs(self, entries: &[Entry]) -> Jobs {
-        let mut jobs = Vec::with_capacity(self.answered.len());
+        let mut requests = Vec::new();
+        let mut job_of: BTreeMap<usize, Job> = BTreeMap::new();
+        for answered in self.answered.values() {
+            for (place, (gift, _)) in answered.iter().enumerate() {
+                job_of.insert(gift.entry, requests.len() as Job);
+                requests.push(crowd(answered, place));
+            }
+        }
         let mut next: BTreeMap<Thread, Option<Job>> = BTreeMap::new();
         let mut of_entries = vec![None; entries.len()];
         for (i, entry) in entries.iter().enumerate().rev() {
             let thread = (entry.host, entry.tid);
             if let Act::Signals(Signal::Gives(_)) = entry.act {
-                let job = self.answered.get(&i).map(|(_, crowd)| {
-                    let requests = self.crowds[*crowd].clone();
-                    jobs.push(GivenBack { job: jobs.len() as Job, requests });
-                    jobs.len() as Job - 1
-                });
-                next.insert(thread, job);
+                next.insert(thread, job_of.get(&i).copied());
             } else {
                 of_entries[i] = next.get(&thread).copied().flatten();
             }
         }
-        Jobs { jobs, of_entries }
+        Jobs { requests, of_entries }
     }
+}
+
+/// The requests that were answered with a gift or with those about it.
+fn crowd(answered: &[(Gift, CallIndex)], place: usize) -> Vec<CallIndex> {
+    let given_ns = answered[place].0.given_ns;
+    let is_near = |(gift, _): &&(Gift, CallIndex)| {
+        gift.given_ns.abs_diff(given_ns) <= CROWDED_NS.unsigned_abs()
+    };
+    let before = answered[..place].iter().rev().take(MOST_CROWDED).take_while(is_near);
+    let behind = answered[place..].iter().take(MOST_CROWDED + 1).take_while(is_near);
+    before.chain(behind).map(|(_, call)| *call).collect()
 }
 
 /// Who takes what is left in each channel, where that is one thread.
@@ -201,7 +206,7 @@ mod tests {
         let entries = entries(acts);
         let jobs = Jobs::of(&entries, &workers(&entries), &Sockets::default());
         let asked = entries.iter().enumerate().filter_map(|(i, entry)| match entry.act {
-            Act::Asks(call) => Some((call, jobs.at(i).map_or(&[][..], |job| &job.requests))),
+            Act::Asks(call) => Some((call, jobs.at(i).map_or(&[][..], |job| job.requests))),
             _ => None,
         });
         assert_eq!(asked.collect::<Vec<_>>(), expected);
@@ -249,23 +254,44 @@ mod tests {
         );
     }
 
+    /// Workers that give so long after one another: whose gifts are told apart from whose.
+    fn check_crowd(given_ns: &[i64], expected: &[&[CallIndex]]) {
+        let gives = Act::Signals(Signal::Gives(PIPE));
+        let n = given_ns.len() as u32;
+        let mut acts: Vec<(u32, Act)> = (0..n).map(|i| (LOOP, Act::Request(i))).collect();
+        acts.extend((0..n).map(|i| (7 + i, Act::Asks(100 + i))));
+        acts.extend((0..n).map(|i| (7 + i, gives)));
+        acts.push((LOOP, Act::Signals(Signal::Takes(PIPE))));
+        acts.extend((0..n).map(|i| (LOOP, Act::Answers(i))));
+        let mut entries = entries(&acts);
+        let first = entries[2 * given_ns.len()].at_ns;
+        for (entry, at_ns) in entries[2 * given_ns.len()..].iter_mut().zip(given_ns) {
+            entry.at_ns = first + at_ns;
+        }
+        let jobs = Jobs::of(&entries, &workers(&entries), &Sockets::default());
+        let of = |i: usize| {
+            let mut requests = jobs.at(given_ns.len() + i).expect("it has a job").requests.to_vec();
+            requests.sort_unstable();
+            requests
+        };
+        let found: Vec<_> = (0..given_ns.len()).map(of).collect();
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn of_two_that_gave_at_about_the_same_time_either_may_have_been_first() {
-        let gives = Act::Signals(Signal::Gives(PIPE));
-        let mut entries = entries(&[
-            (LOOP, Act::Request(3)),
-            (LOOP, Act::Request(4)),
-            (7, Act::Asks(13)),
-            (8, Act::Asks(14)),
-            (7, gives),
-            (8, gives),
-            (LOOP, Act::Signals(Signal::Takes(PIPE))),
-            (LOOP, Act::Answers(4)),
-            (LOOP, Act::Answers(3)),
-        ]);
-        entries[5].at_ns = entries[4].at_ns + CROWDED_NS;
-        let jobs = Jobs::of(&entries, &workers(&entries), &Sockets::default());
-        let of = |entry: usize| jobs.at(entry).map(|job| (job.job, job.requests.clone()));
-        assert_eq!([of(2), of(3)], [Some((1, vec![4, 3])), Some((0, vec![4, 3]))]);
+        check_crowd(&[0, CROWDED_NS], &[&[0, 1], &[0, 1]]);
+        check_crowd(&[0, CROWDED_NS + 1], &[&[0], &[1]]);
+        // A crowd has an end, however long the row is.
+        check_crowd(&[0, CROWDED_NS, 2 * CROWDED_NS], &[&[0, 1], &[0, 1, 2], &[1, 2]]);
+    }
+
+    #[test]
+    fn a_busy_row_stays_bounded() {
+        let mut answered = Vec::new();
+        for entry in 0..1_000 {
+            answered.push((Gift { entry, given_ns: 0, taken_ns: None }, entry as CallIndex));
+        }
+        assert_eq!(crowd(&answered, 500).len(), 2 * MOST_CROWDED + 1);
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Asking<'a> {
     /// The request that its thread answers next.
     pub(super) next: Option<CallIndex>,
     /// What its thread does until it gives something back.
-    pub(super) given_back: Option<&'a GivenBack>,
+    pub(super) given_back: Option<GivenBack<'a>>,
     /// When its thread last returned from a wait for events.
     pub(super) waited_ns: i64,
     /// Whether a timer ended that wait.
@@ -102,14 +102,15 @@ impl Minds<'_> {
     }
 }
 
+/// So many tellers are told apart; of whom more woke since it read last, others want a lock of.
+const MOST_TELLERS: usize = 4;
+
 /// What a thread was told by another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Woken {
     /// What the other had read last, or was told.
     pub(super) causes: Vec<CallIndex>,
     pub(super) at_ns: i64,
-    /// The other.
-    pub(super) by: u32,
 }
 
 /// What a thread or task has on its mind.
@@ -121,7 +122,8 @@ pub(super) struct Mind {
     reads: Vec<Option<Vec<CallIndex>>>,
     read_ns: i64,
     wrote: bool,
-    woken: Option<Woken>,
+    /// Since it read last.
+    woken: Vec<Woken>,
     /// What it read and has not worked on, in order.
     pub(super) turn: Turn,
 }
@@ -132,28 +134,36 @@ impl Mind {
             self.reads.clear();
         }
         self.reads.push(causes);
+        self.woken.clear();
         self.read_ns = at_ns;
     }
 
-    /// Another thread woke it, or left word.
-    pub(super) fn is_told(&mut self, by: u32, causes: Option<Vec<CallIndex>>, at_ns: i64) {
-        self.woken = causes.map(|causes| Woken { causes, at_ns, by });
+    /// Another thread woke it. One that has nothing on its mind has nothing to hand over.
+    pub(super) fn is_told(&mut self, causes: Option<Vec<CallIndex>>, at_ns: i64) {
+        if self.woken.len() <= MOST_TELLERS {
+            self.woken.extend(causes.map(|causes| Woken { causes, at_ns }));
+        }
     }
 
     /// It gave away what it had: the rest is another's.
     pub(super) fn gave(&mut self) {
         self.reads.clear();
-        self.woken = None;
+        self.woken.clear();
     }
 
-    /// What it was told since it read last.
-    pub(super) fn woken(&self) -> Option<&Woken> {
-        self.woken.as_ref().filter(|woken| woken.at_ns >= self.read_ns)
+    /// What it was told since it read last, by all who woke it, and when last.
+    pub(super) fn woken(&self) -> Option<Woken> {
+        let at_ns = self.woken.last().filter(|_| self.woken.len() <= MOST_TELLERS)?.at_ns;
+        let mut causes: Vec<CallIndex> =
+            self.woken.iter().flat_map(|woken| woken.causes.iter().copied()).collect();
+        causes.sort_unstable();
+        causes.dedup();
+        Some(Woken { causes, at_ns })
     }
 
     /// What it tells whom it wakes.
     pub(super) fn tells(&self) -> Option<Vec<CallIndex>> {
-        let woken = self.woken().map(|woken| woken.causes.clone());
+        let woken = self.woken().map(|woken| woken.causes);
         woken.or_else(|| self.adjacent().map(|(parents, _)| parents))
     }
 

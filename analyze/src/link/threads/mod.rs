@@ -175,7 +175,7 @@ impl Pass<'_> {
             Signal::Wakes(woken) => {
                 let causes = self.minds.of_mut(host, own).tells();
                 let woken = self.minds.of_mut(host, Actor::Thread(woken));
-                woken.is_told(entry.tid, causes, entry.at_ns);
+                woken.is_told(causes, entry.at_ns);
             }
             Signal::Gives(channel) => {
                 let mind = self.minds.of_mut(host, own);

@@ -171,10 +171,7 @@ fn signals(messages: &[Entry], sockets: &Sockets) -> Vec<Entry> {
         at_ns: s.at_ns,
         tid: s.tid,
         task: None,
-        act: match s.signal {
-            Signal::Unknown => Act::Other,
-            signal => Act::Signals(signal),
-        },
+        act: Act::Signals(s.signal),
         pid: s.pid,
     };
     let told = sockets.signals.iter().filter(|s| !known.contains(&at(s.host, s.tid, s.at_ns)));

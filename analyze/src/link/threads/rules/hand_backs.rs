@@ -23,6 +23,6 @@ impl Rule for GivesBack {
             "{} gave what it found to the thread that answered {one_of} next",
             asking.entry.actor()
         );
-        Some(asking.cause(back.requests.clone(), Way::GivenBack, reason))
+        Some(asking.cause(back.requests.to_vec(), Way::GivenBack, reason))
     }
 }

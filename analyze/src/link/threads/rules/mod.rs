@@ -48,7 +48,7 @@ pub(in crate::link) enum Way {
     AnswersNext,
     /// Who waits for its calls gives what it found to a thread that answers this one.
     GivenBack,
-    /// Woken by a thread that had read nothing else, so long ago.
+    /// Woken by threads that had read nothing else, last so long ago.
     Woken(u8),
     /// A task has one request open.
     Alone,

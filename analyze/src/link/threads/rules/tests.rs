@@ -131,14 +131,27 @@ fn one_that_was_made_for_a_request_and_one_that_writes_for_others() {
     check_goroutine(true, &[3], &[], None);
 }
 
-/// What thread 7, woken by thread 1 that had read request 4, asks for.
-fn check_woken(done: &[(i64, u32)], woken_ns: i64, gave: bool, expected: Option<(&[u32], Way)>) {
+/// What thread 7 asks for that read and, at these instants, was woken by threads that had read something.
+fn check_woken(
+    done: &[(i64, u32)],
+    woken: &[(i64, u32)],
+    gave: bool,
+    expected: Option<(&[u32], Way)>,
+) {
     let mut mind = Mind::default();
-    done.iter().for_each(|(at_ns, read)| mind.read(Some(vec![*read]), *at_ns));
-    if gave {
-        mind.gave();
+    let mut acts: Vec<(i64, bool, u32)> =
+        done.iter().map(|(at, call)| (*at, false, *call)).collect();
+    acts.extend(woken.iter().map(|(at, call)| (*at, true, *call)));
+    acts.sort_unstable();
+    for (at_ns, is_woken, call) in acts {
+        if is_woken && gave {
+            mind.gave();
+        }
+        match is_woken {
+            true => mind.is_told(Some(vec![call]), at_ns),
+            false => mind.read(Some(vec![call]), at_ns),
+        }
     }
-    mind.is_told(1, Some(vec![4]), woken_ns);
     let entry = entry(None);
     let found = told(&asking(&entry, &[3, 4]), &Habits::default(), vec![(Actor::Thread(7), mind)]);
     assert_eq!(found, expected.map(|(parents, way)| (parents.to_vec(), way)));
@@ -146,11 +159,13 @@ fn check_woken(done: &[(i64, u32)], woken_ns: i64, gave: bool, expected: Option<
 
 #[test]
 fn who_was_woken_works_for_another_unless_its_own_work_goes_on() {
-    check_woken(&[], 5, false, Some((&[4], Way::Woken(0))));
-    check_woken(&[(1, 2)], 5, false, Some((&[4], Way::Woken(0))));
-    check_woken(&[(1, 3)], 5, false, Some((&[3], LATELY)));
-    check_woken(&[(1, 3)], 5, true, Some((&[4], Way::Woken(0))));
-    check_woken(&[(6, 3)], 5, false, Some((&[3], LATELY)));
+    check_woken(&[], &[(5, 4)], false, Some((&[4], Way::Woken(0))));
+    check_woken(&[(1, 2)], &[(5, 4)], false, Some((&[4], Way::Woken(0))));
+    check_woken(&[(1, 3)], &[(5, 4)], false, Some((&[3], LATELY)));
+    check_woken(&[(1, 3)], &[(5, 4)], true, Some((&[4], Way::Woken(0))));
+    check_woken(&[(6, 3)], &[(5, 4)], false, Some((&[3], LATELY)));
+    check_woken(&[], &[(5, 4), (6, 3)], false, Some((&[3, 4], Way::Woken(0))));
+    check_woken(&[], &[(1, 4), (2, 3), (3, 1), (4, 2), (5, 7)], false, None);
 }
 
 #[test]
@@ -158,8 +173,8 @@ fn what_a_worker_asks_is_of_what_is_answered_with_its_gift() {
     let habits =
         Habits { workers: [(0, 7)].into(), patient: [((0, 5), true)].into(), ..Habits::default() };
     let entry = entry(None);
-    let back = GivenBack { job: 0, requests: vec![4] };
-    let asking = Asking { given_back: Some(&back), ..asking(&entry, &[3, 4]) };
+    let back = GivenBack { job: 0, requests: &[4] };
+    let asking = Asking { given_back: Some(back), ..asking(&entry, &[3, 4]) };
     assert_eq!(told(&asking, &habits, Vec::new()), Some((vec![4], Way::GivenBack)));
     assert_eq!(told(&asking, &Habits::default(), Vec::new()), None, "it does not wait");
 }

@@ -1,11 +1,11 @@
-//! Who was woken by another thread, and whose own last request is over, works for whatever the other one had read last. Locks wake
-//! threads, too: what a thread read itself, and is being served still, comes first.
+//! Who was woken by other threads since it read last, and whose own last request is over, works for something that one of these had
+//! read last. Locks wake threads, too: what a thread read itself, and is being served still, comes first.
 
 use super::{Cause, Rule, Way, age, milliseconds};
 use crate::link::evidence::Kind;
 use crate::link::threads::minds::{Asking, Minds};
 
-/// What the thread that woke it had on its mind.
+/// What the threads that woke it had on their minds.
 pub(super) struct Woken;
 
 impl Rule for Woken {
@@ -22,11 +22,10 @@ impl Rule for Woken {
         }
         let ago_ns = asking.entry.at_ns.saturating_sub(woken.at_ns);
         let reason = format!(
-            "thread {} had read nothing else when it woke {} {} before",
-            woken.by,
+            "who woke {}, last {} before, had read nothing else",
             asking.entry.actor(),
             milliseconds(ago_ns)
         );
-        Some(asking.cause(woken.causes.clone(), Way::Woken(age(ago_ns)), reason))
+        Some(asking.cause(woken.causes, Way::Woken(age(ago_ns)), reason))
     }
 }
