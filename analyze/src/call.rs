@@ -3,6 +3,7 @@
 //! Long: the model is read as one page; half of it is what the fields mean.
 
 use crate::align::Clocks;
+use crate::findings::Finding;
 use crate::issue::Issue;
 use crate::protocol::{ExplicitId, Outcome};
 use serde::{Deserialize, Serialize};
@@ -335,6 +336,18 @@ pub struct Hop {
     pub bound_ns: Option<i64>,
 }
 
+/// What a call had to do with how long its trace took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Critical {
+    /// Nanoseconds of its own parts on the path that made its trace as long as it was: while nothing that it called was waited for. 0 beside
+    /// the path.
+    pub path_ns: i64,
+    /// Of them, its server's own.
+    pub self_ns: i64,
+    /// How much longer it might have taken and its trace no longer; 0 on the path.
+    pub slack_ns: i64,
+}
+
 /// The ids of a call in a tracer, for whoever looks it up there. No evidence: that is [`Call::ids`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracer {
@@ -405,6 +418,8 @@ pub struct Call {
     pub hops: Vec<Hop>,
     /// Time in the server part that no child call covers.
     pub self_ns: Option<i64>,
+    /// What it had to do with how long its trace took; `None`: nobody waited for it, as far as is known.
+    pub critical: Option<Critical>,
     /// The trace it belongs to: index into [`Analysis::traces`].
     pub trace: u32,
     /// What is doubtful.
@@ -551,6 +566,10 @@ pub struct Analysis {
     pub n_tracer_spans: u64,
     /// What could not be used.
     pub losses: Vec<Loss>,
+    /// What went wrong and whose it was, the worst first.
+    pub findings: Vec<Finding>,
+    /// What judges would have asked and the recording does not hold, in words.
+    pub missing: Vec<String>,
 }
 
 /// The identifiers of a message as the result keeps them.

@@ -4,7 +4,9 @@
 pub mod align;
 pub mod assemble;
 pub mod call;
+pub mod critical;
 pub mod dissect;
+pub mod findings;
 pub mod fingerprint;
 pub mod hops;
 pub mod issue;

@@ -1,20 +1,21 @@
-//! The whole way on one screen: bundles → dissect, pair → join (beside it: spans) → align → link → assemble → hops. The only file with
+//! The whole way on one screen: bundles → dissect, pair → join (beside it: spans) → align → link → assemble → hops → critical → findings. The only file with
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, CallIndex, Flow, Loss, Point};
+use crate::call::{Analysis, Call, CallIndex, Flow, Loss, Point, Trace};
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
 use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Unused};
+use crate::findings::counters::Counters;
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::link::baseline::Baseline;
 use crate::pair::Span;
 use crate::protocol::IdFields;
 use crate::spans::{self, Told};
-use crate::{assemble, hops, link, routes};
+use crate::{assemble, critical, findings, hops, link, routes};
 use afterpath_formats::bundle::{Bundles, PacketFile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -83,10 +84,12 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         Some(other) => link::baseline::link(&mut calls, &known, config.evidence, other),
     }
     let traces = assemble::assemble(&mut calls);
-    measure(&mut calls, &points, &clocks, &sockets);
+    let children = hops::children(&calls);
+    measure(&mut calls, &children, &points, &clocks, &sockets);
+    find_paths(&mut calls, &children, &traces, (&flows, &points, &clocks));
     losses.extend(recorded_losses(bundles));
     let losses = sum_up(losses);
-    Analysis {
+    let mut analysis = Analysis {
         points,
         domains,
         clocks,
@@ -97,7 +100,13 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         n_socket_events,
         n_tracer_spans,
         losses,
-    }
+        findings: Vec::new(),
+        missing: Vec::new(),
+    };
+    let counters = Counters::read(bundles);
+    analysis.findings = findings::findings(&analysis, &counters);
+    analysis.missing = findings::missing(&analysis, &counters);
+    analysis
 }
 
 /// What recorders told of each host besides packets; their processes become points.
@@ -169,8 +178,13 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> (Vec<Call>, Vec<usize>) {
 }
 
 /// Every call's parts and self time.
-fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks, sockets: &Sockets) {
-    let children = hops::children(calls);
+fn measure(
+    calls: &mut [Call],
+    children: &[Vec<CallIndex>],
+    points: &[Point],
+    clocks: &Clocks,
+    sockets: &Sockets,
+) {
     let measured: Vec<_> = (0..calls.len())
         .into_par_iter()
         .map(|i| {
@@ -181,6 +195,20 @@ fn measure(calls: &mut [Call], points: &[Point], clocks: &Clocks, sockets: &Sock
     for (call, (parts, own)) in calls.iter_mut().zip(measured) {
         call.hops = parts;
         call.self_ns = own;
+    }
+}
+
+/// Which calls each trace waited for.
+fn find_paths(
+    calls: &mut [Call],
+    children: &[Vec<CallIndex>],
+    traces: &[Trace],
+    (flows, points, clocks): (&[Flow], &[Point], &Clocks),
+) {
+    let given = critical::Given { calls, children, flows, points, clocks };
+    let found: Vec<_> = traces.par_iter().map(|trace| critical::critical(&given, trace)).collect();
+    for (call, critical) in found.into_iter().flatten() {
+        calls[call as usize].critical = Some(critical);
     }
 }
 

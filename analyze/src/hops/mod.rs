@@ -66,6 +66,12 @@ fn overlaps(call: &Call) -> bool {
     call.spans.iter().any(|span| span.times.latency_ns().is_some_and(|latency| latency < 0))
 }
 
+/// When the server had been asked, at the last point.
+pub fn asked(call: &Call) -> Option<i64> {
+    let times = call.spans.last()?.times;
+    if overlaps(call) { times.request_first } else { times.request_last }
+}
+
 struct Path<'a> {
     call: &'a Call,
     points: &'a [Point],
@@ -214,8 +220,7 @@ pub fn self_ns(
 ) -> Option<i64> {
     let last = call.spans.last()?;
     let domain = |point: u32| points[point as usize].domain;
-    let asked = if overlaps(call) { last.times.request_first } else { last.times.request_last };
-    let (from, to) = (asked?, last.times.response_first?);
+    let (from, to) = (asked(call)?, last.times.response_first?);
     let mut covered: Vec<(i64, i64)> = Vec::new();
     for &child in children {
         let first = &calls[child as usize].spans[0];

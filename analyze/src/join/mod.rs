@@ -171,6 +171,7 @@ fn call(
         no_parent: None,
         hops: Vec::new(),
         self_ns: None,
+        critical: None,
         trace: 0,
         issues,
         spans: spans_at,

@@ -9,6 +9,7 @@ mod clocks;
 mod explain;
 mod fields;
 pub mod filter;
+mod findings;
 mod grid;
 pub mod harmless;
 mod hops;
@@ -47,6 +48,7 @@ pub struct Report {
 
 /// Every report.
 pub const REPORTS: &[Report] = &[
+    findings::FINDINGS,
     traces::TRACES,
     waterfall::TRACE,
     hops::HOPS,
@@ -88,6 +90,8 @@ pub struct Options {
     pub trace: String,
     /// The moment wanted.
     pub moment: Option<Moment>,
+    /// The service by whose side findings are told.
+    pub for_service: Option<String>,
     /// How far around the moment, nanoseconds.
     pub window_ns: i64,
 }
@@ -106,6 +110,7 @@ impl Default for Options {
             filter: Filter::default(),
             trace: String::new(),
             moment: None,
+            for_service: None,
             window_ns: 500_000_000,
         }
     }

@@ -274,6 +274,7 @@ impl Builder {
             no_parent: None,
             hops,
             self_ns: Some(plan.own_ns),
+            critical: None,
             trace: 0,
             issues: Vec::new(),
         };

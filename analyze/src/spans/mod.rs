@@ -154,6 +154,7 @@ impl Making<'_> {
             no_parent: None,
             hops: Vec::new(),
             self_ns: None,
+            critical: None,
             trace: 0,
             issues: Vec::new(),
         }

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Services(Selected),
     /// Which call caused which, how sure that is and why
     Links(Selected),
+    /// What went wrong, whose it was, what it cost, and what can't be told
+    Findings(Findings),
     /// How far the clocks of machines are apart, ± how much, and by what that is known
     Clocks(Reading),
     /// What happened around an instant: in flight, slow, failed, open, lost
@@ -201,6 +203,15 @@ pub(crate) struct Trace {
     /// Every point and part on its own line
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Args)]
+pub(crate) struct Findings {
+    /// Tell each finding as this service sees it: its own, upstream, downstream or elsewhere
+    #[arg(long = "for", value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

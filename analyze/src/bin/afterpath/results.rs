@@ -133,6 +133,8 @@ fn write(key: &Key, analysis: &Analysis, out: &mut dyn Write) -> Result<()> {
         clocks: analysis.clocks.clone(),
         traces: analysis.traces.clone(),
         losses: analysis.losses.clone(),
+        findings: analysis.findings.clone(),
+        missing: analysis.missing.clone(),
         n_packets: analysis.n_packets,
         n_socket_events: analysis.n_socket_events,
         n_tracer_spans: analysis.n_tracer_spans,

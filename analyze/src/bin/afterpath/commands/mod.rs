@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
         Command::Hops(a) => report::selected("hops", a, strict),
         Command::Services(a) => report::selected("services", a, strict),
         Command::Links(a) => report::selected("links", a, strict),
+        Command::Findings(a) => report::findings(a, strict),
         Command::Clocks(a) => report::clocks(a, strict),
         Command::Explain(a) => report::explain(a, strict),
         Command::Export(a) => export::run(a, strict),

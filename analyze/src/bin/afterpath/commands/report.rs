@@ -1,11 +1,15 @@
-//! Reports on stdout: traces, trace, hops, services, links, clocks, explain. Never anything of its own on stdout.
+//! Reports on stdout: traces, trace, hops, services, links, findings, clocks, explain. Never anything of its own on stdout.
 
-use crate::arguments::{Colour, Explain, Reading, Selected, Selection, Shown, Trace, Traces};
+use crate::arguments::{
+    Colour, Explain, Findings, Reading, Selected, Selection, Shown, Trace, Traces,
+};
 use crate::failure::Failure;
 use crate::written::written;
 use crate::{input, terminal};
+use afterpath::report::names::Names;
 use afterpath::report::{self, Options, waterfall};
 use anyhow::Result;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// `traces`.
@@ -22,6 +26,24 @@ pub(crate) fn selected(name: &str, a: &Selected, strict: bool) -> Result<()> {
 /// `clocks`.
 pub(crate) fn clocks(a: &Reading, strict: bool) -> Result<()> {
     write("clocks", a, &shown_options(&a.shown), strict)
+}
+
+/// `findings`.
+pub(crate) fn findings(a: &Findings, strict: bool) -> Result<()> {
+    let input = input::read(&a.reading.bundles, &a.reading.analyzed)?;
+    if let Some(service) = &a.service {
+        let names = Names::of(&input.analysis);
+        let known = input.analysis.calls.iter().map(|call| names.server(&call.server));
+        let known: BTreeSet<String> = known.collect();
+        if !known.contains(service) {
+            let known: Vec<String> = known.into_iter().collect();
+            let text = format!("no service is called `{service}`; there are: {}", known.join(", "));
+            return Err(Failure::new("unknown-service", text).into());
+        }
+    }
+    let options = Options { for_service: a.service.clone(), ..shown_options(&a.reading.shown) };
+    to_stdout(|out| write_report("findings", &input.analysis, &options, out))?;
+    input::check_strict(&input, strict)
 }
 
 /// `explain TIME`.

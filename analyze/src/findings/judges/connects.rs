@@ -1,0 +1,107 @@
+//! Connects that fail, or take as long as a lost packet costs: refused, never answered, answered late. Never judges what is said on a
+//! connection.
+
+use crate::call::CallIndex;
+use crate::findings::case::Case;
+use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
+use crate::report::quantity;
+use std::collections::BTreeMap;
+
+/// Its entry in the table of judges.
+pub(super) const CONNECTS: Judge =
+    Judge { name: "connects", about: "connects that fail or take long, and where", judge };
+
+/// A handshake this slow waited for a second try (RFC 6298: 1 s), or for a host far overloaded.
+const SLOW_NS: i64 = 150_000_000;
+/// So many slow ones, and this share of all traces' time, are a failure.
+const LEAST: usize = 3;
+const MUCH: f64 = 0.01;
+
+fn judge(case: &Case<'_>) -> Vec<Finding> {
+    let mut failed: BTreeMap<(Culprit, String), Vec<CallIndex>> = BTreeMap::new();
+    let mut slow: BTreeMap<Culprit, Vec<(CallIndex, i64)>> = BTreeMap::new();
+    for (index, call) in case.calls() {
+        if call.protocol == "tcp" {
+            let key = (case.unanswered_by(index), call.status.clone());
+            failed.entry(key).or_default().push(index);
+        } else if let Some(ns) = call.connect_ns.filter(|ns| *ns >= SLOW_NS) {
+            slow.entry(case.server(index)).or_default().push((index, ns));
+        }
+    }
+    let failed = failed
+        .into_iter()
+        .map(|((culprit, status), calls)| failing(case, culprit, &status, &calls));
+    failed.chain(slow.into_iter().map(|(culprit, calls)| late(case, culprit, &calls))).collect()
+}
+
+fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> Finding {
+    let parent_failed = |index: &CallIndex| {
+        let link = case.call(*index).link.as_ref();
+        link.is_some_and(|link| case.call(link.parent).failed())
+    };
+    let n_failed = calls.iter().filter(|call| parent_failed(call)).count();
+    let severity = if n_failed > 0 { Severity::Fail } else { Severity::Warn };
+    let n = quantity::plural(calls.len() as u64, "connect");
+    let name = culprit.words();
+    let sentence = match status {
+        "refused" => format!("{name} refused {n}: nothing listens there"),
+        "reset" => format!("{n} to {name} were reset"),
+        _ => format!("{name} did not answer {n}"),
+    };
+    let cost = |index: CallIndex| case.duration_ns(index);
+    let concerned = calls.iter().map(|&call| Concerned {
+        call,
+        cost_ns: cost(call),
+        failed: parent_failed(&call),
+    });
+    let mut finding = case.finding(
+        severity,
+        &format!("connect-{status}"),
+        culprit,
+        sentence,
+        concerned.collect(),
+    );
+    let ends: std::collections::BTreeSet<String> = calls
+        .iter()
+        .map(|&index| {
+            let end = &case.call(index).server;
+            std::net::SocketAddr::new(end.address, end.port).to_string()
+        })
+        .collect();
+    finding.evidence.extend(ends.into_iter().take(3).map(|end| format!("{status} at {end}")));
+    finding
+}
+
+fn late(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64)]) -> Finding {
+    let longest_ns = calls.iter().map(|(_, ns)| *ns).max().unwrap_or(0);
+    let flows = &case.analysis.flows;
+    let again: u64 = calls
+        .iter()
+        .filter_map(|(index, _)| case.call(*index).spans.first())
+        .map(|span| flows[span.flow as usize].counters[0].syn_retransmissions)
+        .sum();
+    // The time lies before the call, in whoever made it.
+    let concerned: Vec<Concerned> = calls
+        .iter()
+        .map(|(index, ns)| {
+            let parent = case.call(*index).link.as_ref().map(|link| link.parent);
+            Concerned { call: parent.unwrap_or(*index), cost_ns: *ns, failed: false }
+        })
+        .collect();
+    let cost = concerned.iter().map(|c| case.on_path(c.call, c.cost_ns));
+    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
+    let is_much = calls.len() >= LEAST && share >= MUCH;
+    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let sentence = format!(
+        "{} to {} took up to {}",
+        quantity::plural(calls.len() as u64, "connect"),
+        culprit.words(),
+        quantity::duration(longest_ns)
+    );
+    let mut finding = case.finding(severity, "slow-connect", culprit, sentence, concerned);
+    if again > 0 {
+        let again = quantity::plural(again, "SYN");
+        finding.evidence.push(format!("{again} had to be sent again at the clients' first point"));
+    }
+    finding
+}

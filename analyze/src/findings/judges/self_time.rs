@@ -1,0 +1,91 @@
+//! Which service itself the time goes into: its own work on the path of traces, what it waited for left out; and whether the slow traces
+//! are slow in one. Never calls work a failure: what it should take nobody recorded.
+
+use crate::call::CallIndex;
+use crate::findings::case::{Case, median};
+use crate::findings::{Concerned, Finding, Judge, Severity};
+use crate::report::quantity;
+use std::collections::BTreeMap;
+
+/// Its entry in the table of judges.
+pub(super) const SELF_TIME: Judge = Judge {
+    name: "self-time",
+    about: "the service whose own work takes most of the time, and most of the slow requests'",
+    judge,
+};
+
+/// A service that takes this share of all traces' time is told.
+const MOST: f64 = 0.3;
+/// A trace is slow if it took so many times what is usual where it begins, among so many.
+const SLOW: i64 = 3;
+const LEAST: usize = 20;
+
+fn judge(case: &Case<'_>) -> Vec<Finding> {
+    let mut own: BTreeMap<u32, Vec<(CallIndex, i64)>> = BTreeMap::new();
+    for (index, call) in case.calls() {
+        let self_ns = call.critical.map_or(0, |critical| critical.self_ns);
+        if self_ns > 0 {
+            own.entry(case.service_of(index)).or_default().push((index, self_ns));
+        }
+    }
+    let slow = slow(case);
+    let mut found = Vec::new();
+    for (service, calls) in own {
+        let sum = |calls: &[(CallIndex, i64)]| {
+            calls.iter().map(|(_, ns)| *ns).fold(0, i64::saturating_add)
+        };
+        let share = sum(&calls) as f64 / case.path_ns.max(1) as f64;
+        if share < MOST {
+            continue;
+        }
+        let of_slow: Vec<_> = calls
+            .iter()
+            .copied()
+            .filter(|(call, _)| slow.contains_key(&case.trace_of(*call)))
+            .collect();
+        let slow_ns = slow.values().copied().fold(0, i64::saturating_add);
+        let slow_share = sum(&of_slow) as f64 / slow_ns.max(1) as f64;
+        let culprit = case.service(service);
+        let mut sentence = format!(
+            "{} itself took {} of all the time",
+            culprit.words(),
+            quantity::share(share, 1.0)
+        );
+        if !slow.is_empty() {
+            sentence += &format!(
+                ", and {} of that of the {}",
+                quantity::share(slow_share, 1.0),
+                quantity::plural(slow.len() as u64, "slow trace")
+            );
+        }
+        let concerned =
+            calls.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
+        let mut finding =
+            case.finding(Severity::Pass, "own-work", culprit, sentence, concerned.collect());
+        let mut values: Vec<i64> = calls.iter().map(|(_, ns)| *ns).collect();
+        let longest = values.iter().max().copied().unwrap_or(0);
+        finding.evidence.push(format!(
+            "{}: p50 {}, longest {}, on the path of their traces",
+            quantity::plural(calls.len() as u64, "call"),
+            quantity::duration(median(&mut values)),
+            quantity::duration(longest)
+        ));
+        found.push(finding);
+    }
+    found
+}
+
+/// Slow traces with how long they took.
+fn slow(case: &Case<'_>) -> BTreeMap<u32, i64> {
+    let mut entries: BTreeMap<u32, Vec<(u32, i64)>> = BTreeMap::new();
+    for (number, trace) in (0..).zip(&case.analysis.traces) {
+        let entry = entries.entry(case.service_of(trace.root)).or_default();
+        entry.push((number, case.duration_ns(trace.root)));
+    }
+    let mut slow = BTreeMap::new();
+    for traces in entries.values().filter(|traces| traces.len() >= LEAST) {
+        let usual_ns = median(&mut traces.iter().map(|(_, ns)| *ns).collect::<Vec<_>>());
+        slow.extend(traces.iter().copied().filter(|(_, ns)| ns / SLOW > usual_ns));
+    }
+    slow
+}

@@ -1,0 +1,149 @@
+//! Findings → whose it was: over all, per slow or failed trace, and as one service sees it. Never blames without a finding.
+
+use super::{Culprit, Finding, Severity};
+use crate::call::{Analysis, CallIndex};
+use crate::report::measure;
+use crate::report::names::Names;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A trace is slow if it took more than so many times what is usual where it begins …
+const SLOW: i64 = 3;
+/// … among at least so many.
+const LEAST: usize = 10;
+
+/// Why a trace was slow, or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceVerdict {
+    /// Index into the traces.
+    pub trace: u32,
+    /// It failed: its root did.
+    pub failed: bool,
+    /// It took much longer than is usual.
+    pub slow: bool,
+    /// What is to blame: index into the findings. `None`: nothing was found that cost it anything.
+    pub finding: Option<usize>,
+    /// What that cost it, nanoseconds on its path.
+    pub cost_ns: i64,
+}
+
+/// Verdicts of all slow and failed traces, in order. What made a trace fail goes before what made it slow, and that before what is only told.
+pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
+    let mut blamed: BTreeMap<u32, Vec<(usize, i64, bool)>> = BTreeMap::new();
+    for (i, finding) in analysis.findings.iter().enumerate() {
+        let mut here: BTreeMap<u32, (i64, bool)> = BTreeMap::new();
+        for concerned in &finding.concerned {
+            let sum = here.entry(analysis.calls[concerned.call as usize].trace).or_default();
+            *sum = (sum.0.saturating_add(concerned.cost_ns), sum.1 | concerned.failed);
+        }
+        for (trace, (cost_ns, failed)) in here {
+            blamed.entry(trace).or_default().push((i, cost_ns, failed));
+        }
+    }
+    let usual = usual(analysis);
+    let each = (0..).zip(&analysis.traces).zip(usual);
+    each.filter_map(|((number, trace), usual_ns)| {
+        let root = measure::root(analysis, trace)?;
+        let ns = measure::duration(analysis, root).ns;
+        let (failed, slow) = (root.failed(), usual_ns.is_some_and(|usual_ns| ns / SLOW > usual_ns));
+        let worst = blamed.get(&number).into_iter().flatten().max_by_key(|(i, cost_ns, broke)| {
+            let is_told_only = analysis.findings[*i].severity == Severity::Pass;
+            (failed && *broke, !is_told_only && *cost_ns > 0, *cost_ns, std::cmp::Reverse(*i))
+        });
+        let worst = worst.filter(|(_, cost_ns, broke)| *cost_ns > 0 || (failed && *broke));
+        (failed || slow).then(|| TraceVerdict {
+            trace: number,
+            failed,
+            slow,
+            finding: worst.map(|(i, ..)| *i),
+            cost_ns: worst.map_or(0, |(_, cost_ns, _)| *cost_ns),
+        })
+    })
+    .collect()
+}
+
+/// Per trace what is usual where it begins; `None` among too few.
+fn usual(analysis: &Analysis) -> Vec<Option<i64>> {
+    type Entry<'a> = (&'a str, &'a str, &'a str);
+    let mut entries: BTreeMap<Entry<'_>, Vec<i64>> = BTreeMap::new();
+    let key = |trace: &crate::call::Trace| {
+        let root = measure::root(analysis, trace)?;
+        Some((&*root.server.host, &*root.server.netns, &*root.protocol))
+    };
+    for trace in &analysis.traces {
+        if let (Some(entry), Some(root)) = (key(trace), measure::root(analysis, trace)) {
+            entries.entry(entry).or_default().push(measure::duration(analysis, root).ns);
+        }
+    }
+    let middles: BTreeMap<Entry<'_>, i64> = entries
+        .into_iter()
+        .filter(|(_, all)| all.len() >= LEAST)
+        .map(|(entry, mut all)| (entry, super::case::median(&mut all)))
+        .collect();
+    analysis.traces.iter().map(|trace| middles.get(&key(trace)?).copied()).collect()
+}
+
+/// What is to blame over all: the worst finding, if any is more than told.
+pub fn overall(analysis: &Analysis) -> Option<&Finding> {
+    analysis.findings.first().filter(|finding| finding.severity > Severity::Pass)
+}
+
+/// Where something lies, as one service sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The service itself.
+    Own,
+    /// Whoever asks it, or the way from there.
+    Upstream,
+    /// What it asks, or the way there.
+    Downstream,
+    /// Neither: no request of it is concerned.
+    Elsewhere,
+}
+
+impl Side {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Own => "own",
+            Side::Upstream => "upstream",
+            Side::Downstream => "downstream",
+            Side::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// Where the culprit of a finding lies, as the service of this name sees it: by the calls that the finding is about.
+pub fn side(analysis: &Analysis, names: &Names, service: &str, finding: &Finding) -> Side {
+    if let Culprit::Service { name, .. } = &finding.culprit
+        && name == service
+    {
+        return Side::Own;
+    }
+    let serves = |call: CallIndex| names.server(&analysis.calls[call as usize].server) == service;
+    let mut sides: BTreeMap<Side, usize> = BTreeMap::new();
+    let mut own_traces: BTreeSet<u32> = BTreeSet::new();
+    for (index, call) in (0..).zip(&analysis.calls) {
+        if serves(index) {
+            own_traces.insert(call.trace);
+        }
+    }
+    for concerned in &finding.concerned {
+        let mut parent = analysis.calls[concerned.call as usize].link.as_ref().map(|l| l.parent);
+        let mut below = false;
+        // A trace has no more levels than calls.
+        for _ in 0..analysis.calls.len() {
+            let Some(at) = parent.filter(|_| !below) else { break };
+            below = serves(at);
+            parent = analysis.calls[at as usize].link.as_ref().map(|link| link.parent);
+        }
+        let side = match below {
+            true => Side::Downstream,
+            false if own_traces.contains(&analysis.calls[concerned.call as usize].trace) => {
+                Side::Upstream
+            }
+            false => Side::Elsewhere,
+        };
+        *sides.entry(side).or_default() += 1;
+    }
+    sides.into_iter().max_by_key(|(_, n)| *n).map_or(Side::Elsewhere, |(side, _)| side)
+}
