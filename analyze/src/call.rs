@@ -5,7 +5,7 @@
 use crate::align::Clocks;
 use crate::findings::Finding;
 use crate::issue::Issue;
-use crate::protocol::{ExplicitId, Outcome};
+use crate::protocol::{ExplicitId, Outcome, Side};
 use serde::{Deserialize, Serialize};
 
 /// Index of an observation point in [`Analysis::points`].
@@ -517,6 +517,49 @@ impl Flow {
     }
 }
 
+/// What became of a packet that did not get through as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Lost between the two points; or, as the kernel says, at the first.
+    Dropped,
+    /// It went on, and the second point did not see it: a redirection, an offload, a capture that left it out.
+    Bypassed,
+    /// It arrived, and was sent again all the same.
+    Spurious,
+    /// It was sent again, and where it was lost, or whether, can't be told.
+    Unknown,
+}
+
+/// A transmission of a TCP segment that was sent again, or that the kernel says it dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPacket {
+    /// The flow at the first point that saw it: at its sender's side.
+    pub first: FlowIndex,
+    /// The flow at the last point that saw it.
+    pub from: FlowIndex,
+    /// The flow at the next point of its way; `None`: it was lost behind the last one.
+    pub to: Option<FlowIndex>,
+    /// Who sent it.
+    pub sender: Side,
+    /// When it passed the last point that saw it, by that point's clock.
+    pub at_ns: i64,
+    /// When it passed the first point, by that point's clock.
+    pub at_first_ns: i64,
+    /// How long until the copy that got through passed the first point; `None`: none did.
+    pub repaired_ns: Option<i64>,
+    /// Its sequence number at the last point that saw it.
+    pub sequence: u32,
+    /// Sequence numbers that it took: its bytes, SYN, FIN.
+    pub length: u32,
+    /// What became of it.
+    pub fate: Fate,
+    /// The kernel's word, function and reason; empty without.
+    pub reason: String,
+    /// Calls that were open on its connection meanwhile, and for how long, nanoseconds.
+    pub slowed: Vec<(CallIndex, i64)>,
+}
+
 /// Something that could not be used, counted by its cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Loss {
@@ -554,6 +597,8 @@ pub struct Analysis {
     pub clocks: Clocks,
     /// Flows in (point, client, server, first_ns) order.
     pub flows: Vec<Flow>,
+    /// Packets that were lost or sent again, in the order of their connections' flows.
+    pub lost_packets: Vec<LostPacket>,
     /// Calls ordered by first time, those of one time by connection and stream.
     pub calls: Vec<Call>,
     /// Traces ordered by their root's first time.

@@ -12,6 +12,7 @@ pub mod hops;
 pub mod issue;
 pub mod join;
 pub mod link;
+pub mod lost;
 pub mod pair;
 pub mod pipeline;
 pub mod protocol;

@@ -2,7 +2,7 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::Clocks;
-use crate::call::{Analysis, Call, CallIndex, Flow, Loss, Point, Trace};
+use crate::call::{Analysis, Call, CallIndex, Flow, Loss, LostPacket, Point, Trace};
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
@@ -12,6 +12,7 @@ use crate::findings::counters::Counters;
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::link::baseline::Baseline;
+use crate::lost::{self, Doubts, Path, Segment, Wanted, Witnesses};
 use crate::pair::Span;
 use crate::protocol::IdFields;
 use crate::spans::{self, Told};
@@ -65,7 +66,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     drop(hosts);
     whole.sort_flows();
     let Whole { mut flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
-    let mut calls = join(&mut points, &flows, &facts, spans);
+    let (mut calls, paths) = join(&mut points, &flows, &facts, spans);
     losses.extend(join::untiled(&calls, &points));
     let mut domains: Vec<String> = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let told = spans::told(bundles, points.len(), domains.len(), flows.len());
@@ -75,6 +76,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     flows.extend(told.flows.iter().cloned());
     losses.extend(told.losses.iter().cloned());
     let references = beside(&mut calls, told);
+    let lost_packets = find_lost(bundles, paths, (&flows, &facts, &points), &calls, &mut losses);
     let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
     losses.extend(routes::learn(&mut calls));
     let known =
@@ -94,6 +96,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         domains,
         clocks,
         flows,
+        lost_packets,
         calls,
         traces,
         n_packets,
@@ -122,7 +125,13 @@ fn recorded(bundles: &Bundles, points: &mut Vec<Point>) -> Vec<Recorded> {
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
-fn join(points: &mut [Point], flows: &[Flow], facts: &[FlowFacts], spans: Vec<Span>) -> Vec<Call> {
+/// Also gives the paths of connections that sent something twice.
+fn join(
+    points: &mut [Point],
+    flows: &[Flow],
+    facts: &[FlowFacts],
+    spans: Vec<Span>,
+) -> (Vec<Call>, Vec<Path>) {
     let seen = &Seen { points, flows, facts };
     let mut homes = Homes::learn_points(seen);
     let groups = join::group(seen, spans);
@@ -135,9 +144,11 @@ fn join(points: &mut [Point], flows: &[Flow], facts: &[FlowFacts], spans: Vec<Sp
         .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
         .collect();
     join::settle(&mut connections, seen, &mut homes);
+    let paths = connections.iter().flat_map(|c| join::paths(c, seen, &homes));
+    let paths = paths.filter(|path| path.is_suspect(flows)).collect();
     let calls: Vec<Vec<Call>> =
         connections.into_par_iter().map(|c| join::calls(c, seen, &homes)).collect();
-    in_time_order(calls).0
+    (in_time_order(calls).0, paths)
 }
 
 /// Adds the calls that tracers tell of. Gives per call the one that its tracer says caused it.
@@ -175,6 +186,49 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> (Vec<Call>, Vec<usize>) {
         }
     }
     (calls, went_to)
+}
+
+/// Which packets were lost where, and whom that slowed.
+fn find_lost(
+    bundles: &Bundles,
+    mut paths: Vec<Path>,
+    (flows, facts, points): (&[Flow], &[FlowFacts], &[Point]),
+    calls: &[Call],
+    losses: &mut Vec<Loss>,
+) -> Vec<LostPacket> {
+    let (doubts, witnesses) = (&Doubts::of(bundles), &Witnesses::read(bundles));
+    if let Some(more) = paths.len().checked_sub(lost::MOST_CONNECTIONS).filter(|n| *n > 0) {
+        paths.truncate(lost::MOST_CONNECTIONS);
+        let cause = "lost-packets-not-looked-for".to_string();
+        losses.push(Loss { place: "lost".to_string(), cause, count: more as u64 });
+    }
+    let wanted = Wanted::of(paths.iter().flat_map(|path| path.flows.iter().copied()), flows);
+    let mut segments: Vec<Segment> = Vec::new();
+    if !wanted.is_empty() {
+        for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
+            // What could not be used was counted before.
+            let parts = partitions(files, &mut Vec::new());
+            let each = parts.par_iter().map(|part| lost::segments(files, part, &wanted));
+            segments.extend(each.collect::<Vec<_>>().into_iter().flatten());
+        }
+    }
+    segments.par_sort_by_key(|segment| (segment.flow, segment.at_ns));
+    let given = &lost::Given { flows, facts, points, doubts, witnesses };
+    let of = |flow: u32| {
+        let from = segments.partition_point(|segment| segment.flow < flow);
+        let to = segments.partition_point(|segment| segment.flow <= flow);
+        segments[from..to].iter().copied()
+    };
+    let each = paths.par_iter().map(|path| {
+        let segments: Vec<Segment> = path.flows.iter().flat_map(|&flow| of(flow)).collect();
+        lost::lost(given, path, &segments)
+    });
+    let mut found: Vec<LostPacket> = each.collect::<Vec<_>>().into_iter().flatten().collect();
+    let untold = witnesses.untold(given, &found);
+    found.extend(untold);
+    found.sort_by_key(|packet| (packet.first, packet.at_first_ns, packet.from, packet.sequence));
+    lost::slow(&mut found, calls, flows);
+    found
 }
 
 /// Every call's parts and self time.

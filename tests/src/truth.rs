@@ -1,6 +1,7 @@
 //! What the testbed's own services logged: the calls of every request, their parents, the points they crossed. Never
 //! derived from packets.
 
+use crate::score::lost::Dropped;
 use crate::split::Clock;
 use serde::Deserialize;
 use std::path::Path;
@@ -17,6 +18,9 @@ pub struct Truth {
     /// What went wrong on purpose.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// Packets dropped on purpose, one by one.
+    #[serde(default)]
+    pub drops: Vec<Dropped>,
     /// Clocks that are wrong, each of a machine of its own; all others are the load's.
     #[serde(default)]
     pub clocks: Vec<Clock>,
@@ -31,6 +35,13 @@ pub struct Fault {
     pub culprit: String,
     /// What it should be called.
     pub kind: String,
+}
+
+impl Fault {
+    /// `loss` of `loss:podB:2%`.
+    pub fn kind_of_fault(&self) -> String {
+        self.fault.split(':').next().unwrap_or_default().to_string()
+    }
 }
 
 /// How a recording was made.

@@ -91,10 +91,22 @@ fn reassemble(files: &[PacketFile]) -> (Vec<OwnedPacket>, u64) {
     fragments.finish()
 }
 
-/// The packets of one partition that belong to halves of torn connections; none where no half lies in it.
+/// The packets of one partition that belong to halves of torn connections.
 pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedPacket> {
-    let mut mended: Vec<OwnedPacket> =
-        part.reassembled.iter().filter_map(|datagram| torn.mend(&datagram.packet())).collect();
+    let read = |file: &PacketFile, rows| file.read(rows);
+    chosen(files, part, torn.hashes(), read, |packet| torn.mend(packet))
+}
+
+/// What `take` makes of the packets of one partition; nothing is read where none of the flows of these hashes, in order, lies in it.
+pub fn chosen<T>(
+    files: &[PacketFile],
+    part: &Partition,
+    hashes: &[i64],
+    read: impl Fn(&PacketFile, Range<u64>) -> PacketReader,
+    mut take: impl FnMut(&Packet<'_>) -> Option<T>,
+) -> Vec<T> {
+    let mut found: Vec<T> =
+        part.reassembled.iter().filter_map(|datagram| take(&datagram.packet())).collect();
     let ends = |(file, rows): (&PacketFile, &Range<u64>)| {
         let last = rows.end.saturating_sub(1).max(rows.start);
         let one = |row: u64| file.read_headers(row..(row + 1).min(rows.end)).next()?.ok();
@@ -103,16 +115,16 @@ pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedP
     };
     for (file, rows) in files.iter().zip(&part.rows) {
         let Some((first, last)) = ends((file, rows)) else { continue };
-        let from = torn.hashes().partition_point(|hash| *hash < first);
-        if torn.hashes().get(from).is_none_or(|hash| *hash > last) {
+        let from = hashes.partition_point(|hash| *hash < first);
+        if hashes.get(from).is_none_or(|hash| *hash > last) {
             continue;
         }
         // What can't be read was counted before.
-        for batch in file.read(rows.clone()).flatten() {
-            mended.extend((0..batch.len()).filter_map(|row| torn.mend(&batch.packet(row))));
+        for batch in read(file, rows.clone()).flatten() {
+            found.extend((0..batch.len()).filter_map(|row| take(&batch.packet(row))));
         }
     }
-    mended
+    found
 }
 
 /// Dissects one partition of `files`.

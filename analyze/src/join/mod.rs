@@ -3,9 +3,13 @@
 
 use crate::call::{Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt};
 use crate::issue::Issue;
+use crate::lost::Path;
 use crate::pair::{Facts, Span};
 use crate::protocol::Side;
 use std::collections::BTreeMap;
+
+/// IP protocol number (IANA).
+const TCP: u8 = 6;
 
 mod connections;
 mod forwarding;
@@ -68,6 +72,27 @@ pub fn settle(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &mut Ho
     let path = |c: &Connection| c.path.iter().map(|p| p.flow).collect::<Vec<_>>();
     homes.learn_homes(&connections.iter().map(path).collect::<Vec<_>>(), seen);
     forwarding::merge(connections, seen, homes);
+}
+
+/// Its flows at interfaces, one path per TCP connection: a forwarding process ends one and begins another.
+pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Path> {
+    let is_other = |_: &order::Placed, next: &order::Placed| next.basis != OrderBasis::Forwarding;
+    let legs = connection.path.chunk_by(is_other).map(|leg| {
+        let is_at_interface = |placed: &&order::Placed| {
+            let flow = &seen.flows[placed.flow as usize];
+            seen.facts[placed.flow as usize].at_process.is_none() && flow.ip_protocol == TCP
+        };
+        let flows: Vec<FlowIndex> = leg.iter().filter(is_at_interface).map(|p| p.flow).collect();
+        let is_home = |flow: Option<&FlowIndex>, side: usize| {
+            let Some(&flow) = flow else { return false };
+            let point = &seen.points[seen.flows[flow as usize].point as usize];
+            let place = homes.of_end(flow, side, seen);
+            place.is_some_and(|(host, netns)| (host, netns) == (&point.host, &point.netns))
+        };
+        let is_whole = [is_home(flows.first(), 0), is_home(flows.last(), 1)];
+        Path { flows, is_whole }
+    });
+    legs.filter(|path| !path.flows.is_empty()).collect()
 }
 
 /// The calls of one connection, without links, hops and traces.

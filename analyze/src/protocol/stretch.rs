@@ -13,7 +13,9 @@ pub enum Transport {
 }
 
 /// Which end sent something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Side {
     /// The end that opened the conversation, or is believed to have.
     Client,

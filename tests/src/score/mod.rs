@@ -4,14 +4,18 @@
 mod calibration;
 mod clocks;
 mod links;
+pub mod lost;
 mod matching;
 pub mod table;
+mod verdict;
 mod wrong;
 
 pub use calibration::Calibration;
 pub use clocks::ClockScore;
 pub use links::Links;
+pub use lost::LossScore;
 pub use matching::Matching;
+pub use verdict::VerdictScore;
 pub use wrong::{Became, Wrong};
 
 use crate::truth::{TrueCall, Truth};
@@ -81,6 +85,10 @@ pub struct Score {
     pub hold_errors_ns: Vec<i64>,
     /// What is said of clocks that are wrong.
     pub clocks: Option<ClockScore>,
+    /// What is said of packets that were dropped; of recordings whose drops are not logged nothing.
+    pub losses: Option<LossScore>,
+    /// Who was blamed.
+    pub verdict: Option<VerdictScore>,
     /// Parents' calls found without any counterpart in the truth.
     pub unexpected: u64,
     /// Links that are missing or wrong, by sort.
@@ -113,6 +121,8 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     }
     score.hold_errors_ns = held(analysis, truth, &matching);
     score.clocks = clocks::clocks(analysis, truth);
+    score.losses = lost::losses(analysis, truth);
+    score.verdict = Some(verdict::verdict(analysis, truth));
     score.wrong = wrong::wrong(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score

@@ -2,7 +2,7 @@
 //! a score that is not built yet as a number.
 
 use super::calibration::Errors;
-use super::{ClockScore, Links, Score, Share, Wrong};
+use super::{ClockScore, Links, LossScore, Score, Share, VerdictScore, Wrong};
 use crate::machine;
 use crate::oracle::Best;
 use serde::Serialize;
@@ -52,6 +52,10 @@ pub struct Row {
     pub hold_error_ns: Option<[i64; 2]>,
     /// What is said of clocks that are wrong; null: none is.
     pub clocks: Option<ClockScore>,
+    /// What is said of packets that were dropped.
+    pub losses: Option<LossScore>,
+    /// Who was blamed.
+    pub verdict: Option<VerdictScore>,
     /// What can be known at best of services' calls without events; of our own rows with ids masked.
     pub oracle: Option<Best>,
 }
@@ -109,6 +113,8 @@ impl Row {
             serving_error_ns: distances(&score.serving_errors_ns),
             hold_error_ns: distances(&score.hold_errors_ns),
             clocks: score.clocks.clone(),
+            losses: score.losses.clone(),
+            verdict: score.verdict.clone(),
             oracle: None,
         }
     }
@@ -171,6 +177,7 @@ impl Page {
         page.push_str(&section("Oracle", ORACLE_ABOUT, &self.oracles()));
         page.push_str(&section("Confidence", CONFIDENCE_ABOUT, &self.confidence()));
         page.push_str(&section("Paths and times", PATHS_ABOUT, &self.paths()));
+        page.push_str(&super::verdict::summary(&self.rows));
         page
     }
 
@@ -336,8 +343,8 @@ impl Page {
                 [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
             );
             cells.push(row.clocks.as_ref().map_or(NONE.to_string(), ClockScore::to_string));
-            // Losses and verdicts have no answers yet that could be scored.
-            cells.extend([NONE; 2].map(String::from));
+            cells.push(row.losses.as_ref().map_or(NONE.to_string(), LossScore::to_string));
+            cells.push(row.verdict.as_ref().map_or(NONE.to_string(), VerdictScore::to_string));
             table.push(cells);
         }
         table
@@ -354,7 +361,7 @@ but no thread, no socket and no content (`tests/src/oracle.rs`): what times alon
 const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
 const PATHS_ABOUT: &str = "Not recorded: calls that pass no point of this recording (by unix sockets, of packets \
 alone); they count nowhere on this page. Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
-begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. Clock: times of machines whose clock is wrong, held against the known map: inside the stated bound or not, the bound and the error (middle, most). —: nothing measures it yet, or this recording can't tell.";
+begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. Clock: times of machines whose clock is wrong, held against the known map: inside the stated bound or not, the bound and the error (middle, most). Loss: dropped packets that are said to be lost at the right place, and packets said to be lost that were not dropped. Verdict: whether the first finding that fails names the right service or hop (of faults that slow nothing, whether a warning does and nothing fails; of healthy runs, whether nothing fails). —: nothing measures it yet, or this recording can't tell.";
 
 fn f1(links: Option<&Links>) -> String {
     links.and_then(|links| links.f1()).map_or(NONE.to_string(), |f1| format!("{f1:.3}"))

@@ -133,6 +133,7 @@ fn write(key: &Key, analysis: &Analysis, out: &mut dyn Write) -> Result<()> {
         clocks: analysis.clocks.clone(),
         traces: analysis.traces.clone(),
         losses: analysis.losses.clone(),
+        lost_packets: analysis.lost_packets.clone(),
         findings: analysis.findings.clone(),
         missing: analysis.missing.clone(),
         n_packets: analysis.n_packets,

@@ -3,10 +3,12 @@
 use super::Judge;
 
 mod accept_queue;
+mod bypassed;
 mod clocks;
 mod connects;
 mod dns;
 mod errors;
+mod lost;
 mod many_calls;
 mod not_running;
 mod recording;
@@ -22,6 +24,7 @@ pub const JUDGES: &[Judge] = &[
     connects::CONNECTS,
     resets::RESETS,
     dns::DNS,
+    lost::LOST,
     slow_stretch::SLOW_STRETCH,
     not_running::NOT_RUNNING,
     together::TOGETHER,
@@ -29,6 +32,7 @@ pub const JUDGES: &[Judge] = &[
     self_time::SELF_TIME,
     retries::RETRIES,
     many_calls::MANY_CALLS,
+    bypassed::BYPASSED,
     clocks::CLOCKS,
     recording::RECORDING,
 ];

@@ -1,0 +1,124 @@
+//! Packets that were lost, by the place where: on a stretch between two points, or inside the host behind the last one. Where all that
+//! were lost are larger than all that got through it is their size. Never counts what may only not have been recorded.
+
+use crate::call::{CallIndex, Fate, LostPacket, Point};
+use crate::findings::case::Case;
+use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
+use crate::report::quantity;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Its entry in the table of judges.
+pub(super) const LOST: Judge =
+    Judge { name: "lost-packets", about: "packets that were lost, and where", judge };
+
+/// From this share of all traces' time on it is a failure …
+const MUCH: f64 = 0.01;
+/// … or if so many were lost that it is no chance.
+const MANY: usize = 5;
+/// Reasons of the kernel that are shown.
+const SHOWN: usize = 3;
+/// What the kernel says of packets that are too large for the next link.
+const TOO_BIG: &str = "PKT_TOO_BIG";
+/// So often at least the same sequence numbers were lost when nothing of their size gets through.
+const TRIES: usize = 3;
+
+fn judge(case: &Case<'_>) -> Vec<Finding> {
+    let mut places: BTreeMap<Culprit, Vec<&LostPacket>> = BTreeMap::new();
+    for packet in case.analysis.lost_packets.iter().filter(|packet| packet.fate == Fate::Dropped) {
+        places.entry(culprit(case, packet)).or_default().push(packet);
+    }
+    places.into_iter().map(|(culprit, packets)| one(case, culprit, &packets)).collect()
+}
+
+/// Where a packet was lost.
+pub(in crate::findings) fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
+    let point =
+        |flow: u32| &case.analysis.points[case.analysis.flows[flow as usize].point as usize];
+    let from = point(packet.from);
+    let name = |point: &Point| match point.netns.is_empty() {
+        true => point.host.clone(),
+        false => point.netns.clone(),
+    };
+    let to = packet.to.map(point);
+    let is_one = to.is_none_or(|to| (&to.host, &to.netns) == (&from.host, &from.netns));
+    Culprit::Stretch {
+        from: from.label(),
+        to: to.map_or_else(String::new, Point::label),
+        place: if is_one { name(from) } else { String::new() },
+    }
+}
+
+fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
+    let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
+    let mut unrepaired: BTreeSet<CallIndex> = BTreeSet::new();
+    for packet in packets {
+        for &(call, ns) in &packet.slowed {
+            let known = slowed.entry(call).or_default();
+            *known = (*known).max(ns);
+            if packet.repaired_ns.is_none() && case.call(call).failed() {
+                unrepaired.insert(call);
+            }
+        }
+    }
+    let cost =
+        slowed.iter().map(|(&call, &ns)| case.on_path(call, ns)).fold(0, i64::saturating_add);
+    let share = cost as f64 / case.path_ns.max(1) as f64;
+    let tries = packets.iter().fold(BTreeMap::<(u32, u32), usize>::new(), |mut tries, packet| {
+        *tries.entry((packet.from, packet.sequence)).or_default() += 1;
+        tries
+    });
+    let is_size = packets.iter().any(|packet| packet.reason.contains(TOO_BIG))
+        || tries.values().any(|n| *n >= TRIES) && packets.iter().all(|p| p.repaired_ns.is_none());
+    let is_much = share >= MUCH || packets.len() >= MANY || !unrepaired.is_empty();
+    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let n = quantity::plural(packets.len() as u64, "packet");
+    let where_ = culprit.words();
+    let longest = packets.iter().filter_map(|packet| packet.repaired_ns).max().unwrap_or(0);
+    let sentence = match is_size {
+        true => format!(
+            "{n} too large for the way vanished {}, again and again",
+            behind(&where_, &culprit)
+        ),
+        false if slowed.is_empty() => format!("{n} were lost {}", behind(&where_, &culprit)),
+        false => format!(
+            "{n} were lost {}: {} waited for the next try, up to {}",
+            behind(&where_, &culprit),
+            quantity::plural(slowed.len() as u64, "call"),
+            quantity::duration(longest)
+        ),
+    };
+    let class = if is_size { "packets-too-large" } else { "packets-lost" };
+    let concerned = slowed.iter().map(|(&call, &cost_ns)| Concerned {
+        call,
+        cost_ns,
+        failed: unrepaired.contains(&call),
+    });
+    let mut finding = case.finding(severity, class, culprit, sentence, concerned.collect());
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for packet in packets {
+        *reasons.entry(&packet.reason).or_default() += 1;
+    }
+    let untold = reasons.remove("").unwrap_or(0);
+    if untold > 0 {
+        finding.evidence.push(format!(
+            "{} seen here and at no point behind, not acknowledged, and sent again",
+            quantity::count(untold as u64)
+        ));
+    }
+    finding.evidence.extend(
+        reasons.into_iter().take(SHOWN).map(|(reason, n)| {
+            format!("the kernel dropped {}: {reason}", quantity::count(n as u64))
+        }),
+    );
+    finding
+}
+
+fn behind(words: &str, culprit: &Culprit) -> String {
+    match culprit {
+        Culprit::Stretch { from, to, place } if to.is_empty() => {
+            format!("behind {from}, inside {place}")
+        }
+        Culprit::Stretch { place, .. } if !place.is_empty() => format!("in {words}"),
+        _ => format!("between {}", words.replace(" → ", " and ")),
+    }
+}

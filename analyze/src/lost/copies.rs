@@ -1,0 +1,296 @@
+//! How often each byte of one direction passed each point, and what that says of its copies. Frames may be cut and merged on the way, so
+//! bytes are counted, never frames. Never decides for a point that had not seen this direction before.
+
+use super::Given;
+use super::doubt::Doubts;
+use super::segments::Segment;
+use super::witness::Witness;
+use crate::call::{Fate, FlowIndex, LostPacket};
+use crate::protocol::Side;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Captured twice at one point rather than sent twice: nobody sends again so soon what he has no answer to.
+const CAPTURED_TWICE_NS: i64 = 100_000;
+/// Retransmissions of one direction that are looked at.
+const MOST: usize = 10_000;
+/// Whoever got a segment acknowledges it sooner (RFC 9293: half a second at most; Linux: 40 ms).
+const ACKNOWLEDGED_NS: i64 = 100_000_000;
+
+/// A copy of some bytes at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Copied {
+    begin: i64,
+    end: i64,
+    at_ns: i64,
+    id: Option<u32>,
+    is_syn: bool,
+}
+
+/// One direction of the connection at one point.
+struct Passing {
+    flow: FlowIndex,
+    /// The sequence number of place 0.
+    base: u32,
+    copies: Vec<Copied>,
+    /// What the other side acknowledged there, and when.
+    acknowledged: Vec<(i64, i64)>,
+    /// It passed packets of this direction before: up to this number.
+    first: Option<i64>,
+}
+
+/// What was lost of what `sender` sent; `flows` in the order that it passes them, `reaches` if the last one is the receiver's own.
+pub(super) fn lost(
+    given: &Given<'_>,
+    flows: &[FlowIndex],
+    by_flow: &BTreeMap<FlowIndex, Vec<&Segment>>,
+    sender: Side,
+    reaches: bool,
+) -> Vec<LostPacket> {
+    let from_client = sender == Side::Client;
+    let first = flows
+        .iter()
+        .find_map(|flow| by_flow[flow].iter().find(|segment| segment.from_client == from_client));
+    let Some(first) = first.map(|segment| segment.sequence) else { return Vec::new() };
+    // Boxes may rewrite numbers: each point counts from what it saw the connection begin with.
+    let began = |flow: FlowIndex| given.facts[flow as usize].initial_sequence[sender as usize];
+    let common = flows.iter().find_map(|&flow| began(flow)).unwrap_or(first);
+    let base = |flow: FlowIndex| began(flow).unwrap_or(common);
+    let each = flows.iter();
+    let passing: Vec<Passing> =
+        each.map(|&flow| passing(flow, &by_flow[&flow], from_client, base(flow))).collect();
+    let mut found: Vec<LostPacket> = Vec::new();
+    for again in sent_again(&passing) {
+        let judge = Judge { given, passing: &passing, sender, reaches, byte: again };
+        found.extend(judge.judge());
+    }
+    merge(found)
+}
+
+fn passing(flow: FlowIndex, segments: &[&Segment], from_client: bool, base: u32) -> Passing {
+    let place = |sequence: u32| i64::from(sequence.wrapping_sub(base) as i32);
+    let mut here =
+        Passing { flow, base, copies: Vec::new(), acknowledged: Vec::new(), first: None };
+    for segment in segments {
+        if segment.from_client != from_client {
+            let number = segment.acknowledgment.map(place);
+            here.acknowledged.extend(number.map(|number| (segment.at_ns, number)));
+            continue;
+        }
+        let begin = place(segment.sequence);
+        here.first = Some(here.first.map_or(begin, |first| first.min(begin)));
+        if segment.length == 0 {
+            continue;
+        }
+        let end = begin + i64::from(segment.length);
+        let Segment { at_ns, id, is_syn, .. } = **segment;
+        let copy = Copied { begin, end, at_ns, id, is_syn };
+        let is_same = |other: &&Copied| {
+            (other.begin, other.end, other.id) == (begin, end, id)
+                && (id.is_some() && !is_syn
+                    || at_ns.saturating_sub(other.at_ns) < CAPTURED_TWICE_NS)
+        };
+        if here.copies.iter().rev().take(8).find(is_same).is_none() {
+            here.copies.push(copy);
+        }
+    }
+    here
+}
+
+/// The first bytes of what passed some point twice: of each piece that all points saw whole.
+fn sent_again(passing: &[Passing]) -> Vec<i64> {
+    let mut bytes: BTreeSet<i64> = BTreeSet::new();
+    for here in passing {
+        let mut highest = i64::MIN;
+        for copy in &here.copies {
+            // One byte of what was acknowledged, or just sent, asks whether the other side is there.
+            let is_probe = copy.end - copy.begin <= 1 && !copy.is_syn && copy.end <= highest;
+            if copy.begin < highest && !is_probe && bytes.len() < MOST {
+                bytes.insert(copy.begin);
+                let within = |other: &&Copied| {
+                    other.begin > copy.begin && other.begin < copy.end.min(highest)
+                };
+                let more = passing.iter().flat_map(|at| at.copies.iter().filter(within));
+                bytes.extend(more.map(|other| other.begin).take(64));
+            }
+            highest = highest.max(copy.end);
+        }
+    }
+    bytes.into_iter().collect()
+}
+
+struct Judge<'a> {
+    given: &'a Given<'a>,
+    passing: &'a [Passing],
+    sender: Side,
+    reaches: bool,
+    byte: i64,
+}
+
+impl Judge<'_> {
+    fn copies(&self, at: usize) -> Vec<Copied> {
+        let covers = |copy: &&Copied| (copy.begin..copy.end).contains(&self.byte);
+        self.passing[at].copies.iter().filter(covers).copied().collect()
+    }
+
+    /// What became of each copy of this byte that did not get through.
+    fn judge(&self) -> Vec<LostPacket> {
+        let counts: Vec<usize> = (0..self.passing.len()).map(|at| self.copies(at).len()).collect();
+        let mut found = Vec::new();
+        let Some(first) = counts.iter().position(|n| *n > 0) else { return found };
+        let sent = self.copies(first);
+        let mut left: Vec<usize> = (0..sent.len()).collect();
+        let mut at = first;
+        while at + 1 < self.passing.len() && !left.is_empty() {
+            // The next point that saw as many as any behind it: a point in between that saw fewer was passed by.
+            let next = at + 1;
+            let best_behind = counts[next..].iter().copied().max().unwrap_or(0);
+            if counts[next] < best_behind {
+                let missed = left.len().min(best_behind) - counts[next].min(left.len());
+                for &copy in left.iter().take(missed) {
+                    found.push(self.packet(first, at, Some(next), &sent, copy, Fate::Bypassed));
+                }
+                at = next;
+                continue;
+            }
+            let n_lost = left.len().saturating_sub(counts[next]);
+            for copy in self.missing(&sent, &left, next, n_lost) {
+                left.retain(|other| *other != copy);
+                let fate = self.fate(first, at, next, &sent, copy);
+                found.push(self.packet(first, at, Some(next), &sent, copy, fate));
+            }
+            at = next;
+        }
+        found.extend(self.behind_the_last(first, &sent, &left));
+        found
+    }
+
+    /// Which of the copies left did not reach a point: by their ids, else the first ones: they had to be sent again.
+    fn missing(&self, sent: &[Copied], left: &[usize], next: usize, n_lost: usize) -> Vec<usize> {
+        let there = self.copies(next);
+        let known = |&copy: &usize| sent[copy].id.is_some() && there.iter().all(|c| c.id.is_some());
+        let is_there = |&copy: &usize| there.iter().any(|other| other.id == sent[copy].id);
+        if left.iter().all(known) {
+            let gone: Vec<usize> = left.iter().copied().filter(|copy| !is_there(copy)).collect();
+            if gone.len() == n_lost {
+                return gone;
+            }
+        }
+        left.iter().copied().take(n_lost).collect()
+    }
+
+    fn fate(&self, first: usize, at: usize, next: usize, sent: &[Copied], copy: usize) -> Fate {
+        if self.doubtful(at, next, sent[copy].at_ns) {
+            return Fate::Unknown;
+        }
+        // The point must have seen this direction of it before, or it may not be on its way at all.
+        if self.passing[next].first.is_none_or(|begin| begin >= self.byte) && !sent[copy].is_syn {
+            return Fate::Unknown;
+        }
+        if sent[copy].is_syn && self.passing[next].copies.is_empty() {
+            return Fate::Unknown;
+        }
+        match sent.get(copy + 1) {
+            Some(again) if self.acknowledged_between(first, sent[copy].at_ns, again.at_ns) => {
+                Fate::Unknown
+            }
+            _ => Fate::Dropped,
+        }
+    }
+
+    /// All points saw it: either its receiver got it, or it was lost inside the receiver's own host.
+    fn behind_the_last(&self, first: usize, sent: &[Copied], left: &[usize]) -> Vec<LostPacket> {
+        let Some(last) = self.passing.len().checked_sub(1) else { return Vec::new() };
+        let here = self.copies(last);
+        let mut found = Vec::new();
+        for (place, &copy) in left.iter().enumerate() {
+            let (Some(one), again) = (here.get(place), here.get(place + 1)) else { continue };
+            let Some(again) = again else { continue };
+            let waited_ns = again.at_ns.saturating_sub(one.at_ns);
+            let was_got = self.acknowledged_between(last, one.at_ns, again.at_ns);
+            let fate = match () {
+                () if was_got => Fate::Spurious,
+                () if !self.reaches || self.doubtful(last, last, one.at_ns) => Fate::Unknown,
+                () if waited_ns >= ACKNOWLEDGED_NS
+                    || self.asked_for(last, one.at_ns, again.at_ns) =>
+                {
+                    Fate::Dropped
+                }
+                () => Fate::Unknown,
+            };
+            found.push(self.packet(first, last, None, sent, copy, fate));
+        }
+        found
+    }
+
+    /// Whether this byte was acknowledged at a point between two instants there.
+    fn acknowledged_between(&self, at: usize, from_ns: i64, to_ns: i64) -> bool {
+        let mut all = self.passing[at].acknowledged.iter();
+        all.any(|(at_ns, number)| (from_ns..to_ns).contains(at_ns) && *number > self.byte)
+    }
+
+    /// Whether the receiver said meanwhile, more than once, that it waits for this byte.
+    fn asked_for(&self, at: usize, from_ns: i64, to_ns: i64) -> bool {
+        let all = self.passing[at].acknowledged.iter();
+        all.filter(|(at_ns, n)| (from_ns..to_ns).contains(at_ns) && *n <= self.byte).count() > 1
+    }
+
+    fn doubtful(&self, at: usize, next: usize, about_ns: i64) -> bool {
+        let doubts: &Doubts = self.given.doubts;
+        [at, next].iter().any(|&at| {
+            let flow = &self.given.flows[self.passing[at].flow as usize];
+            doubts.at(&self.given.points[flow.point as usize], about_ns)
+        })
+    }
+
+    fn packet(
+        &self,
+        first: usize,
+        at: usize,
+        next: Option<usize>,
+        sent: &[Copied],
+        copy: usize,
+        fate: Fate,
+    ) -> LostPacket {
+        let one = sent[copy];
+        let repaired = sent.last().filter(|last| last.at_ns > one.at_ns);
+        let here = self.copies(at);
+        let same = here.iter().find(|other| other.id.is_some() && other.id == one.id);
+        let at_ns = same.or(here.get(copy)).or(here.first()).map_or(one.at_ns, |copy| copy.at_ns);
+        let place = self.passing[at].flow;
+        let sequence = self.passing[at].base.wrapping_add(self.byte as u32);
+        let length = (one.end - self.byte).clamp(0, i64::from(u32::MAX)) as u32;
+        let witness =
+            self.given.witnesses.of(self.given, place, self.sender, at_ns, sequence, length);
+        LostPacket {
+            first: self.passing[first].flow,
+            from: place,
+            to: next.map(|next| self.passing[next].flow),
+            sender: self.sender,
+            at_ns,
+            at_first_ns: one.at_ns,
+            repaired_ns: repaired.map(|last| last.at_ns.saturating_sub(one.at_ns)),
+            sequence,
+            length,
+            fate: if witness.is_some() && fate == Fate::Unknown { Fate::Dropped } else { fate },
+            reason: witness.map(Witness::words).unwrap_or_default(),
+            slowed: Vec::new(),
+        }
+    }
+}
+
+/// Neighbouring bytes of one copy that met one fate are one packet.
+fn merge(mut found: Vec<LostPacket>) -> Vec<LostPacket> {
+    found.sort_by_key(|lost| {
+        (lost.at_first_ns, lost.from, lost.to, lost.fate, Reverse(lost.length))
+    });
+    found.dedup_by(|later, earlier| {
+        let key = |l: &LostPacket| (l.at_first_ns, l.from, l.to, l.fate);
+        let is_same = key(later) == key(earlier);
+        if is_same {
+            earlier.repaired_ns = earlier.repaired_ns.max(later.repaired_ns);
+        }
+        is_same
+    });
+    found
+}

@@ -1,0 +1,110 @@
+//! The packets of connections that are looked at a second time, without their bytes. Never keeps a packet of another.
+
+use crate::call::{Flow, FlowIndex};
+use crate::dissect::ip_address;
+use crate::dissect::partitions::{Partition, chosen};
+use afterpath_formats::bundle::PacketFile;
+use afterpath_formats::frame::Transport;
+use afterpath_formats::packet::{Packet, flow_hash_between};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// SYN and FIN, each of which takes one sequence number.
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+/// IP protocol number (IANA).
+const TCP: u8 = 6;
+
+/// A TCP segment at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Of which flow.
+    pub flow: FlowIndex,
+    /// Sent by the client.
+    pub from_client: bool,
+    /// When it passed.
+    pub at_ns: i64,
+    /// Of its first byte, or of SYN.
+    pub sequence: u32,
+    /// Sequence numbers that it takes: bytes, SYN, FIN.
+    pub length: u32,
+    /// What it acknowledges.
+    pub acknowledgment: Option<u32>,
+    /// What tells copies apart: the IPv4 identification, of IPv6 the timestamp.
+    pub id: Option<u32>,
+    /// It opens the connection.
+    pub is_syn: bool,
+}
+
+/// Both ends at a point, the client first.
+type Ends = (u32, SocketAddr, SocketAddr);
+
+/// Whose packets are read a second time.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    flows: BTreeMap<Ends, Vec<(i64, i64, FlowIndex)>>,
+    hashes: Vec<i64>,
+}
+
+impl Wanted {
+    /// These of all flows.
+    pub fn of(wanted: impl Iterator<Item = FlowIndex>, flows: &[Flow]) -> Wanted {
+        let mut all = Wanted::default();
+        for index in wanted {
+            let flow = &flows[index as usize];
+            let ends = (flow.point, flow.client, flow.server);
+            all.flows.entry(ends).or_default().push((flow.first_ns, flow.last_ns, index));
+            all.hashes.push(flow_hash_between(flow.client, flow.server, TCP));
+        }
+        all.hashes.sort_unstable();
+        all.hashes.dedup();
+        all
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    fn segment(&self, packet: &Packet<'_>) -> Option<Segment> {
+        let network = packet.headers.network?;
+        let Some(Transport::Tcp(tcp)) = packet.headers.transport else { return None };
+        let end = |address, port| SocketAddr::new(ip_address(network.family, address), port);
+        let from = end(network.source, tcp.source_port);
+        let to = end(network.destination, tcp.destination_port);
+        let of = |ends: &Ends| {
+            let lives = self.flows.get(ends)?;
+            let at = packet.time_ns;
+            lives.iter().find(|(first, last, _)| (*first..=*last).contains(&at)).map(|life| life.2)
+        };
+        let forth = of(&(packet.interface, from, to));
+        let flow = forth.or_else(|| of(&(packet.interface, to, from)))?;
+        if tcp.flags & RST != 0 {
+            return None;
+        }
+        let flag = |bit: u8| u32::from(tcp.flags & bit != 0);
+        Some(Segment {
+            flow,
+            from_client: forth.is_some(),
+            at_ns: packet.time_ns,
+            sequence: tcp.sequence,
+            length: packet.headers.payload_length.saturating_add(flag(SYN) + flag(FIN)),
+            acknowledgment: (tcp.flags & ACK != 0).then_some(tcp.acknowledgment),
+            id: match network.family {
+                4 => network.id.filter(|id| *id != 0),
+                _ => tcp.timestamp_value,
+            },
+            is_syn: tcp.flags & SYN != 0,
+        })
+    }
+}
+
+/// The segments of one partition that are wanted, flow by flow in order of time.
+pub fn segments(files: &[PacketFile], part: &Partition, wanted: &Wanted) -> Vec<Segment> {
+    let read = |file: &PacketFile, rows| file.read_headers(rows);
+    let mut found = chosen(files, part, &wanted.hashes, read, |packet| wanted.segment(packet));
+    found.sort_by_key(|segment| (segment.flow, segment.at_ns));
+    found
+}
