@@ -261,6 +261,10 @@ pub enum Part {
     ResponseTransfer,
     /// What no pair of points covers.
     Unattributed,
+    /// Before a call: the handshake of its connection, whose first call it is.
+    ClientConnect,
+    /// Before a call: it was ready, and no connection was free.
+    ClientPoolWait,
 }
 
 impl Part {
@@ -284,6 +288,8 @@ impl Part {
             Part::Server => "server",
             Part::ResponseTransfer => "response_transfer",
             Part::Unattributed => "unattributed",
+            Part::ClientConnect => "client_connect",
+            Part::ClientPoolWait => "client_pool_wait",
         }
     }
 }
@@ -346,6 +352,15 @@ pub struct Critical {
     pub self_ns: i64,
     /// How much longer it might have taken and its trace no longer; 0 on the path.
     pub slack_ns: i64,
+}
+
+/// What lay before a call's first byte, and is no part of its duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Which part.
+    pub part: Part,
+    /// How long, nanoseconds.
+    pub ns: i64,
 }
 
 /// The ids of a call in a tracer, for whoever looks it up there. No evidence: that is [`Call::ids`].
@@ -414,6 +429,8 @@ pub struct Call {
     pub link: Option<Link>,
     /// Why it was given none, where one was possible.
     pub no_parent: Option<Box<NoParent>>,
+    /// What lay before its first byte.
+    pub before: Vec<Before>,
     /// Parts of the duration.
     pub hops: Vec<Hop>,
     /// Time in the server part that no child call covers.
@@ -473,6 +490,49 @@ pub struct DirectionCounters {
     pub resets: u64,
 }
 
+/// Times of one kind, added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// How many.
+    pub count: u64,
+    /// Their sum, nanoseconds.
+    pub sum_ns: i64,
+    /// The longest, nanoseconds.
+    pub max_ns: i64,
+}
+
+impl Latency {
+    /// One more.
+    pub fn add(&mut self, ns: i64) {
+        self.count += 1;
+        self.sum_ns = self.sum_ns.saturating_add(ns);
+        self.max_ns = self.max_ns.max(ns);
+    }
+
+    /// Those of another, too.
+    pub fn merge(&mut self, other: Latency) {
+        self.count += other.count;
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    /// Their mean, nanoseconds; `None` of none.
+    pub fn mean_ns(&self) -> Option<i64> {
+        self.sum_ns.checked_div(i64::try_from(self.count).ok()?)
+    }
+}
+
+/// How soon the data of one side of a TCP connection was met with something, at one point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pace {
+    /// Its data → the other side's acknowledgment of it. Of the client's data: srt, the system's response time.
+    pub acknowledged: Latency,
+    /// The other side's last data → its own first. The server's: art, the application's response time; the client's: cit, its idle time.
+    pub turn: Latency,
+    /// A small segment that had to wait until the one before was acknowledged, late: Nagle's algorithm and a delayed acknowledgment.
+    pub held_back: Latency,
+}
+
 /// An L4 conversation at one observation point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
@@ -494,6 +554,8 @@ pub struct Flow {
     pub handshake_ns: [Option<i64>; 3],
     /// Counters from client and from server.
     pub counters: [DirectionCounters; 2],
+    /// How soon what client and server sent was met with something.
+    pub pace: [Pace; 2],
     /// How it ended.
     pub close: Close,
     /// What is doubtful.

@@ -227,7 +227,7 @@ fn find_lost(
     let untold = witnesses.untold(given, &found);
     found.extend(untold);
     found.sort_by_key(|packet| (packet.first, packet.at_first_ns, packet.from, packet.sequence));
-    lost::slow(&mut found, calls, flows);
+    lost::slow(&mut found, &paths, calls, given);
     found
 }
 
@@ -246,9 +246,11 @@ fn measure(
             (hops::parts(&calls[i], points, clocks, sockets), own)
         })
         .collect();
-    for (call, (parts, own)) in calls.iter_mut().zip(measured) {
+    let before = hops::before(calls, children, points);
+    for ((call, (parts, own)), before) in calls.iter_mut().zip(measured).zip(before) {
         call.hops = parts;
         call.self_ns = own;
+        call.before = before;
     }
 }
 

@@ -4,7 +4,7 @@
 use super::clear::{Clear, Known};
 use super::direction::{Direction, Transmission};
 use super::speech::{Ends, Speech};
-use super::{Dissected, FlowFacts, FlowKey, Given};
+use super::{Dissected, FlowFacts, FlowKey};
 use crate::call::{CallState, Close, Flow, Times};
 use crate::issue::Issue;
 use crate::pair::{Facts, Span};
@@ -14,6 +14,11 @@ use afterpath_formats::packet::Packet;
 use std::sync::Arc;
 
 mod heard;
+mod pace;
+mod room;
+
+use pace::Paces;
+pub(in crate::dissect) use room::Room;
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
@@ -49,40 +54,7 @@ pub(super) struct Conversation {
     /// Connections whose plaintext is known, until this one was looked for.
     clear: Option<Arc<Clear>>,
     id_fields: IdFields,
-}
-
-/// Memory that finished conversations leave to the next ones: growing anew each time took a tenth of dissection. And what all are told.
-#[derive(Default)]
-pub(super) struct Room {
-    arenas: Vec<Vec<u8>>,
-    given: Given,
-}
-
-/// Arenas kept, and the largest worth keeping.
-const KEPT_ARENAS: usize = 16;
-const KEPT_BYTES: usize = 1 << 20;
-
-impl Room {
-    /// Room for conversations that are told this.
-    pub(super) fn knowing(given: &Given) -> Room {
-        Room { arenas: Vec::new(), given: given.clone() }
-    }
-
-    /// The fields that name requests.
-    pub(super) fn id_fields(&self) -> IdFields {
-        self.given.id_fields.clone()
-    }
-
-    fn direction(&mut self) -> Direction {
-        Direction::reusing(self.arenas.pop().unwrap_or_default())
-    }
-
-    fn take_back(&mut self, direction: Direction) {
-        let arena = direction.into_arena();
-        if self.arenas.len() < KEPT_ARENAS && (1..=KEPT_BYTES).contains(&arena.capacity()) {
-            self.arenas.push(arena);
-        }
-    }
+    paces: Paces,
 }
 
 impl Conversation {
@@ -107,6 +79,7 @@ impl Conversation {
             speech: Speech::default(),
             clear: room.given.clear.clone(),
             id_fields: room.id_fields(),
+            paces: Paces::default(),
         }
     }
 
@@ -143,7 +116,7 @@ impl Conversation {
             self.reset_ns.get_or_insert(now_ns);
             self.close.get_or_insert((from, true));
         } else if tcp.flags & ACK != 0 {
-            self.acknowledge(tcp, from, now_ns);
+            self.acknowledge(tcp, from, now_ns, packet.headers.payload_length > 0);
         }
         if tcp.window == 0 && tcp.flags & (SYN | RST) == 0 {
             self.directions[from].counters.zero_windows += 1;
@@ -174,8 +147,11 @@ impl Conversation {
         self.handshake[step].get_or_insert(now_ns);
     }
 
-    fn acknowledge(&mut self, tcp: &Tcp, from: usize, now_ns: i64) {
+    fn acknowledge(&mut self, tcp: &Tcp, from: usize, now_ns: i64, has_data: bool) {
         self.directions[1 - from].acknowledge(tcp.acknowledgment);
+        if let Some(place) = self.directions[1 - from].offset_of(tcp.acknowledgment) {
+            self.paces.acknowledgment(from, now_ns, place, has_data);
+        }
         let answered = self.handshake[1].is_some() && self.client == Some(from);
         if answered && tcp.flags & SYN == 0 {
             self.handshake[2].get_or_insert(now_ns);
@@ -192,6 +168,11 @@ impl Conversation {
             .offset_of(tcp.acknowledgment)
             .filter(|_| tcp.flags & ACK != 0)
             .map_or(0, |offset| offset.max(0) as u64);
+        if let Some(begin) = self.directions[from].offset_of(sequence) {
+            let is_new = begin >= self.directions[from].next as i64;
+            let end = begin.saturating_add(i64::from(length));
+            self.paces.data(from, packet.time_ns, [begin, end], is_new);
+        }
         self.directions[from].receive(sequence, packet.payload, length, packet.time_ns, acked);
     }
 
@@ -378,6 +359,7 @@ impl Conversation {
             last_ns: self.last_ns,
             handshake_ns: self.handshake,
             counters: [counters(client), counters(1 - client)],
+            pace: [self.paces.of(client), self.paces.of(1 - client)],
             close: match self.close {
                 None => Close::Open,
                 Some((side, true)) if side == client => Close::ClientReset,

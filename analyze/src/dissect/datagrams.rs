@@ -164,6 +164,7 @@ impl Exchange {
             last_ns: self.last_ns,
             handshake_ns: [None; 3],
             counters: [self.counters[self.client], self.counters[1 - self.client]],
+            pace: Default::default(),
             close: Close::Open,
             issues: Vec::new(),
         });

@@ -5,6 +5,10 @@ use crate::align::Clocks;
 use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, Times};
 use crate::dissect::sockets::log::Sockets;
 
+mod before;
+
+pub use before::before;
+
 /// The calls that each call caused, by call.
 pub fn children(calls: &[Call]) -> Vec<Vec<CallIndex>> {
     let mut children = vec![Vec::new(); calls.len()];

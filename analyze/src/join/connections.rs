@@ -32,9 +32,12 @@ pub struct Seen<'a> {
 /// Groups flows into connections: a list of flow indices each, both in rising order.
 pub(super) fn connections(seen: &Seen<'_>, spans: &[Span]) -> Vec<Vec<u32>> {
     let mut anchors: Vec<Anchor> = Vec::new();
+    let is_half = |flow: &Flow| flow.counters.iter().any(|side| side.packets == 0);
+    let any_half = seen.flows.iter().any(is_half);
     let any_process = seen.facts.iter().any(|facts| facts.at_process.is_some());
     for (i, (flow, facts)) in seen.flows.iter().zip(seen.facts).enumerate() {
         anchors.extend(handshake_anchor(i as u32, flow, facts));
+        anchors.extend(half_anchor(i as u32, flow, facts).filter(|_| any_half));
         anchors.extend(attempt_anchor(i as u32, flow, facts).filter(|_| any_process));
     }
     for span in spans {
@@ -49,13 +52,23 @@ pub(super) fn connections(seen: &Seen<'_>, spans: &[Span]) -> Vec<Vec<u32>> {
 }
 
 fn handshake_anchor(flow: u32, seen: &Flow, facts: &FlowFacts) -> Option<Anchor> {
-    let client = facts.initial_sequence[0]?;
+    // A point that sees the answering direction only knows what it answers.
+    let answered = facts.answers.filter(|_| facts.initial_sequence[1].is_some());
+    let client = facts.initial_sequence[0].or(answered.map(|number| number.wrapping_sub(1)))?;
     let time_ns = seen.handshake_ns[0].unwrap_or(seen.first_ns);
     let (kind, server) = match facts.initial_sequence[1] {
         Some(server) => (1, server),
         None => (2, u32::from(seen.server.port())),
     };
     Some(Anchor { key: key(kind, client, server, 0), flow, time_ns })
+}
+
+/// A point that sees the asking direction only knows neither the server's number nor an answer; what others know of the same SYN names both.
+fn half_anchor(flow: u32, seen: &Flow, facts: &FlowFacts) -> Option<Anchor> {
+    let client = facts.initial_sequence[0]?;
+    facts.initial_sequence[1].filter(|_| seen.ip_protocol == 6)?;
+    let time_ns = seen.handshake_ns[0].unwrap_or(seen.first_ns);
+    Some(Anchor { key: key(2, client, u32::from(seen.server.port()), 0), flow, time_ns })
 }
 
 /// A connect that got no answer has no numbers that a process knows: its addresses must do.

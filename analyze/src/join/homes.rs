@@ -287,6 +287,7 @@ mod tests {
             last_ns: began + 100,
             handshake_ns: [Some(began), None, None],
             counters: Default::default(),
+            pace: Default::default(),
             close: Close::Open,
             issues: Vec::new(),
         }

@@ -83,6 +83,8 @@ pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Pat
             seen.facts[placed.flow as usize].at_process.is_none() && flow.ip_protocol == TCP
         };
         let flows: Vec<FlowIndex> = leg.iter().filter(is_at_interface).map(|p| p.flow).collect();
+        let others = leg.iter().filter(|placed| !is_at_interface(placed));
+        let sockets = others.map(|placed| placed.flow).collect();
         let is_home = |flow: Option<&FlowIndex>, side: usize| {
             let Some(&flow) = flow else { return false };
             let point = &seen.points[seen.flows[flow as usize].point as usize];
@@ -90,7 +92,7 @@ pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Pat
             place.is_some_and(|(host, netns)| (host, netns) == (&point.host, &point.netns))
         };
         let is_whole = [is_home(flows.first(), 0), is_home(flows.last(), 1)];
-        Path { flows, is_whole }
+        Path { flows, sockets, is_whole }
     });
     legs.filter(|path| !path.flows.is_empty()).collect()
 }
@@ -197,6 +199,7 @@ fn call(
         hops: Vec::new(),
         self_ns: None,
         critical: None,
+        before: Vec::new(),
         trace: 0,
         issues,
         spans: spans_at,

@@ -162,6 +162,13 @@ impl Judge<'_> {
             at = next;
         }
         found.extend(self.behind_the_last(first, &sent, &left));
+        // What got through is the last copy that nothing is told of.
+        let gone: BTreeSet<i64> = found.iter().map(|lost| lost.at_first_ns).collect();
+        let through = sent.iter().rev().find(|copy| !gone.contains(&copy.at_ns));
+        for lost in &mut found {
+            let later = through.filter(|copy| copy.at_ns > lost.at_first_ns);
+            lost.repaired_ns = later.map(|copy| copy.at_ns.saturating_sub(lost.at_first_ns));
+        }
         found
     }
 
@@ -253,7 +260,6 @@ impl Judge<'_> {
         fate: Fate,
     ) -> LostPacket {
         let one = sent[copy];
-        let repaired = sent.last().filter(|last| last.at_ns > one.at_ns);
         let here = self.copies(at);
         let same = here.iter().find(|other| other.id.is_some() && other.id == one.id);
         let at_ns = same.or(here.get(copy)).or(here.first()).map_or(one.at_ns, |copy| copy.at_ns);
@@ -269,7 +275,7 @@ impl Judge<'_> {
             sender: self.sender,
             at_ns,
             at_first_ns: one.at_ns,
-            repaired_ns: repaired.map(|last| last.at_ns.saturating_sub(one.at_ns)),
+            repaired_ns: None,
             sequence,
             length,
             fate: if witness.is_some() && fate == Fate::Unknown { Fate::Dropped } else { fate },

@@ -25,6 +25,8 @@ pub const MOST_CONNECTIONS: usize = 20_000;
 pub struct Path {
     /// In path order.
     pub flows: Vec<FlowIndex>,
+    /// Its flows at processes.
+    pub sockets: Vec<FlowIndex>,
     /// Whether the first stands in the client's own place, and the last in the server's.
     pub is_whole: [bool; 2],
 }
@@ -75,27 +77,42 @@ pub fn lost(given: &Given<'_>, path: &Path, segments: &[Segment]) -> Vec<LostPac
 }
 
 /// Which calls each lost packet slowed, and by how much: all that were open on its connection until a copy got through.
-pub fn slow(lost: &mut [LostPacket], calls: &[Call], flows: &[Flow]) {
+pub fn slow(lost: &mut [LostPacket], paths: &[Path], calls: &[Call], given: &Given<'_>) {
     let mut by_flow: BTreeMap<FlowIndex, Vec<usize>> = BTreeMap::new();
     for (i, packet) in lost.iter().enumerate() {
         by_flow.entry(packet.first).or_default().push(i);
     }
+    // A request that never left its process waits behind what its connection lost.
+    for path in paths {
+        let packets = path.flows.iter().filter_map(|flow| by_flow.get(flow)).flatten();
+        let packets: Vec<usize> = packets.copied().collect();
+        if !packets.is_empty() {
+            by_flow.extend(path.sockets.iter().map(|&socket| (socket, packets.clone())));
+        }
+    }
+    let domain = |flow: FlowIndex| given.points[given.flows[flow as usize].point as usize].domain;
     for (index, call) in (0..).zip(calls) {
+        let mut slowed: BTreeMap<usize, i64> = BTreeMap::new();
         for span in &call.spans {
             let Some(packets) = by_flow.get(&span.flow) else { continue };
             let Some(begin_ns) = span.times.first() else { continue };
-            let end_ns = span.times.response_last.unwrap_or(flows[span.flow as usize].last_ns);
+            let last_ns = given.flows[span.flow as usize].last_ns;
+            let end_ns = span.times.response_last.unwrap_or(last_ns);
             for &i in packets {
-                let packet = &mut lost[i];
+                let packet = &lost[i];
                 let until_ns = match packet.repaired_ns {
                     Some(ns) => packet.at_first_ns.saturating_add(ns),
-                    None => flows[span.flow as usize].last_ns,
+                    None => last_ns,
                 };
                 let overlap = until_ns.min(end_ns).saturating_sub(packet.at_first_ns.max(begin_ns));
-                if overlap > 0 {
-                    packet.slowed.push((index as CallIndex, overlap));
+                if overlap > 0 && domain(packet.first) == domain(span.flow) {
+                    let known = slowed.entry(i).or_default();
+                    *known = (*known).max(overlap);
                 }
             }
+        }
+        for (i, ns) in slowed {
+            lost[i].slowed.push((index as CallIndex, ns));
         }
     }
 }

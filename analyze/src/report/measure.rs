@@ -180,6 +180,8 @@ pub fn words(part: Part) -> &'static str {
         Part::ServerSendQueue => "server send queue",
         Part::Server => "server",
         Part::ResponseTransfer => "response transfer",
+        Part::ClientConnect => "connect",
+        Part::ClientPoolWait => "waiting for a connection",
         Part::Unattributed => "unattributed",
     }
 }

@@ -275,6 +275,7 @@ impl Builder {
             hops,
             self_ns: Some(plan.own_ns),
             critical: None,
+            before: Vec::new(),
             trace: 0,
             issues: Vec::new(),
         };
@@ -350,6 +351,7 @@ impl Builder {
             handshake_ns: [None; 3],
             counters: [DirectionCounters { packets: 3, payload_bytes: 412, ..Default::default() };
                 2],
+            pace: Default::default(),
             close: Close::Open,
             issues: Vec::new(),
         });

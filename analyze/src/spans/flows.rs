@@ -97,6 +97,7 @@ fn flow(point: u32, client: SocketAddr, server: SocketAddr, protocol: &str, at_n
         last_ns: at_ns,
         handshake_ns: [None; 3],
         counters: [DirectionCounters::default(); 2],
+        pace: Default::default(),
         close: Close::Open,
         issues: Vec::new(),
     }

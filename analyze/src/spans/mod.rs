@@ -155,6 +155,7 @@ impl Making<'_> {
             hops: Vec::new(),
             self_ns: None,
             critical: None,
+            before: Vec::new(),
             trace: 0,
             issues: Vec::new(),
         }

@@ -68,7 +68,8 @@ pub(super) fn verdict(analysis: &Analysis, truth: &Truth) -> VerdictScore {
 pub(super) fn summary(rows: &[Row]) -> String {
     let ours = rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked");
     let verdicts: Vec<&VerdictScore> = ours.filter_map(|row| row.verdict.as_ref()).collect();
-    let (healthy, faulty): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.truth.is_empty());
+    let (healthy, faulty): (Vec<&VerdictScore>, Vec<&VerdictScore>) =
+        verdicts.into_iter().partition(|verdict| verdict.truth.is_empty());
     let right = faulty.iter().filter(|verdict| verdict.is_right).count();
     let failing = healthy.iter().filter(|verdict| !verdict.is_right).count();
     format!(

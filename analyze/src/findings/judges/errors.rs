@@ -1,7 +1,8 @@
 //! Where errors begin: the deepest call that failed, none that it caused having failed. Errors that whoever asked is to blame for, and
-//! those that nobody was told of, weigh less. Never judges connects, look-ups and resets: those have judges of their own.
+//! those that nobody was told of, weigh less. Never judges connects, look-ups, resets and what
+//! was lost: those have judges of their own.
 
-use super::resets;
+use super::{lost, resets};
 use crate::call::{CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
@@ -21,10 +22,16 @@ const SHOWN: usize = 3;
 
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut by_cause: BTreeMap<(Culprit, String), Vec<CallIndex>> = BTreeMap::new();
+    let lost = lost::unrepaired(case);
     for (index, call) in case.calls() {
         let is_own = matches!(call.protocol.as_str(), "tcp" | "dns");
         let caused = case.children[index as usize].iter().any(|&child| case.call(child).failed());
-        if is_own || caused || !call.failed() || resets::by(case, index).is_some() {
+        if is_own
+            || caused
+            || !call.failed()
+            || lost.contains(&index)
+            || resets::by(case, index).is_some()
+        {
             continue;
         }
         let status = match call.state {

@@ -30,8 +30,16 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     places.into_iter().map(|(culprit, packets)| one(case, culprit, &packets)).collect()
 }
 
+/// Calls that got no answer since what they said was lost, and every copy of it.
+pub(super) fn unrepaired(case: &Case<'_>) -> BTreeSet<CallIndex> {
+    let lost = case.analysis.lost_packets.iter();
+    let never = lost.filter(|lost| lost.fate == Fate::Dropped && lost.repaired_ns.is_none());
+    let calls = never.flat_map(|lost| &lost.slowed).map(|(call, _)| *call);
+    calls.filter(|&call| case.call(call).failed()).collect()
+}
+
 /// Where a packet was lost.
-pub(in crate::findings) fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
+fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
     let point =
         |flow: u32| &case.analysis.points[case.analysis.flows[flow as usize].point as usize];
     let from = point(packet.from);
@@ -50,16 +58,14 @@ pub(in crate::findings) fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culp
 
 fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
     let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
-    let mut unrepaired: BTreeSet<CallIndex> = BTreeSet::new();
     for packet in packets {
         for &(call, ns) in &packet.slowed {
             let known = slowed.entry(call).or_default();
             *known = (*known).max(ns);
-            if packet.repaired_ns.is_none() && case.call(call).failed() {
-                unrepaired.insert(call);
-            }
         }
     }
+    let unrepaired: BTreeSet<CallIndex> =
+        unrepaired(case).into_iter().filter(|call| slowed.contains_key(call)).collect();
     let cost =
         slowed.iter().map(|(&call, &ns)| case.on_path(call, ns)).fold(0, i64::saturating_add);
     let share = cost as f64 / case.path_ns.max(1) as f64;

@@ -8,15 +8,18 @@ mod clocks;
 mod connects;
 mod dns;
 mod errors;
+mod held_back;
 mod lost;
 mod many_calls;
 mod not_running;
+mod pool_wait;
 mod recording;
 mod resets;
 mod retries;
 mod self_time;
 mod slow_stretch;
 mod together;
+mod zero_window;
 
 /// Every judge.
 pub const JUDGES: &[Judge] = &[
@@ -29,6 +32,9 @@ pub const JUDGES: &[Judge] = &[
     not_running::NOT_RUNNING,
     together::TOGETHER,
     accept_queue::ACCEPT_QUEUE,
+    pool_wait::POOL_WAIT,
+    held_back::HELD_BACK,
+    zero_window::ZERO_WINDOW,
     self_time::SELF_TIME,
     retries::RETRIES,
     many_calls::MANY_CALLS,

@@ -1,0 +1,61 @@
+//! Receivers that tell their peer to stop sending: their program does not read. Never judges a window that is merely small.
+
+use crate::call::{CallIndex, Part};
+use crate::findings::case::Case;
+use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
+use crate::report::quantity;
+use std::collections::BTreeMap;
+
+/// Its entry in the table of judges.
+pub(super) const ZERO_WINDOW: Judge =
+    Judge { name: "zero-window", about: "receivers that stop their senders", judge };
+
+/// A transfer that was stopped takes at least this long.
+const LONG_NS: i64 = 10_000_000;
+/// So many, and this share of all traces' time, are a failure.
+const LEAST: usize = 3;
+const MUCH: f64 = 0.02;
+
+fn judge(case: &Case<'_>) -> Vec<Finding> {
+    let mut readers: BTreeMap<Culprit, Vec<(CallIndex, i64, u64)>> = BTreeMap::new();
+    for (index, call) in case.calls().filter(|(_, call)| call.tracer.is_none()) {
+        let n_zero = |side: usize| {
+            let counters = call.spans.iter().map(|s| case.analysis.flows[s.flow as usize].counters);
+            counters.map(|counters| counters[side].zero_windows).max().unwrap_or(0)
+        };
+        let transfer = |part: Part| {
+            let hop = call.hops.iter().find(|hop| hop.part == part);
+            hop.map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS)
+        };
+        let mut note = |culprit: Culprit, ns: Option<i64>, n: u64| {
+            if let Some(ns) = ns.filter(|_| n > 0) {
+                readers.entry(culprit).or_default().push((index, ns, n));
+            }
+        };
+        note(case.client(call), transfer(Part::ResponseTransfer), n_zero(0));
+        note(case.server(index), transfer(Part::RequestTransfer), n_zero(1));
+    }
+    readers.into_iter().filter_map(|(culprit, calls)| one(case, culprit, &calls)).collect()
+}
+
+fn one(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64, u64)]) -> Option<Finding> {
+    let longest_ns = calls.iter().map(|(_, ns, _)| *ns).max()?;
+    let n_zero = calls.iter().map(|(.., n)| *n).max()?;
+    let cost = calls.iter().map(|(call, ns, _)| case.on_path(*call, *ns));
+    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
+    let is_much = calls.len() >= LEAST && share >= MUCH;
+    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let sentence = format!(
+        "{} did not read as fast as it was sent to: {} took up to {} to pass",
+        culprit.words(),
+        quantity::plural(calls.len() as u64, "message"),
+        quantity::duration(longest_ns)
+    );
+    let concerned =
+        calls.iter().map(|&(call, cost_ns, _)| Concerned { call, cost_ns, failed: false });
+    let mut finding =
+        case.finding(severity, "receiver-full", culprit, sentence, concerned.collect());
+    let n = quantity::plural(n_zero, "zero window");
+    finding.evidence.push(format!("{n} advertised on one connection, at most"));
+    Some(finding)
+}
