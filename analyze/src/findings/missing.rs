@@ -2,7 +2,7 @@
 
 use super::counters::Counters;
 use crate::call::Analysis;
-use crate::report::measure;
+use crate::report::{measure, quantity};
 
 /// In words, one line each; none where nothing is missing.
 pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {
@@ -31,9 +31,8 @@ pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {
     }
     let n_open = analysis.calls.iter().filter(|call| measure::is_open(call)).count();
     if n_open > 0 {
-        lines.push(format!(
-            "{n_open} requests were still open when the recording or their connection ended"
-        ));
+        let n = quantity::plural(n_open as u64, "request");
+        lines.push(format!("{n} still open when the recording or their connection ended"));
     }
     lines
 }

@@ -168,3 +168,6 @@ pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
     found.sort_by_cached_key(order);
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::calls;
 use super::measure;
 use super::names::Names;
-use crate::call::{Analysis, Call, Hop, Process, SpanAt};
+use crate::call::{Analysis, Call, Hop, Part, Process, SpanAt};
 
 /// What a field holds, which decides how it compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,9 @@ pub(super) const FIELDS: &[Field] = fields! {
     "latency_ns" Duration s => integers(first(s).and_then(|p| p.times.latency_ns()));
     "self_ns" Duration s => integers(s.call.self_ns);
     "connect_ns" Duration s => integers(s.call.connect_ns);
+    "pool_wait_ns" Duration s => integers(measure::before(s.call, Part::ClientPoolWait));
+    "path_ns" Duration s => integers(s.call.critical.map(|c| c.path_ns));
+    "slack_ns" Duration s => integers(s.call.critical.map(|c| c.slack_ns));
     "request_bytes" Number s => vec![Value::Integer(s.call.request_bytes.min(i64::MAX as u64) as i64)];
     "response_bytes" Number s => vec![Value::Integer(s.call.response_bytes.min(i64::MAX as u64) as i64)];
     "ids.name" Text s => s.call.ids.iter().map(|(n, _)| Value::Text(n)).collect();

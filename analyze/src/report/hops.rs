@@ -7,7 +7,8 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
 use super::{Options, Report, json};
-use crate::call::{Analysis, Call, Hop, Part};
+use crate::call::{Analysis, Call, Fate, FlowIndex, Hop, Part};
+use crate::critical;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -35,7 +36,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         write_edge(&mut ink, key, edge)?;
     }
     ink.line("")?;
-    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); share: of all time of this edge's calls; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
+    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); share: of all time of this edge's calls; path: of all time of their traces, while these waited for it; lost: packets; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
 }
 
 /// The name of the time in which a server waits for further calls.
@@ -52,6 +53,8 @@ struct Edge {
     n_open: usize,
     n_without_hops: usize,
     durations: Vec<Seen>,
+    /// How long the traces took that its calls belong to.
+    traces: BTreeMap<u32, i64>,
     stretches: BTreeMap<StretchKey, Stretch>,
 }
 
@@ -68,10 +71,27 @@ struct Stretch {
     through: bool,
     /// Between two points.
     both_ways: bool,
+    /// Nanoseconds of it on the paths that made traces as long as they were.
+    on_path_ns: i64,
+    /// Packets lost between its two points.
+    n_lost: u64,
+}
+
+/// Per flow and next point: packets that were lost between.
+fn lost(analysis: &Analysis) -> BTreeMap<(FlowIndex, FlowIndex), u64> {
+    let mut lost: BTreeMap<(FlowIndex, FlowIndex), u64> = BTreeMap::new();
+    for packet in analysis.lost_packets.iter().filter(|packet| packet.fate == Fate::Dropped) {
+        if let Some(to) = packet.to {
+            let pair = (packet.from.min(to), packet.from.max(to));
+            *lost.entry(pair).or_default() += 1;
+        }
+    }
+    lost
 }
 
 fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
     let names = Names::of(analysis);
+    let mut lost = lost(analysis);
     let mut edges: BTreeMap<EdgeKey, Edge> = BTreeMap::new();
     for call in &analysis.calls {
         if (options.failed && !call.failed()) || !options.filter.matches(analysis, &names, call) {
@@ -83,15 +103,28 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         edge.n_open += usize::from(measure::is_open(call));
         edge.n_without_hops += usize::from(call.hops.is_empty());
         edge.durations.push(measure::duration(analysis, call));
+        let trace = analysis.traces.get(call.trace as usize);
+        let root = trace.and_then(|trace| measure::root(analysis, trace));
+        edge.traces.insert(call.trace, root.map_or(0, |root| measure::duration(analysis, root).ns));
         for (i, hop) in call.hops.iter().enumerate() {
-            add(analysis, call, edge, i, hop);
+            let flow = |at: u16| call.spans.get(usize::from(at)).map_or(0, |span| span.flow);
+            let (from, to) = (flow(hop.from), flow(hop.to));
+            // Each is counted at the first call that shows its stretch.
+            let n_lost = lost.remove(&(from.min(to), from.max(to))).unwrap_or(0);
+            add(analysis, call, edge, (i, n_lost), hop);
         }
     }
     edges
 }
 
 /// The server part is two stretches: its own time, and the time it waited for further calls.
-fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: &Hop) {
+fn add(
+    analysis: &Analysis,
+    call: &Call,
+    edge: &mut Edge,
+    (position, n_lost): (usize, u64),
+    hop: &Hop,
+) {
     let own_ns = measure::own_time(call, hop.part, hop.total_ns);
     let label = |i: u16| measure::point_label(analysis, call, i as usize);
     let through = measure::passes_through(analysis, call, hop).is_some();
@@ -100,6 +133,7 @@ fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: 
     } else {
         (label(hop.from), label(hop.to))
     };
+    let on_path_ns = critical::of_hop(call, hop).max(0);
     let mut put = |name: &'static str,
                    position: usize,
                    forward: Option<i64>,
@@ -112,6 +146,9 @@ fn add(analysis: &Analysis, call: &Call, edge: &mut Edge, position: usize, hop: 
         s.n_told += 1;
         s.through |= through;
         s.both_ways |= hop.part.is_leg();
+        s.n_lost += if name == WAITING { 0 } else { n_lost };
+        let here_ns = if name == WAITING { 0 } else { on_path_ns };
+        s.on_path_ns = s.on_path_ns.saturating_add(here_ns);
         s.forward.extend(forward);
         s.back.extend(back);
         s.total.extend(total);
@@ -130,10 +167,34 @@ impl Edge {
         rows
     }
 
+    /// Of the time of the traces that its calls belong to.
+    fn path_share(&self, stretch: &Stretch) -> Option<f64> {
+        let whole: f64 = self.traces.values().map(|&ns| ns as f64).sum();
+        (whole > 0.0).then(|| stretch.on_path_ns as f64 / whole)
+    }
+
     fn total_ns(&self) -> f64 {
         self.stretches.values().flat_map(|s| &s.total).map(|&ns| ns as f64).sum()
     }
 }
+
+/// In lines of fewer columns, what lies on traces' paths and what was lost is left to the JSON.
+const WIDE: usize = 100;
+
+const COLUMNS: [(&str, Align); 12] = [
+    ("part", Align::Left),
+    ("stretch", Align::Flexible),
+    ("", Align::Left),
+    ("n", Align::Right),
+    ("p50", Align::Right),
+    ("p90", Align::Right),
+    ("p99", Align::Right),
+    ("max", Align::Right),
+    ("share", Align::Right),
+    ("path", Align::Right),
+    ("lost", Align::Right),
+    ("unseen", Align::Right),
+];
 
 fn write_edge(
     ink: &mut Ink<'_>,
@@ -156,28 +217,32 @@ fn write_edge(
     if edge.stretches.is_empty() {
         return ink.line("  no hop could be measured");
     }
-    let mut grid = Grid::new(&[
-        ("part", Align::Left),
-        ("stretch", Align::Flexible),
-        ("", Align::Left),
-        ("n", Align::Right),
-        ("p50", Align::Right),
-        ("p90", Align::Right),
-        ("p99", Align::Right),
-        ("max", Align::Right),
-        ("share", Align::Right),
-        ("unseen", Align::Right),
-    ]);
+    let any_lost = edge.stretches.values().any(|stretch| stretch.n_lost > 0);
+    let is_shown = |name: &str| match name {
+        "path" => ink.width >= WIDE,
+        "lost" => ink.width >= WIDE && any_lost,
+        _ => true,
+    };
+    let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| is_shown(name)).collect();
+    let mut grid = Grid::new(&columns);
     let rows = edge.rows();
     let largest = rows.iter().map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
     for (key, stretch) in rows {
         let slow = sum(&stretch.total) == largest && key.0 != WAITING;
-        write_stretch(&mut grid, key, stretch, edge, if slow { Tone::Slow } else { Tone::Plain });
+        let tone = if slow { Tone::Slow } else { Tone::Plain };
+        write_stretch(&mut grid, key, stretch, edge, tone, &is_shown);
     }
     grid.write(ink, "  ")
 }
 
-fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Edge, tone: Tone) {
+fn write_stretch(
+    grid: &mut Grid,
+    key: &StretchKey,
+    stretch: &Stretch,
+    edge: &Edge,
+    tone: Tone,
+    is_shown: &dyn Fn(&str) -> bool,
+) {
     let place = if key.1 == key.2 { key.1.clone() } else { format!("{} → {}", key.1, key.2) };
     let one_way = [("→", &stretch.forward), ("←", &stretch.back)];
     let mut ways: Vec<_> = one_way.into_iter().filter(|(_, values)| !values.is_empty()).collect();
@@ -199,9 +264,19 @@ fn write_stretch(grid: &mut Grid, key: &StretchKey, stretch: &Stretch, edge: &Ed
             p(990),
             quantity::percentile(d.max()),
             first(quantity::share(sum(&stretch.total), edge.total_ns())),
+            first(on_path(stretch, edge)),
+            first(if stretch.n_lost > 0 { quantity::count(stretch.n_lost) } else { String::new() }),
             first(quantity::share(unseen, edge.n_calls as f64)),
         ];
-        grid.row(cells.map(|c| (c, tone)));
+        let cells = COLUMNS.into_iter().zip(cells).filter(|((name, _), _)| is_shown(name));
+        grid.row(cells.map(|(_, cell)| (cell, tone)));
+    }
+}
+
+fn on_path(stretch: &Stretch, edge: &Edge) -> String {
+    match edge.path_share(stretch) {
+        Some(share) if stretch.on_path_ns > 0 => quantity::share(share, 1.0),
+        _ => String::new(),
     }
 }
 
@@ -243,6 +318,10 @@ struct StretchLine<'a> {
     n_observed: usize,
     not_observed_share: f64,
     time_share: Option<f64>,
+    /// Of the time of the traces of its calls, while they waited for it.
+    path_share: Option<f64>,
+    on_path_ns: i64,
+    n_lost: u64,
     forward: Option<Percentiles>,
     #[serde(rename = "return")]
     back: Option<Percentiles>,
@@ -301,6 +380,9 @@ fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Resul
                     n_observed: stretch.total.len(),
                     not_observed_share: missing / edge.n_calls.max(1) as f64,
                     time_share: (whole > 0.0).then(|| sum(&stretch.total) / whole),
+                    path_share: edge.path_share(stretch),
+                    on_path_ns: stretch.on_path_ns,
+                    n_lost: stretch.n_lost,
                     forward: of(&stretch.forward),
                     back: of(&stretch.back),
                     total: of(&stretch.total),

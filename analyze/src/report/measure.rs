@@ -116,6 +116,11 @@ pub fn slowest_part(analysis: &Analysis, trace: &Trace) -> Option<SlowestPart> {
     slowest.filter(|s| s.ns > 0)
 }
 
+/// How long a call waited for something before its first byte.
+pub fn before(call: &Call, part: Part) -> Option<i64> {
+    call.before.iter().find(|before| before.part == part).map(|before| before.ns)
+}
+
 /// What a part took without the time in which further calls were waited for.
 pub fn own_time(call: &Call, part: Part, total_ns: i64) -> i64 {
     match (part, call.self_ns) {

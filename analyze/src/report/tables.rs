@@ -4,7 +4,9 @@
 use super::calls;
 use super::measure;
 use super::names::Names;
-use crate::call::{Analysis, Call, Close, DirectionCounters, Flow, Hop, Point, Process, SpanAt};
+use crate::call::{
+    Analysis, Call, Close, DirectionCounters, Flow, Hop, Latency, Part, Point, Process, SpanAt,
+};
 use crate::issue::Issue;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -149,6 +151,9 @@ fn of_calls<'a>() -> Vec<Column<CallRow<'a>>> {
     "latency_ns" Int64Array "response_first − request_last" r => r.call.spans.first().and_then(|s| s.times.latency_ns());
     "self_ns" Int64Array "server time that no child call covers" r => r.call.self_ns;
     "connect_ns" Int64Array "TCP handshake, on a connection's first call" r => r.call.connect_ns;
+    "pool_wait_ns" Int64Array "waiting for a free connection, before its first byte" r => measure::before(r.call, Part::ClientPoolWait);
+    "path_ns" Int64Array "its own parts on the path that made its trace as long as it was" r => r.call.critical.map(|c| c.path_ns);
+    "slack_ns" Int64Array "how much longer it might have taken, and its trace no longer" r => r.call.critical.map(|c| c.slack_ns);
     "request_bytes" Int64Array "bytes on the wire" r => i64::try_from(r.call.request_bytes).ok();
     "response_bytes" Int64Array "bytes on the wire" r => i64::try_from(r.call.response_bytes).ok();
     "issues" StringArray "doubts, joined by `,`" r => Some(issues(&r.call.issues));
@@ -221,6 +226,17 @@ fn of_flows<'a>() -> Vec<Column<FlowRow<'a>>> {
     "server_zero_windows" Int64Array "the same from the server" r => r.count(1, |c| c.zero_windows);
     "client_syn_retransmissions" Int64Array "SYNs sent again" r => r.count(0, |c| c.syn_retransmissions);
     "server_syn_retransmissions" Int64Array "SYN-ACKs sent again" r => r.count(1, |c| c.syn_retransmissions);
+    "srt_count" Int64Array "acknowledgments of the client's data by the server's stack" r => r.latency(|f| f.pace[0].acknowledged).0;
+    "srt_sum_ns" Int64Array "system response time: data until its acknowledgment, added up" r => r.latency(|f| f.pace[0].acknowledged).1;
+    "srt_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[0].acknowledged).2;
+    "art_count" Int64Array "answers: server's data behind the client's" r => r.latency(|f| f.pace[1].turn).0;
+    "art_sum_ns" Int64Array "application response time: last data of a request until the first of its answer, added up" r => r.latency(|f| f.pace[1].turn).1;
+    "art_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[1].turn).2;
+    "cit_count" Int64Array "requests behind an answer" r => r.latency(|f| f.pace[0].turn).0;
+    "cit_sum_ns" Int64Array "client idle time: last data of an answer until the next request's first, added up" r => r.latency(|f| f.pace[0].turn).1;
+    "cit_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[0].turn).2;
+    "client_held_back" Int64Array "small segments of the client that waited for a delayed acknowledgment" r => r.latency(|f| f.pace[0].held_back).0;
+    "server_held_back" Int64Array "the same from the server" r => r.latency(|f| f.pace[1].held_back).0;
     "client_capture_duplicates" Int64Array "transmissions captured twice here" r => r.count(0, |c| c.capture_duplicates);
     "server_capture_duplicates" Int64Array "the same from the server" r => r.count(1, |c| c.capture_duplicates);
     "client_missing_bytes" Int64Array "stream bytes never captured" r => r.count(0, |c| c.missing_bytes);
@@ -234,6 +250,12 @@ fn of_flows<'a>() -> Vec<Column<FlowRow<'a>>> {
 impl<'a> FlowRow<'a> {
     fn point(&self) -> Option<&'a Point> {
         self.analysis.points.get(self.flow.point as usize)
+    }
+
+    fn latency(&self, of: fn(&Flow) -> Latency) -> (Option<i64>, Option<i64>, Option<i64>) {
+        let Latency { count, sum_ns, max_ns } = of(self.flow);
+        let known = |ns: i64| (count > 0).then_some(ns);
+        (i64::try_from(count).ok(), known(sum_ns), known(max_ns))
     }
 
     fn count(&self, side: usize, of: fn(&DirectionCounters) -> u64) -> Option<i64> {

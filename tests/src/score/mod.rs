@@ -122,7 +122,7 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     score.hold_errors_ns = held(analysis, truth, &matching);
     score.clocks = clocks::clocks(analysis, truth);
     score.losses = lost::losses(analysis, truth);
-    score.verdict = Some(verdict::verdict(analysis, truth));
+    score.verdict = Some(verdict::blame(analysis, truth));
     score.wrong = wrong::wrong(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
     score

@@ -3,7 +3,7 @@
 use super::table::Row;
 use crate::truth::{Fault, Truth};
 use afterpath::call::Analysis;
-use afterpath::findings::{Culprit, Finding, Severity};
+use afterpath::findings::{Culprit, Finding, Severity, verdict};
 use serde::Serialize;
 use std::fmt;
 
@@ -12,7 +12,7 @@ use std::fmt;
 pub struct VerdictScore {
     /// What should have been: the fault's culprit and kind; empty: nothing was wrong.
     pub truth: String,
-    /// The first finding that fails, or where none does, the first warning that names the culprit.
+    /// The verdict: the worst finding that is more than told; of a fault that slows nothing, where no finding fails, the warning that names it.
     pub blamed: String,
     /// The right service or hop; of a healthy run: nothing fails.
     pub is_right: bool,
@@ -36,7 +36,7 @@ impl fmt::Display for VerdictScore {
 const HARMLESS: [&str; 2] = ["clock", "bypass"];
 
 /// Of a recording with one fault, or with none.
-pub(super) fn verdict(analysis: &Analysis, truth: &Truth) -> VerdictScore {
+pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
     let failing = |finding: &&Finding| finding.severity == Severity::Fail;
     let n_fail = analysis.findings.iter().filter(failing).count();
     let first = analysis.findings.first().filter(failing);
@@ -54,7 +54,7 @@ pub(super) fn verdict(analysis: &Analysis, truth: &Truth) -> VerdictScore {
             let mut all = analysis.findings.iter();
             all.find(|f| f.severity == Severity::Warn && is_culprit(f, fault))
         }),
-        false => first,
+        false => verdict::overall(analysis),
     };
     VerdictScore {
         truth: format!("{} ({})", fault.culprit, fault.kind),

@@ -36,8 +36,9 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
 
 fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> Finding {
     let parent_failed = |index: &CallIndex| {
+        // Whoever connected for nobody else was itself told.
         let link = case.call(*index).link.as_ref();
-        link.is_some_and(|link| case.call(link.parent).failed())
+        link.is_none_or(|link| case.call(link.parent).failed())
     };
     let n_failed = calls.iter().filter(|call| parent_failed(call)).count();
     let severity = if n_failed > 0 { Severity::Fail } else { Severity::Warn };

@@ -12,7 +12,7 @@ pub(super) const POOL_WAIT: Judge =
     Judge { name: "pool-wait", about: "requests that wait for a free connection", judge };
 
 /// From this share of all traces' time on, where so many waited, it is a failure: a pool is meant to be full now and then.
-const MUCH: f64 = 0.2;
+const MUCH: f64 = 0.5;
 const LEAST: usize = 10;
 /// A warning from this share on.
 const SOME: f64 = 0.02;

@@ -1,5 +1,6 @@
 //! Which service itself the time goes into: its own work on the path of traces, what it waited for left out; and whether the slow traces
-//! are slow in one. Never calls work a failure: what it should take nobody recorded.
+//! are slow in one, by calls that took many times what their kind usually takes. Never calls work a failure: what it should take nobody
+//! recorded.
 
 use crate::call::CallIndex;
 use crate::findings::case::{Case, median};
@@ -31,6 +32,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     let slow = slow(case);
     let mut found = Vec::new();
     for (service, calls) in own {
+        found.extend(unusual(case, service, &calls, &slow));
         let sum = |calls: &[(CallIndex, i64)]| {
             calls.iter().map(|(_, ns)| *ns).fold(0, i64::saturating_add)
         };
@@ -73,6 +75,57 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         found.push(finding);
     }
     found
+}
+
+/// A call is unusual if it took so many times what its kind does, and this long.
+const UNUSUAL: i64 = 5;
+const LONG_NS: i64 = 20_000_000;
+/// So many of them, and this share of the time of slow traces, are worth a warning.
+const FEW: usize = 5;
+const SHARE: f64 = 0.25;
+
+/// Calls of a service that took much longer than their kind does and made their traces slow.
+fn unusual(
+    case: &Case<'_>,
+    service: u32,
+    calls: &[(CallIndex, i64)],
+    slow: &BTreeMap<u32, i64>,
+) -> Option<Finding> {
+    let mut kinds: BTreeMap<&str, Vec<(CallIndex, i64)>> = BTreeMap::new();
+    for (index, ns) in calls {
+        kinds.entry(&case.call(*index).route).or_default().push((*index, *ns));
+    }
+    let mut found: Vec<(CallIndex, i64)> = Vec::new();
+    let mut worst: Option<(i64, i64, &str)> = None;
+    for (kind, calls) in &kinds {
+        let usual_ns = median(&mut calls.iter().map(|(_, ns)| *ns).collect::<Vec<_>>());
+        let many = calls.iter().copied().filter(|(index, ns)| {
+            *ns >= LONG_NS && *ns / UNUSUAL > usual_ns && slow.contains_key(&case.trace_of(*index))
+        });
+        for (index, ns) in many {
+            found.push((index, ns.saturating_sub(usual_ns)));
+            worst = worst.max(Some((ns, usual_ns, kind)));
+        }
+    }
+    let (longest_ns, usual_ns, kind) = worst?;
+    let cost_ns = found.iter().map(|(_, ns)| *ns).fold(0, i64::saturating_add);
+    let slow_ns = slow.values().copied().fold(0, i64::saturating_add);
+    if found.len() < FEW || (cost_ns as f64) < SHARE * slow_ns as f64 {
+        return None;
+    }
+    let culprit = case.service(service);
+    let sentence = format!(
+        "{} took up to {} for {} that usually take less than a fifth of it, and so made slow traces slow",
+        culprit.words(),
+        quantity::duration(longest_ns),
+        quantity::plural(found.len() as u64, "call")
+    );
+    let concerned = found.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
+    let mut finding =
+        case.finding(Severity::Warn, "slow-work", culprit, sentence, concerned.collect());
+    let (longest, usual) = (quantity::duration(longest_ns), quantity::duration(usual_ns));
+    finding.evidence.push(format!("{kind}: {longest}, usually {usual}"));
+    Some(finding)
 }
 
 /// Slow traces with how long they took.

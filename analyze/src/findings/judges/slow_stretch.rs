@@ -22,6 +22,9 @@ const UNUSUAL: i64 = 5;
 const MUCH: f64 = 0.02;
 /// Or if most calls take this much longer, one way only.
 const STEADY_NS: i64 = 1_000_000;
+/// A single passage this long, and so many times what it need have taken, is worth a warning.
+const ONCE_NS: i64 = 5_000_000;
+const RARE: i64 = 50;
 /// So many passages at least make a rule.
 const LEAST: usize = 5;
 
@@ -79,6 +82,7 @@ fn one_way(
     let severity = match () {
         () if is_rule && (share >= MUCH || is_steady) => Severity::Fail,
         () if is_rule && share >= MUCH / 10.0 => Severity::Warn,
+        () if worst_ns >= ONCE_NS && worst_ns / RARE > sound_ns => Severity::Warn,
         () => return None,
     };
     let direction = match way {

@@ -1,7 +1,7 @@
 //! The shop as a recorder would have seen it: with processes, and a call that begins and ends at their sockets. Never used
 //! outside tests.
 
-use super::{US, build, part};
+use super::{US, build, judged, part};
 use crate::call::*;
 
 /// The shop with a recorder on its host: processes are known, and the first call begins and ends at their sockets.
@@ -27,7 +27,7 @@ pub(crate) fn recorded() -> Analysis {
             evidence: vec!["14 such calls while nothing was being served".into()],
         }));
     }
-    analysis
+    judged(analysis)
 }
 
 fn process(name: &str, pid: u32, pod: Option<&str>) -> Process {

@@ -17,6 +17,7 @@ mod bar;
 mod find;
 mod link;
 mod path;
+mod why;
 
 pub use find::find;
 
@@ -143,6 +144,7 @@ impl<'a> View<'a> {
             quantity::plural(head.n_services as u64, "service"),
         ];
         ink.wrapped("", "", &parts.join(" · "))?;
+        self.write_verdict(ink)?;
         let Some(slowest) = &head.slowest_part else { return Ok(()) };
         let share = slowest
             .share
@@ -290,6 +292,7 @@ impl<'a> View<'a> {
         }
         self.write_path(ink, index, call, indent, used)?;
         self.write_link(ink, call, indent)?;
+        self.write_why(ink, index, call, indent)?;
         if let Place::At(_, bound @ 1..) = self.timeline.place(self.analysis, call) {
             let text = format!(
                 "drawn within ± {} (clocks; placed by both directions)",

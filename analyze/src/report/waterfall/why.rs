@@ -1,0 +1,83 @@
+//! Why a trace took as long as it did: what is to blame, what each call waited for before it began, what was lost under it, and how much
+//! later it might have ended. Never repeats what stands in its path.
+
+use super::View;
+use crate::call::{Before, Call, CallIndex, Fate};
+use crate::findings::verdict;
+use crate::report::harmless::harmless;
+use crate::report::ink::Ink;
+use crate::report::{measure, quantity};
+use std::io;
+
+impl View<'_> {
+    /// Of a slow or failed trace what was found to blame.
+    pub(super) fn write_verdict(&self, ink: &mut Ink<'_>) -> io::Result<()> {
+        let number = self.analysis.traces.iter().position(|trace| trace.id == self.trace.id);
+        let all = verdict::of_traces(self.analysis);
+        let Some(own) = all.iter().find(|verdict| Some(verdict.trace as usize) == number) else {
+            return Ok(());
+        };
+        let how = if own.failed { "failed" } else { "slow" };
+        let text = match own.finding.and_then(|i| self.analysis.findings.get(i)) {
+            None => format!("verdict: {how}, and nothing was found to blame"),
+            Some(finding) => {
+                let cost = match own.cost_ns {
+                    0 => String::new(),
+                    ns => format!(", {} of it", quantity::duration(ns)),
+                };
+                format!("verdict: {how}: {} ({}){cost}", finding.culprit.words(), finding.class)
+            }
+        };
+        ink.wrapped("", "  ", &harmless(&text))
+    }
+
+    /// What lies before a call, what was lost under it, and its slack.
+    pub(super) fn write_why(
+        &self,
+        ink: &mut Ink<'_>,
+        index: CallIndex,
+        call: &Call,
+        indent: &str,
+    ) -> io::Result<()> {
+        let mut write = |name: &str, text: &str| {
+            let (first, more) = (format!("{indent}  {name:<7}"), format!("{indent}         "));
+            ink.wrapped(&first, &more, &harmless(text))
+        };
+        if !call.before.is_empty() {
+            let of =
+                |b: &Before| format!("{} {}", measure::words(b.part), quantity::duration(b.ns));
+            let all: Vec<String> = call.before.iter().map(of).collect();
+            write("before", &all.join(", "))?;
+        }
+        for packet in &self.analysis.lost_packets {
+            let slowed = packet.slowed.iter().find(|(slowed, _)| *slowed == index);
+            let Some((_, ns)) = slowed.filter(|_| packet.fate == Fate::Dropped) else { continue };
+            let label = |flow: u32| {
+                let flow = &self.analysis.flows[flow as usize];
+                self.analysis.points[flow.point as usize].label()
+            };
+            let place = match packet.to {
+                Some(to) => format!("between {} and {}", label(packet.from), label(to)),
+                None => format!("behind {}", label(packet.from)),
+            };
+            let reason = match packet.reason.as_str() {
+                "" => String::new(),
+                reason => format!(" ({reason})"),
+            };
+            write(
+                "lost",
+                &format!(
+                    "a packet {place}{reason}: {} until the next try",
+                    quantity::duration(*ns)
+                ),
+            )?;
+        }
+        match call.critical {
+            Some(critical) if critical.slack_ns > 0 => {
+                let slack = quantity::duration(critical.slack_ns);
+                write("slack", &format!("{slack} longer would have changed nothing"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
