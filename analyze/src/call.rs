@@ -608,7 +608,7 @@ pub struct LostPacket {
     pub at_ns: i64,
     /// When it passed the first point, by that point's clock.
     pub at_first_ns: i64,
-    /// How long until the copy that got through passed the first point; `None`: none did.
+    /// How long until the copy that got through passed the first point, 0 of one that got through itself; `None`: none did.
     pub repaired_ns: Option<i64>,
     /// Its sequence number at the last point that saw it.
     pub sequence: u32,

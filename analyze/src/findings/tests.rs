@@ -1,4 +1,5 @@
 //! Each judge with a case in which it fires and one in which it must not: a shop's orders, all sound, and what is done to them.
+//! Long: a world of orders, and two cases for every judge.
 
 use super::counters::{Counters, LISTEN_OVERFLOWS, THROTTLED_US};
 use super::*;

@@ -1,7 +1,7 @@
 //! Findings → whose it was: over all, per slow or failed trace, and as one service sees it. Never blames without a finding.
 
 use super::{Culprit, Finding, Severity};
-use crate::call::{Analysis, CallIndex};
+use crate::call::{Analysis, Endpoint};
 use crate::report::measure;
 use crate::report::names::Names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,31 +112,47 @@ impl Side {
     }
 }
 
-/// Where the culprit of a finding lies, as the service of this name sees it: by the calls that the finding is about.
+/// Whether a person may mean the service at this end: by its name, with its port or without, or by the namespace, host, pod or
+/// process that it is.
+pub fn is_called(names: &Names, end: &Endpoint, wanted: &str) -> bool {
+    let name = names.server(end);
+    let bare = name.rsplit_once(':').map_or(&*name, |(bare, _)| bare);
+    let of_process = end.process.as_ref().is_some_and(|process| {
+        let pod = process
+            .pod
+            .as_deref()
+            .is_some_and(|pod| pod == wanted || pod.ends_with(&format!("/{wanted}")));
+        process.name == wanted || pod
+    });
+    [&*name, bare, &end.netns, &end.host].contains(&wanted) || of_process
+}
+
+/// Where the culprit of a finding lies, as a service sees it: by the calls that the finding is about.
 pub fn side(analysis: &Analysis, names: &Names, service: &str, finding: &Finding) -> Side {
-    if let Culprit::Service { name, .. } = &finding.culprit
-        && name == service
-    {
-        return Side::Own;
+    let is_own = |end: &Endpoint| is_called(names, end, service);
+    if let Culprit::Service { name, .. } = &finding.culprit {
+        let mut ends = analysis.calls.iter().map(|call| &call.server);
+        if ends.any(|end| is_own(end) && names.server(end) == *name) {
+            return Side::Own;
+        }
     }
-    let serves = |call: CallIndex| names.server(&analysis.calls[call as usize].server) == service;
-    let mut sides: BTreeMap<Side, usize> = BTreeMap::new();
+    let serves: Vec<bool> = analysis.calls.iter().map(|call| is_own(&call.server)).collect();
+    let mut below = vec![false; analysis.calls.len()];
     let mut own_traces: BTreeSet<u32> = BTreeSet::new();
-    for (index, call) in (0..).zip(&analysis.calls) {
-        if serves(index) {
-            own_traces.insert(call.trace);
+    for trace in &analysis.traces {
+        // Depth first: parents before children.
+        for &index in &trace.calls {
+            let call = &analysis.calls[index as usize];
+            let parent = call.link.as_ref().map(|link| link.parent as usize);
+            below[index as usize] = parent.is_some_and(|parent| serves[parent] || below[parent]);
+            if serves[index as usize] {
+                own_traces.insert(call.trace);
+            }
         }
     }
+    let mut sides: BTreeMap<Side, usize> = BTreeMap::new();
     for concerned in &finding.concerned {
-        let mut parent = analysis.calls[concerned.call as usize].link.as_ref().map(|l| l.parent);
-        let mut below = false;
-        // A trace has no more levels than calls.
-        for _ in 0..analysis.calls.len() {
-            let Some(at) = parent.filter(|_| !below) else { break };
-            below = serves(at);
-            parent = analysis.calls[at as usize].link.as_ref().map(|link| link.parent);
-        }
-        let side = match below {
+        let side = match below[concerned.call as usize] {
             true => Side::Downstream,
             false if own_traces.contains(&analysis.calls[concerned.call as usize].trace) => {
                 Side::Upstream
@@ -146,4 +162,42 @@ pub fn side(analysis: &Analysis, names: &Names, service: &str, finding: &Finding
         *sides.entry(side).or_default() += 1;
     }
     sides.into_iter().max_by_key(|(_, n)| *n).map_or(Side::Elsewhere, |(side, _)| side)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{Concerned, Finding};
+    use crate::report::sample;
+
+    /// What the service sees of a finding about the store's call of an order (the shop's fifth call).
+    fn check(service: &str, expected: Side) {
+        let analysis = sample::shop();
+        let names = Names::of(&analysis);
+        let finding = Finding {
+            culprit: Culprit::Service { name: "redis".to_string(), place: String::new() },
+            concerned: vec![Concerned { call: 4, cost_ns: 1, failed: false }],
+            ..analysis.findings[0].clone()
+        };
+        assert_eq!(side(&analysis, &names, service, &finding), expected, "{service}");
+    }
+
+    #[test]
+    fn up_and_down_are_as_one_service_sees_it() {
+        check("redis", Side::Own);
+        check("stock", Side::Downstream);
+        check("gateway", Side::Downstream);
+        check("postgres", Side::Upstream);
+        check("nobody", Side::Elsewhere);
+    }
+
+    #[test]
+    fn failed_traces_are_blamed_on_what_failed_them() {
+        let analysis = sample::shop();
+        let verdicts = of_traces(&analysis);
+        let failed: Vec<_> = verdicts.iter().filter(|verdict| verdict.failed).collect();
+        assert_eq!(failed.len(), 2);
+        assert!(failed.iter().all(|verdict| verdict.finding.is_some()));
+        assert_eq!(overall(&analysis).map(|finding| finding.severity), Some(Severity::Fail));
+    }
 }

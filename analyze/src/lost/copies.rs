@@ -167,7 +167,10 @@ impl Judge<'_> {
         let through = sent.iter().rev().find(|copy| !gone.contains(&copy.at_ns));
         for lost in &mut found {
             let later = through.filter(|copy| copy.at_ns > lost.at_first_ns);
-            lost.repaired_ns = later.map(|copy| copy.at_ns.saturating_sub(lost.at_first_ns));
+            lost.repaired_ns = match lost.fate {
+                Fate::Spurious => Some(0),
+                _ => later.map(|copy| copy.at_ns.saturating_sub(lost.at_first_ns)),
+            };
         }
         found
     }
@@ -236,10 +239,14 @@ impl Judge<'_> {
         all.any(|(at_ns, number)| (from_ns..to_ns).contains(at_ns) && *number > self.byte)
     }
 
-    /// Whether the receiver said meanwhile, more than once, that it waits for this byte.
+    /// Whether the receiver, when it had got what came behind, said that it waits for this byte.
     fn asked_for(&self, at: usize, from_ns: i64, to_ns: i64) -> bool {
-        let all = self.passing[at].acknowledged.iter();
-        all.filter(|(at_ns, n)| (from_ns..to_ns).contains(at_ns) && *n <= self.byte).count() > 1
+        let here = &self.passing[at];
+        let behind =
+            here.copies.iter().filter(|copy| copy.begin > self.byte && copy.at_ns > from_ns);
+        let Some(got_ns) = behind.map(|copy| copy.at_ns).min() else { return false };
+        let mut all = here.acknowledged.iter();
+        all.any(|(at_ns, number)| (got_ns..to_ns).contains(at_ns) && *number <= self.byte)
     }
 
     fn doubtful(&self, at: usize, next: usize, about_ns: i64) -> bool {

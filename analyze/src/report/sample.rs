@@ -1,13 +1,13 @@
 //! Synthetic results for the tests of reports: a shop behind a gateway, a sidecar and a NAT, with two stores. Never used
 //! outside tests.
 
+mod judged;
 mod recorded;
 
 use crate::call::*;
-use crate::findings::counters::Counters;
 use crate::issue::Issue;
 use crate::protocol::Outcome;
-use crate::{critical, findings, hops};
+pub(crate) use judged::judged;
 pub(crate) use recorded::recorded;
 use std::net::{IpAddr, SocketAddr};
 
@@ -62,21 +62,6 @@ fn build(two_clocks: bool) -> Analysis {
         Loss { place: "dissect".into(), cause: "unknown-ethertype".into(), count: 3 },
     ];
     judged(b.analysis)
-}
-
-/// With the paths of its traces, and what judges say of it.
-pub(crate) fn judged(mut analysis: Analysis) -> Analysis {
-    let children = hops::children(&analysis.calls);
-    let Analysis { calls, flows, points, clocks, traces, .. } = &analysis;
-    let given = critical::Given { calls, children: &children, flows, points, clocks };
-    let found: Vec<_> = traces.iter().flat_map(|t| critical::critical(&given, t)).collect();
-    for (call, critical) in found {
-        analysis.calls[call as usize].critical = Some(critical);
-    }
-    let counters = Counters::default();
-    analysis.findings = findings::findings(&analysis, &counters);
-    analysis.missing = findings::missing(&analysis, &counters);
-    analysis
 }
 
 impl Builder {

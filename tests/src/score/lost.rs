@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 /// A drop is the one that is told of if it was told within this time of it.
 const NEAR_NS: i64 = 3_000_000_000;
 
+/// Headers of IPv4 and TCP with a timestamp, and nothing behind them.
+const BARE_BYTES: u32 = 52;
+
 /// What is said of packets that were dropped.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LossScore {
@@ -18,6 +21,8 @@ pub struct LossScore {
     pub located: Share,
     /// Packets said to be lost that nobody dropped, or somewhere else.
     pub elsewhere: u64,
+    /// Dropped packets without data, of packets alone: what nobody sends again no capture misses. They count nowhere else.
+    pub bare: u64,
     /// Drops that were not found, by what they were.
     pub missed: Vec<String>,
 }
@@ -25,7 +30,10 @@ pub struct LossScore {
 impl fmt::Display for LossScore {
     /// `98.75 % of 80 located, 0 claimed elsewhere`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LossScore { located, elsewhere, .. } = self;
+        let LossScore { located, elsewhere, bare, .. } = self;
+        if *bare > 0 {
+            write!(f, "{bare} bare; ")?;
+        }
         write!(
             f,
             "{:.2} % of {} located, {elsewhere} claimed elsewhere",
@@ -42,6 +50,7 @@ pub(super) fn losses(analysis: &Analysis, truth: &Truth) -> Option<LossScore> {
     if truth.faults.iter().any(|fault| is_unlogged(&fault.kind_of_fault())) {
         return None;
     }
+    let by_kernel = analysis.points.iter().any(|point| point.process.is_some());
     let mut score = LossScore::default();
     let mut taken = vec![false; analysis.lost_packets.len()];
     for drop in &truth.drops {
@@ -66,6 +75,9 @@ pub(super) fn losses(analysis: &Analysis, truth: &Truth) -> Option<LossScore> {
         });
         if let Some(i) = found {
             taken[i] = true;
+        } else if drop.bytes <= BARE_BYTES && !by_kernel {
+            score.bare += 1;
+            continue;
         } else {
             score
                 .missed

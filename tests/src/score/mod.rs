@@ -19,7 +19,7 @@ pub use verdict::VerdictScore;
 pub use wrong::{Became, Wrong};
 
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::{Analysis, Call, Point};
+use afterpath::call::{Analysis, Call, Point, SpanAt};
 use afterpath::link::Evidence;
 use afterpath::pipeline::Config;
 use afterpath::protocol::IdFields;
@@ -169,8 +169,13 @@ fn score_call(
     let call = &analysis.calls[index];
     let points: Vec<&Point> =
         call.spans.iter().map(|s| &analysis.points[s.point as usize]).collect();
-    let labels: Vec<String> =
-        points.iter().filter(|p| p.process.is_none()).map(|p| label(p)).collect();
+    // What only the response passed is no point of the request's way, which the truth tells.
+    let crossed = |(point, span): &(&&Point, &SpanAt)| {
+        let is_request = span.times.request_first.is_some();
+        point.process.is_none() && (is_request || call.times().request_first.is_none())
+    };
+    let each = points.iter().zip(&call.spans);
+    let labels: Vec<String> = each.filter(crossed).map(|(point, _)| label(point)).collect();
     if analysis.points.iter().any(|point| point.process.is_some()) {
         let name = |point: Option<&&Point>| Some(point?.process.as_ref()?.name.clone());
         let ends = name(points.first()).zip(name(points.last()));

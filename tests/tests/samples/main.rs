@@ -110,3 +110,18 @@ fn a_delay_shows_at_its_hop_and_nowhere_else() {
         assert_eq!(slow_elsewhere(&analysis, &delays), [""; 0], "{}", sample.display());
     }
 }
+
+#[test]
+fn each_fault_is_blamed_on_whose_it_was() {
+    for sample in samples() {
+        let (analysis, truth) = analyzed(&sample);
+        let score = score(&analysis, &truth);
+        let name = sample.display();
+        let verdict = score.verdict.expect("there is one");
+        assert!(verdict.is_right || truth.faults.is_empty(), "{name}: {verdict}");
+        assert!(!truth.faults.is_empty() || verdict.n_fail == 0, "{name}: {verdict}");
+        let losses = score.losses.expect("drops are logged, or there are none");
+        let all_located = losses.located.right == losses.located.all;
+        assert!(all_located && losses.elsewhere == 0, "{name}: {losses} {:?}", losses.missed);
+    }
+}

@@ -209,7 +209,7 @@ pub(crate) struct Trace {
 
 #[derive(Args)]
 pub(crate) struct Findings {
-    /// Tell each finding as this service sees it: its own, upstream, downstream or elsewhere
+    /// Tell each finding as this service (or namespace, host, pod) sees it: its own, upstream, downstream or elsewhere
     #[arg(long = "for", value_name = "SERVICE")]
     pub(crate) service: Option<String>,
     #[command(flatten)]

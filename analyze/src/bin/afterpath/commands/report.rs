@@ -6,6 +6,7 @@ use crate::arguments::{
 use crate::failure::Failure;
 use crate::written::written;
 use crate::{input, terminal};
+use afterpath::findings::verdict;
 use afterpath::report::names::Names;
 use afterpath::report::{self, Options, waterfall};
 use anyhow::Result;
@@ -33,9 +34,9 @@ pub(crate) fn findings(a: &Findings, strict: bool) -> Result<()> {
     let input = input::read(&a.reading.bundles, &a.reading.analyzed)?;
     if let Some(service) = &a.service {
         let names = Names::of(&input.analysis);
-        let known = input.analysis.calls.iter().map(|call| names.server(&call.server));
-        let known: BTreeSet<String> = known.collect();
-        if !known.contains(service) {
+        let ends = || input.analysis.calls.iter().map(|call| &call.server);
+        if !ends().any(|end| verdict::is_called(&names, end, service)) {
+            let known: BTreeSet<String> = ends().map(|end| names.server(end)).collect();
             let known: Vec<String> = known.into_iter().collect();
             let text = format!("no service is called `{service}`; there are: {}", known.join(", "));
             return Err(Failure::new("unknown-service", text).into());
