@@ -17,17 +17,16 @@ impl View<'_> {
         let Some(own) = all.iter().find(|verdict| Some(verdict.trace as usize) == number) else {
             return Ok(());
         };
-        let how = if own.failed { "failed" } else { "slow" };
-        let text = match own.finding.and_then(|i| self.analysis.findings.get(i)) {
-            None => format!("verdict: {how}, and nothing was found to blame"),
+        let mut terms = vec![format!("verdict: {}", if own.failed { "failed" } else { "slow" })];
+        match own.finding.and_then(|i| self.analysis.findings.get(i)) {
+            None => terms.push("nothing was found to blame".to_string()),
             Some(finding) => {
-                let cost = match own.cost_ns {
-                    0 => String::new(),
-                    ns => format!(", {} of it", quantity::duration(ns)),
-                };
-                format!("verdict: {how}: {} ({}){cost}", finding.culprit.words(), finding.class)
+                terms.extend([finding.culprit.words(), finding.class.clone()]);
+                let cost = Some(own.cost_ns).filter(|ns| *ns > 0);
+                terms.extend(cost.map(|ns| format!("{} of it", quantity::duration(ns))));
             }
-        };
+        }
+        let text = terms.join(" · ");
         ink.wrapped("", "  ", &harmless(&text))
     }
 
