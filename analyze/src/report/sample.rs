@@ -291,8 +291,8 @@ impl Builder {
             no_parent: None,
             hops,
             self_ns: Some(plan.own_ns),
-            critical: None,
             before: Vec::new(),
+            critical: None,
             trace: 0,
             issues: Vec::new(),
         };
