@@ -55,7 +55,6 @@ pub(super) struct Conversation {
     /// Connections whose plaintext is known, until this one was looked for.
     clear: Option<Arc<Clear>>,
     id_fields: IdFields,
-    paces: Paces,
 }
 
 impl Conversation {
@@ -81,7 +80,6 @@ impl Conversation {
             speech: Speech::default(),
             clear: room.given.clear.clone(),
             id_fields: room.id_fields(),
-            paces: Paces::default(),
         }
     }
 

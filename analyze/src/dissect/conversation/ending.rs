@@ -86,3 +86,64 @@ impl Conversation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::talk::{Talk, dissect};
+
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    const TELL: &[u8] = b"HTTP/1.1 204 \r\n\r\n";
+
+    fn check(talk: &Talk, expected: Close) {
+        assert_eq!(dissect(&talk.frames).flows[0].close, expected);
+    }
+
+    fn asked() -> Talk {
+        let mut talk = Talk::open();
+        talk.say(0, ASK);
+        talk
+    }
+
+    #[test]
+    fn who_ends_first_ended_it() {
+        check(&asked(), Close::Open);
+        check(asked().close(0).close(1), Close::ClientFin);
+        check(asked().say(1, TELL).close(1).close(0), Close::ServerFin);
+        check(asked().reset(0), Close::ClientReset);
+        check(asked().close(0).reset(1), Close::ClientFin);
+        check(asked().reset(1).close(0), Close::ServerReset);
+    }
+
+    #[test]
+    fn what_never_began_was_refused_or_unanswered() {
+        let mut talk = Talk::open();
+        talk.frames.truncate(1);
+        check(&talk, Close::Unanswered);
+        check(talk.again(0), Close::Unanswered);
+        check(talk.reset(1), Close::Refused);
+        let mut talk = Talk::open();
+        talk.frames.truncate(1);
+        check(talk.reset(0), Close::ClientReset);
+    }
+
+    #[test]
+    fn who_is_told_again_and_again_was_silent() {
+        check(asked().again(3), Close::Open);
+        check(asked().again(3).again(3), Close::ServerSilent);
+        check(asked().again(3).again(3).say(1, b""), Close::Open);
+        check(asked().say(1, TELL).again(4).again(4), Close::ClientSilent);
+        let mut one_way = asked();
+        one_way.again(3).again(3);
+        one_way.frames.remove(1);
+        check(&one_way, Close::Open);
+    }
+
+    #[test]
+    fn windows_of_nothing_are_counted_per_side() {
+        let mut talk = asked();
+        talk.say_full(1).say_full(1).say_full(0);
+        let zero = dissect(&talk.frames).flows[0].counters.map(|c| c.zero_windows);
+        assert_eq!(zero, [1, 2]);
+    }
+}

@@ -189,3 +189,176 @@ impl Paces {
 fn since(from: Option<i64>, to: Option<i64>) -> Option<i64> {
     Some(to?.saturating_sub(from?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Flow;
+    use crate::dissect::talk::{Talk, dissect};
+
+    const MS: i64 = 1_000_000;
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    const TELL: &[u8] = b"HTTP/1.1 204 \r\n\r\n";
+    const FULL: &[u8] = &[b'x'; 1448];
+
+    /// Every frame comes a microsecond after the one before: what is expected is in microseconds.
+    fn flow(talk: &Talk) -> Flow {
+        dissect(&talk.frames).flows.remove(0)
+    }
+
+    fn latency(each: &[i64]) -> Latency {
+        let mut latency = Latency::default();
+        each.iter().for_each(|us| latency.add(us * 1_000));
+        latency
+    }
+
+    /// What the server's stack, the server and the client took, each time.
+    fn check(talk: &mut Talk, srt: &[i64], art: &[i64], cit: &[i64]) {
+        let flow = flow(talk);
+        assert_eq!(flow.srt(), latency(srt), "srt");
+        assert_eq!(flow.art(), latency(art), "art");
+        assert_eq!(flow.cit(), latency(cit), "cit");
+    }
+
+    #[test]
+    fn stacks_acknowledge_and_programs_answer() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, b"").wait(5 * MS).say(1, TELL).say(0, b"");
+        talk.wait(30 * MS).say(0, ASK).say(1, TELL);
+        check(&mut talk, &[1], &[5_002, 1], &[1, 30_002]);
+        assert_eq!(flow(&talk).pace[1].acknowledged, latency(&[1]), "by the client's stack");
+        check(&mut Talk::open(), &[], &[], &[]);
+    }
+
+    #[test]
+    fn the_last_packet_of_several_counts() {
+        let mut talk = Talk::open();
+        talk.say(0, FULL).wait(MS).say(0, ASK).say(1, b"").wait(MS).say(1, FULL).say(1, TELL);
+        check(&mut talk, &[1], &[1_002], &[1]);
+    }
+
+    #[test]
+    fn what_was_sent_again_gives_no_time() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(200 * MS).again(3).say(1, b"").wait(MS).say(1, TELL);
+        check(&mut talk, &[], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, TELL).wait(200 * MS).again(4).say(0, b"").say(0, ASK);
+        check(&mut talk, &[], &[1], &[1]);
+        assert_eq!(flow(&talk).pace[1].acknowledged, Latency::default());
+    }
+
+    #[test]
+    fn an_answer_that_begins_in_a_gap_or_late_gives_no_time() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, FULL).say(1, TELL);
+        talk.frames.remove(4);
+        check(&mut talk, &[], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, FULL).say(1, TELL).say(1, TELL);
+        talk.frames.swap(4, 5);
+        check(&mut talk, &[], &[], &[1]);
+    }
+
+    #[test]
+    fn acks_of_other_places_and_joint_ones_give_no_srt() {
+        let mut talk = Talk::open();
+        talk.say(0, FULL).say(0, FULL).say(1, b"").say(0, FULL).say(1, b"").say(1, b"");
+        check(&mut talk, &[1, 1], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, FULL).say(1, b"").say(0, FULL);
+        talk.frames.swap(4, 5);
+        check(&mut talk, &[], &[], &[1]);
+    }
+
+    #[test]
+    fn a_delayed_ack_is_none_of_the_systems_response() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(40 * MS).say(1, b"").say(1, TELL);
+        check(&mut talk, &[], &[40_002], &[1]);
+        assert_eq!(flow(&talk).pace[0].delayed_acks, 1);
+        // On a long way, where the handshake took as long, it is the way.
+        let mut talk = Talk::open();
+        talk.frames[1..].iter_mut().for_each(|frame| frame.time_ns += 60 * MS);
+        talk.wait(60 * MS).say(0, ASK).wait(65 * MS).say(1, b"");
+        check(&mut talk, &[65_001], &[], &[1]);
+        // Longer than anybody may delay it.
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(600 * MS).say(1, b"");
+        check(&mut talk, &[600_001], &[], &[1]);
+    }
+
+    #[test]
+    fn keep_alives_and_heartbeats_change_nothing() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, TELL).wait(9 * MS);
+        let mut probe = talk.frames[3].clone();
+        (probe.payload, probe.headers.payload_length) = (b"\n".to_vec(), 1);
+        if let Some(afterpath_formats::frame::Transport::Tcp(tcp)) = &mut probe.headers.transport {
+            tcp.sequence = tcp.sequence.wrapping_add(ASK.len() as u32 - 1);
+        }
+        if let Some(network) = &mut probe.headers.network {
+            network.id = Some(999);
+        }
+        probe.time_ns += 5 * MS;
+        talk.frames.push(probe);
+        talk.say(1, b"").say(0, b"!").say(1, b"").say(0, ASK);
+        check(&mut talk, &[1], &[1], &[1]);
+        assert_eq!(flow(&talk).counters[0].retransmissions, 0);
+    }
+
+    #[test]
+    fn of_a_conversation_joined_late_the_rest_is_measured() {
+        let mut talk = Talk::joined_late();
+        talk.say(0, ASK).say(1, b"").say(1, TELL).say(0, ASK);
+        check(&mut talk, &[1], &[2], &[1]);
+    }
+
+    #[test]
+    fn round_trips_count_from_the_first_of_each_kind() {
+        let mut talk = Talk::open();
+        talk.frames.truncate(1);
+        talk.wait(MS).again(0);
+        let mut rest = Talk::open();
+        rest.wait(MS).again(1).wait(MS).again(2);
+        rest.frames.remove(0);
+        rest.frames.remove(1);
+        rest.frames.iter_mut().for_each(|frame| frame.time_ns += 2 * MS);
+        talk.frames.extend(rest.frames);
+        let flow = flow(&talk);
+        // SYN at 1 us, again at 1,005; SYN-ACK at 2,002, again at 3,004; ACK at 4,005.
+        assert_eq!(flow.rtt_server_ns(), Some(2_001_000));
+        assert_eq!(flow.rtt_client_ns(), Some(2_003_000));
+        assert_eq!(flow.rtt_ns(), Some(4_004_000));
+        let again = flow.counters.map(|c| (c.syn_retransmissions, c.retransmissions));
+        assert_eq!(again, [(1, 0), (1, 0)]);
+    }
+
+    fn check_held_back(talk: &mut Talk, expected: &[i64]) {
+        assert_eq!(flow(talk).pace[1].held_back, latency(expected));
+    }
+
+    #[test]
+    fn small_writes_wait_for_a_late_acknowledgment() {
+        let asked = || {
+            let mut talk = Talk::open();
+            talk.say(0, ASK).say(1, b"");
+            talk
+        };
+        check_held_back(asked().say(1, TELL).wait(40 * MS).say(0, b"").say(1, FULL), &[40_001]);
+        // A full segment is not held back, nor what comes later of itself, nor what was acknowledged at once.
+        check_held_back(asked().say(1, FULL).wait(40 * MS).say(0, b"").say(1, TELL), &[]);
+        let later = &mut asked();
+        check_held_back(
+            later.say(1, TELL).wait(40 * MS).say(0, b"").wait(9 * MS).say(1, FULL),
+            &[],
+        );
+        check_held_back(asked().say(1, TELL).wait(2 * MS).say(0, b"").say(1, FULL), &[]);
+        // The other side spoke in between: this is an answer.
+        let answer = &mut asked();
+        check_held_back(
+            answer.say(1, TELL).wait(40 * MS).say(0, b"").say(0, ASK).say(1, FULL),
+            &[],
+        );
+    }
+}
