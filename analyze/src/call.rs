@@ -385,6 +385,17 @@ pub enum Known {
     Estimated,
 }
 
+impl Known {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Known::Measured => "measured",
+            Known::AtLeast => "at-least",
+            Known::Estimated => "estimated",
+        }
+    }
+}
+
 /// What lay before a call's first byte, and is no part of its duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
