@@ -85,9 +85,8 @@ impl<'a> Given<'a> {
     fn tls(&self, session: CallIndex) -> Option<Before> {
         let call = &self.calls[session as usize];
         let to_ns = call.times().response_last.filter(|_| !call.failed())?;
-        let [_, shaken, acked] = self.flows[call.spans[0].flow as usize].handshake_ns;
-        let (from_ns, known) = match acked.or(shaken) {
-            Some(from_ns) => (from_ns, Known::Measured),
+        let (from_ns, known) = match self.connect(call) {
+            Some(connect) => (connect.from_ns.saturating_add(connect.ns), Known::Measured),
             None => (call.times().request_first?, Known::AtLeast),
         };
         let ns = to_ns.saturating_sub(from_ns).max(0);

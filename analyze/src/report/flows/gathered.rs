@@ -167,3 +167,52 @@ fn agree(known: &mut String, name: &str) {
         known.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Filter, Zone, sample};
+
+    /// How many flows at how many pairs of edge and point.
+    fn check(options: &Options, expected: impl Fn(&Analysis) -> usize) {
+        let analysis = sample::shop();
+        let gathered = Gathered::of(&analysis, options);
+        let points = gathered.edges.values().flat_map(BTreeMap::values);
+        let mut found: Vec<FlowIndex> = points.flat_map(|at| at.flows.clone()).collect();
+        let n = found.len();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!((found.len(), n), (expected(&analysis), expected(&analysis)), "each once");
+    }
+
+    #[test]
+    fn every_flow_counts_once_and_chosen_calls_choose() {
+        check(&Options::default(), |analysis| analysis.flows.len());
+        let failed = Options { failed: true, ..Options::default() };
+        let spans = |call: &Call| call.spans.iter().map(|span| span.flow).collect::<Vec<_>>();
+        check(&failed, |analysis| {
+            let failed = analysis.calls.iter().filter(|call| call.failed());
+            let flows: std::collections::BTreeSet<_> = failed.flat_map(spans).collect();
+            flows.len()
+        });
+        let filter = Filter::parse("protocol = none-of-these", Zone::UTC).expect("a condition");
+        check(&Options { filter, ..Options::default() }, |_| 0);
+    }
+
+    #[test]
+    fn a_flow_without_calls_is_named_by_others_to_the_same_socket() {
+        let mut analysis = sample::shop();
+        let mut silent = analysis.flows[0].clone();
+        silent.client.set_port(1);
+        analysis.flows.push(silent);
+        let gathered = Gathered::of(&analysis, &Options::default());
+        let own = analysis.flows.len() as FlowIndex - 1;
+        let of = |flow: FlowIndex| {
+            let has = |points: &BTreeMap<PointIndex, AtPoint>| {
+                points.values().any(|at| at.flows.contains(&flow))
+            };
+            gathered.edges.iter().find(|(_, points)| has(points)).map(|(edge, _)| edge.clone())
+        };
+        assert_eq!(of(own), of(0));
+    }
+}

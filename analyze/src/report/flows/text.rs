@@ -50,16 +50,27 @@ fn write_edge(
     let n = quantity::plural(n as u64, "connection");
     ink.wrapped("", "  ", &format!("{client} → {server} {protocol} · {n}"))?;
     write_times(ink, &rows)?;
-    let mut usual = None;
-    for (label, at) in &rows {
-        let closes = closes(at);
-        let events = events(at);
-        let is_news = usual.as_ref() != Some(&closes);
-        let parts = events.into_iter().chain(is_news.then(|| closes.clone()));
-        let text = parts.collect::<Vec<_>>().join(" · ");
-        usual = Some(closes);
+    write_alike(ink, &rows, |at| events(at).join(" · "))?;
+    write_alike(ink, &rows, closes)
+}
+
+/// A line for what is alike at neighbouring points: most of it was so before the first of them.
+fn write_alike(
+    ink: &mut Ink<'_>,
+    rows: &[(&str, &AtPoint)],
+    of: impl Fn(&AtPoint) -> String,
+) -> io::Result<()> {
+    for alike in rows.chunk_by(|a, b| of(a.1) == of(b.1)) {
+        let [(first, at), ..] = alike else { continue };
+        let text = of(at);
+        let place = match alike {
+            _ if alike.len() == rows.len() => "at all points".to_owned(),
+            [_] => (*first).to_owned(),
+            [.., (last, _)] => format!("{first} to {last}"),
+            [] => continue,
+        };
         if !text.is_empty() {
-            ink.wrapped("  ", "    ", &format!("{label}: {text}"))?;
+            ink.wrapped("  ", "    ", &format!("{place}: {text}"))?;
         }
     }
     Ok(())
@@ -129,5 +140,40 @@ fn words(close: Close) -> &'static str {
         Close::Unanswered => "unanswered",
         Close::ClientSilent => "client silent",
         Close::ServerSilent => "server silent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    /// What stands in the report of the shop, one of whose flows was changed.
+    fn check(change: fn(&mut crate::call::Flow), expected: &str) {
+        let mut analysis = sample::shop();
+        change(&mut analysis.flows[0]);
+        let mut out = Vec::new();
+        let gathered = Gathered::of(&analysis, &Options::default());
+        write(&gathered, &Options::default(), &mut out).expect("memory takes it");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_by_side() {
+        check(|flow| flow.counters[0].retransmissions = 3, "sent again → 3");
+        check(|flow| flow.counters[1].syn_retransmissions = 2, "SYN-ACK sent again ← 2");
+        check(|flow| flow.counters[1].zero_windows = 1, "window closed ← 1");
+        check(|flow| flow.pace[0].delayed_acks = 4, "delayed ACKs ← 4");
+        check(|flow| flow.close = Close::ServerSilent, "server silent 1");
+    }
+
+    #[test]
+    fn times_are_of_the_flows_means_and_the_longest() {
+        check(|flow| flow.handshake_ns = [Some(0), Some(2_000), Some(7_000)], "5.00 µs");
+        check(
+            |flow| [1_000, 5_000].into_iter().for_each(|ns| flow.pace[1].turn.add(ns)),
+            "3.00 µs  5.00 µs",
+        );
     }
 }
