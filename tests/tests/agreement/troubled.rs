@@ -175,6 +175,12 @@ fn capture() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// As tcptrace counts: SYNs among all that was sent again.
+fn one_count(of: Direction) -> Direction {
+    let retransmissions = of.retransmissions + of.syn_retransmissions;
+    Direction { retransmissions, syn_retransmissions: 0, ..of }
+}
+
 fn sum(flows: &BTreeMap<Connection, FlowMetrics>, of: fn(&Direction) -> u64) -> u64 {
     flows.values().flat_map(|flow| &flow.directions).map(of).sum()
 }
@@ -191,7 +197,10 @@ fn troubled_connections_agree_with_tshark() {
     for (connection, ours) in &ours {
         let theirs = &theirs[connection];
         assert_eq!(ours.directions, theirs.directions, "{connection:?}");
-        assert_eq!(ours.round_trip_ns, theirs.round_trip_ns, "{connection:?}");
+        // Of several SYNs tshark takes the last one for the beginning.
+        if ours.directions.iter().all(|d| d.syn_retransmissions == 0) {
+            assert_eq!(ours.round_trip_ns, theirs.round_trip_ns, "{connection:?}");
+        }
         assert_eq!(ours.acknowledged, theirs.acknowledged, "{connection:?}");
     }
     // What is compared is there.
@@ -215,14 +224,7 @@ fn troubled_connections_agree_with_tcptrace() {
     assert!(ours.keys().eq(theirs.keys()), "other connections");
     for (connection, ours) in &ours {
         let theirs = &theirs[connection];
-        for side in [0, 1] {
-            let (a, b) = (ours.directions[side], theirs.directions[side]);
-            assert_eq!(
-                a,
-                Direction { syn_retransmissions: a.syn_retransmissions, ..b },
-                "{connection:?}"
-            );
-        }
+        assert_eq!(ours.directions.map(one_count), theirs.directions, "{connection:?}");
         tcptrace::check_round_trips(connection, ours, theirs);
     }
 }

@@ -1,3 +1,5 @@
+//! What lay before calls: fires where they waited for it, and not where it only came before.
+
 use super::*;
 use crate::call::{Analysis, CallState, Link, LinkKind};
 use crate::report::sample::shop;
