@@ -261,10 +261,14 @@ pub enum Part {
     ResponseTransfer,
     /// What no pair of points covers.
     Unattributed,
-    /// Before a call: the handshake of its connection, whose first call it is.
-    ClientConnect,
+    /// Before a call: the look-up of its server's name.
+    ClientDns,
     /// Before a call: it was ready, and no connection was free.
     ClientPoolWait,
+    /// Before a call: the TCP handshake of its connection, whose first call it is.
+    ClientConnect,
+    /// Before a call: from that handshake until the TLS session could carry it.
+    ClientTls,
 }
 
 impl Part {
@@ -288,8 +292,10 @@ impl Part {
             Part::Server => "server",
             Part::ResponseTransfer => "response_transfer",
             Part::Unattributed => "unattributed",
-            Part::ClientConnect => "client_connect",
+            Part::ClientDns => "client_dns",
             Part::ClientPoolWait => "client_pool_wait",
+            Part::ClientConnect => "client_connect",
+            Part::ClientTls => "client_tls",
         }
     }
 }
@@ -307,7 +313,7 @@ impl Part {
     }
 }
 
-/// How a flow ended at a point.
+/// How a flow ended at a point. What came first counts: a reset after a FIN is in the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Close {
@@ -321,6 +327,31 @@ pub enum Close {
     ClientReset,
     /// The server reset it.
     ServerReset,
+    /// The server answered the SYN with a reset.
+    Refused,
+    /// Nothing answered the SYN.
+    Unanswered,
+    /// Open, but the client was silent at the end: the server's last data was sent again twice or more, for nothing.
+    ClientSilent,
+    /// The same of the server.
+    ServerSilent,
+}
+
+impl Close {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Close::Open => "open",
+            Close::ClientFin => "client-fin",
+            Close::ServerFin => "server-fin",
+            Close::ClientReset => "client-reset",
+            Close::ServerReset => "server-reset",
+            Close::Refused => "refused",
+            Close::Unanswered => "unanswered",
+            Close::ClientSilent => "client-silent",
+            Close::ServerSilent => "server-silent",
+        }
+    }
 }
 
 /// One part of a call's duration, placed. The parts of a call sum to its duration exactly.
@@ -342,6 +373,44 @@ pub struct Hop {
     pub bound_ns: Option<i64>,
 }
 
+/// How well the length of a part before a call is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Both ends were seen.
+    Measured,
+    /// It took at least this long: its begin was not seen.
+    AtLeast,
+    /// It is inferred: nobody saw the request wait.
+    Estimated,
+}
+
+impl Known {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Known::Measured => "measured",
+            Known::AtLeast => "at-least",
+            Known::Estimated => "estimated",
+        }
+    }
+}
+
+/// What lay before a call's first byte, and is no part of its duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Which part.
+    pub part: Part,
+    /// When it began, by the clock of the call's first point, nanoseconds.
+    pub from_ns: i64,
+    /// How long it took, nanoseconds; never negative.
+    pub ns: i64,
+    /// How well `ns` is known.
+    pub known: Known,
+    /// The call that it is: the look-up, the TLS handshake.
+    pub call: Option<CallIndex>,
+}
+
 /// What a call had to do with how long its trace took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Critical {
@@ -352,15 +421,6 @@ pub struct Critical {
     pub self_ns: i64,
     /// How much longer it might have taken and its trace no longer; 0 on the path.
     pub slack_ns: i64,
-}
-
-/// What lay before a call's first byte, and is no part of its duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    /// Which part.
-    pub part: Part,
-    /// How long, nanoseconds.
-    pub ns: i64,
 }
 
 /// The ids of a call in a tracer, for whoever looks it up there. No evidence: that is [`Call::ids`].
@@ -429,7 +489,7 @@ pub struct Call {
     pub link: Option<Link>,
     /// Why it was given none, where one was possible.
     pub no_parent: Option<Box<NoParent>>,
-    /// What lay before its first byte.
+    /// What lay before its first byte, in the order of [`Part`]; no part of the duration. Empty: nothing is known.
     pub before: Vec<Before>,
     /// Parts of the duration.
     pub hops: Vec<Hop>,
@@ -478,9 +538,9 @@ pub struct DirectionCounters {
     pub retransmissions: u64,
     /// Segments that arrived after later ones without having been seen before.
     pub out_of_order: u64,
-    /// Segments advertising a zero window.
+    /// Segments advertising a zero window; without SYN, FIN and RST.
     pub zero_windows: u64,
-    /// SYN or SYN-ACK retransmissions.
+    /// SYNs sent again, of the server SYN-ACKs; not among `retransmissions`.
     pub syn_retransmissions: u64,
     /// The same transmission captured twice at one point.
     pub capture_duplicates: u64,
@@ -522,14 +582,18 @@ impl Latency {
     }
 }
 
-/// How soon the data of one side of a TCP connection was met with something, at one point.
+/// How soon the data of one side of a TCP connection was met with something, at one point: as DeepFlow defines its flow metrics
+/// (`agent/src/flow_generator/perf/tcp.rs`), but that nothing sent again is measured and that delayed ACKs are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pace {
-    /// Its data → the other side's acknowledgment of it. Of the client's data: srt, the system's response time.
+    /// A data packet of this side → the bare ACK of exactly it that directly follows. Of the client's data: srt, the system's response.
     pub acknowledged: Latency,
-    /// The other side's last data → its own first. The server's: art, the application's response time; the client's: cit, its idle time.
+    /// Such ACKs that the other side had delayed on purpose (RFC 9293, 3.8.6.3): none of `acknowledged`.
+    pub delayed_acks: u64,
+    /// The other side's last data → its own first. The server's: art, the application's response; the client's: cit, its idle time,
+    /// which also counts from the handshake's end, and not to a single byte, which may be a heartbeat.
     pub turn: Latency,
-    /// A small segment that had to wait until the one before was acknowledged, late: Nagle's algorithm and a delayed acknowledgment.
+    /// A small segment that had to wait until the one before was acknowledged, late: Nagle's algorithm and a delayed ACK.
     pub held_back: Latency,
 }
 
@@ -550,7 +614,7 @@ pub struct Flow {
     pub first_ns: i64,
     /// See `first_ns`.
     pub last_ns: i64,
-    /// First SYN, first SYN-ACK, final ACK of the handshake.
+    /// First SYN, first SYN-ACK, final ACK of the handshake. At the client's process: connect asked, connect done, unknown.
     pub handshake_ns: [Option<i64>; 3],
     /// Counters from client and from server.
     pub counters: [DirectionCounters; 2],
@@ -563,19 +627,34 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// System response time: the server's stack acknowledged the client's data.
+    pub fn srt(&self) -> Latency {
+        self.pace[0].acknowledged
+    }
+
+    /// Application response time: the server's first data after the client's last.
+    pub fn art(&self) -> Latency {
+        self.pace[1].turn
+    }
+
+    /// Client idle time: the client's first data after the server's last.
+    pub fn cit(&self) -> Latency {
+        self.pace[0].turn
+    }
+
     /// final ACK − SYN-ACK: the client's side of the round trip.
     pub fn rtt_client_ns(&self) -> Option<i64> {
-        Some(self.handshake_ns[2]? - self.handshake_ns[1]?)
+        Some(self.handshake_ns[2]?.saturating_sub(self.handshake_ns[1]?))
     }
 
     /// SYN-ACK − SYN: the server's side of the round trip.
     pub fn rtt_server_ns(&self) -> Option<i64> {
-        Some(self.handshake_ns[1]? - self.handshake_ns[0]?)
+        Some(self.handshake_ns[1]?.saturating_sub(self.handshake_ns[0]?))
     }
 
     /// final ACK − SYN: the whole round trip.
     pub fn rtt_ns(&self) -> Option<i64> {
-        Some(self.handshake_ns[2]? - self.handshake_ns[0]?)
+        Some(self.handshake_ns[2]?.saturating_sub(self.handshake_ns[0]?))
     }
 }
 

@@ -88,7 +88,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     }
     let traces = assemble::assemble(&mut calls);
     let children = hops::children(&calls);
-    measure(&mut calls, &children, &points, &clocks, &sockets);
+    measure(&mut calls, &children, (&flows, &points, &clocks), &sockets);
     find_paths(&mut calls, &children, &traces, (&flows, &points, &clocks));
     losses.extend(recorded_losses(bundles));
     let losses = sum_up(losses);
@@ -232,12 +232,11 @@ fn find_lost(
     found
 }
 
-/// Every call's parts and self time.
+/// Every call's parts, self time, and what lay before it.
 fn measure(
     calls: &mut [Call],
     children: &[Vec<CallIndex>],
-    points: &[Point],
-    clocks: &Clocks,
+    (flows, points, clocks): (&[Flow], &[Point], &Clocks),
     sockets: &Sockets,
 ) {
     let measured: Vec<_> = (0..calls.len())
@@ -247,7 +246,7 @@ fn measure(
             (hops::parts(&calls[i], points, clocks, sockets), own)
         })
         .collect();
-    let before = hops::before(calls, children, points);
+    let before = hops::before(&hops::before::Given { calls, children, points, flows, sockets });
     for ((call, (parts, own)), before) in calls.iter_mut().zip(measured).zip(before) {
         call.hops = parts;
         call.self_ns = own;

@@ -103,7 +103,7 @@ fn from_captures_to_every_report() {
     let coloured =
         place.ok(&["trace", line["id"].as_str().unwrap(), "b.afterpath", "--color", "always"]);
     assert!(coloured.contains("\x1b[33;1m"));
-    for report in [&["hops"][..], &["services"], &["explain", "+1s"]] {
+    for report in [&["hops"][..], &["services"], &["flows"], &["explain", "+1s"]] {
         let arguments = [report, &["b.afterpath"]].concat();
         assert!(!place.ok(&arguments).is_empty());
         for line in place.ok(&[&arguments[..], &["--json"]].concat()).lines() {

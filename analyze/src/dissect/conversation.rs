@@ -5,19 +5,19 @@ use super::clear::{Clear, Known};
 use super::direction::{Direction, Transmission};
 use super::speech::{Ends, Speech};
 use super::{Dissected, FlowFacts, FlowKey};
-use crate::call::{CallState, Close, Flow, Times};
+use crate::call::Flow;
 use crate::issue::Issue;
-use crate::pair::{Facts, Span};
-use crate::protocol::{IdFields, Match, Outcome, Side};
+use crate::protocol::{IdFields, Match};
 use afterpath_formats::frame::{Direction as Passing, Tcp};
 use afterpath_formats::packet::Packet;
 use std::sync::Arc;
 
+mod ending;
 mod heard;
 mod pace;
 mod room;
 
-use pace::Paces;
+use pace::{Paces, Piece};
 pub(in crate::dissect) use room::Room;
 
 const FIN: u8 = 1;
@@ -50,11 +50,11 @@ pub(super) struct Conversation {
     reset_ns: Option<i64>,
     /// What became of a process's connect, and when: it was told.
     failure: Option<(&'static str, Option<i64>)>,
+    paces: Paces,
     speech: Speech,
     /// Connections whose plaintext is known, until this one was looked for.
     clear: Option<Arc<Clear>>,
     id_fields: IdFields,
-    paces: Paces,
 }
 
 impl Conversation {
@@ -76,10 +76,10 @@ impl Conversation {
             passing: [None; 2],
             reset_ns: None,
             failure: None,
+            paces: Paces::default(),
             speech: Speech::default(),
             clear: room.given.clear.clone(),
             id_fields: room.id_fields(),
-            paces: Paces::default(),
         }
     }
 
@@ -116,9 +116,9 @@ impl Conversation {
             self.reset_ns.get_or_insert(now_ns);
             self.close.get_or_insert((from, true));
         } else if tcp.flags & ACK != 0 {
-            self.acknowledge(tcp, from, now_ns, packet.headers.payload_length > 0);
+            self.acknowledge(tcp, from, now_ns);
         }
-        if tcp.window == 0 && tcp.flags & (SYN | RST) == 0 {
+        if tcp.window == 0 && tcp.flags & (SYN | FIN | RST) == 0 {
             self.directions[from].counters.zero_windows += 1;
         }
         self.receive(packet, tcp, from);
@@ -147,33 +147,32 @@ impl Conversation {
         self.handshake[step].get_or_insert(now_ns);
     }
 
-    fn acknowledge(&mut self, tcp: &Tcp, from: usize, now_ns: i64, has_data: bool) {
+    fn acknowledge(&mut self, tcp: &Tcp, from: usize, now_ns: i64) {
         self.directions[1 - from].acknowledge(tcp.acknowledgment);
-        if let Some(place) = self.directions[1 - from].offset_of(tcp.acknowledgment) {
-            self.paces.acknowledgment(from, now_ns, place, has_data);
-        }
         let answered = self.handshake[1].is_some() && self.client == Some(from);
-        if answered && tcp.flags & SYN == 0 {
+        let offset = self.directions[1 - from].offset_of(tcp.acknowledgment);
+        if answered && tcp.flags & SYN == 0 && offset.is_some_and(|offset| offset >= 0) {
             self.handshake[2].get_or_insert(now_ns);
+            self.paces.opened(self.handshake, from);
         }
     }
 
     fn receive(&mut self, packet: &Packet<'_>, tcp: &Tcp, from: usize) {
         let length = packet.headers.payload_length;
+        let acked = self.directions[1 - from].offset_of(tcp.acknowledgment);
+        let acked = acked.filter(|_| tcp.flags & ACK != 0);
+        let is_plain = tcp.flags & (SYN | FIN | RST) == 0;
+        self.paces.packet(from, acked);
         if length == 0 || tcp.flags & RST != 0 {
-            return;
+            return self.paces.bare(from, acked.filter(|_| is_plain), packet.time_ns);
         }
         let sequence = tcp.sequence.wrapping_add(u32::from(tcp.flags & SYN != 0));
-        let acked = self.directions[1 - from]
-            .offset_of(tcp.acknowledgment)
-            .filter(|_| tcp.flags & ACK != 0)
-            .map_or(0, |offset| offset.max(0) as u64);
-        if let Some(begin) = self.directions[from].offset_of(sequence) {
-            let is_new = begin >= self.directions[from].next as i64;
-            let end = begin.saturating_add(i64::from(length));
-            self.paces.data(from, packet.time_ns, [begin, end], is_new);
-        }
-        self.directions[from].receive(sequence, packet.payload, length, packet.time_ns, acked);
+        let acked = acked.map_or(0, |offset| offset.max(0) as u64);
+        let at_ns = packet.time_ns;
+        let direction = &mut self.directions[from];
+        let brought = direction.receive(sequence, packet.payload, length, at_ns, acked);
+        let piece = Piece { from, brought, length, end: direction.next, at_ns };
+        self.paces.data(piece, is_plain);
     }
 
     /// Ends the stretch when it is long enough, preferably where no byte is missing.
@@ -262,52 +261,6 @@ impl Conversation {
         self.directions.into_iter().for_each(|direction| room.take_back(direction));
     }
 
-    /// A connect that came to nothing is a call too.
-    fn failed_attempt(&self, client: usize) -> Option<Span> {
-        let asked = self.handshake[0].filter(|_| self.handshake[1].is_none())?;
-        if self.directions.iter().any(|d| d.counters.payload_bytes > 0) {
-            return None;
-        }
-        let refused = self.directions[1 - client].counters.resets > 0;
-        let aborted = self.directions[client].counters.resets > 0;
-        let silent = self.directions[1 - client].counters.packets == 0;
-        let retried = self.directions[client].counters.syn_retransmissions > 0;
-        let (status, answered) = match (refused, aborted, silent, retried) {
-            _ if self.failure.is_some() => self.failure?,
-            (true, ..) => ("refused", self.reset_ns),
-            (_, true, ..) => ("reset", self.reset_ns),
-            (_, _, true, true) => ("timeout", None),
-            (_, _, true, false) => ("no-answer", None),
-            _ => return None,
-        };
-        let state = if answered.is_some() { CallState::Complete } else { CallState::Open };
-        Some(Span {
-            flow: 0,
-            protocol: "tcp",
-            asked_by: Side::Client,
-            times: Times {
-                request_first: Some(asked),
-                request_last: Some(asked),
-                response_first: answered,
-                response_last: answered,
-            },
-            state,
-            request_sequence: self.initial_sequence[client],
-            response_sequence: None,
-            head_hash: 0,
-            body_hash: [0; 2],
-            correlation: None,
-            bytes: [0; 2],
-            retransmissions: self.directions[client].counters.syn_retransmissions as u32,
-            facts: Box::new(Facts {
-                request_type: "CONNECT".into(),
-                status: status.into(),
-                outcome: Some(Outcome::ServerError),
-                ..Facts::default()
-            }),
-        })
-    }
-
     fn facts(&self, client: usize) -> FlowFacts {
         let pick = |pair: [Option<u32>; 2]| [pair[client], pair[1 - client]];
         FlowFacts {
@@ -359,14 +312,8 @@ impl Conversation {
             last_ns: self.last_ns,
             handshake_ns: self.handshake,
             counters: [counters(client), counters(1 - client)],
-            pace: [self.paces.of(client), self.paces.of(1 - client)],
-            close: match self.close {
-                None => Close::Open,
-                Some((side, true)) if side == client => Close::ClientReset,
-                Some((_, true)) => Close::ServerReset,
-                Some((side, false)) if side == client => Close::ClientFin,
-                Some((_, false)) => Close::ServerFin,
-            },
+            pace: [self.paces.of(client, true), self.paces.of(1 - client, false)],
+            close: self.closed(client),
             issues,
         }
     }

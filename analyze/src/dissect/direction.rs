@@ -40,6 +40,19 @@ pub(crate) struct Transmission {
     pub(crate) id: Option<u32>,
 }
 
+/// What a segment brought to its direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// The very next bytes, all of them new.
+    Next,
+    /// Nothing: all of it had been seen.
+    Again,
+    /// Nothing: it only asks whether the other end is there.
+    KeepAlive,
+    /// Bytes behind a gap, late ones, or new ones beside others seen before.
+    Apart,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     offset: u64,
@@ -134,7 +147,7 @@ impl Direction {
         false
     }
 
-    /// Takes a segment's payload: `captured` bytes of `wire_length`, whose sender had acknowledged `acked`.
+    /// Takes a segment's payload: `captured` bytes of `wire_length`, whose sender had acknowledged `acked`. Says what it brought.
     pub(crate) fn receive(
         &mut self,
         sequence: u32,
@@ -142,26 +155,27 @@ impl Direction {
         wire_length: u32,
         time_ns: i64,
         acked: u64,
-    ) {
+    ) -> Brought {
         if self.base.is_none() {
             self.base = Some(sequence);
         }
-        let Some(signed) = self.offset_of(sequence) else { return };
+        let Some(signed) = self.offset_of(sequence) else { return Brought::Apart };
         let wire_length = u64::from(wire_length);
         self.counters.payload_bytes += wire_length;
         let before_start = (-signed).max(0) as u64;
         if before_start >= wire_length {
             self.counters.retransmissions += 1;
-            return;
+            return Brought::Again;
         }
         let offset = signed.max(0) as u64;
         let end = offset + (wire_length - before_start);
         let captured = captured.get(before_start as usize..).unwrap_or(&[]);
-        if offset >= self.next {
-            self.append(offset, end, captured, time_ns, acked);
-        } else {
-            self.fill(offset, end, captured, time_ns, acked);
+        if offset < self.next {
+            return self.fill(offset, end, captured, time_ns, acked);
         }
+        let is_next = offset == self.next && before_start == 0;
+        self.append(offset, end, captured, time_ns, acked);
+        if is_next { Brought::Next } else { Brought::Apart }
     }
 
     fn append(&mut self, offset: u64, end: u64, captured: &[u8], time_ns: i64, acked: u64) {
@@ -177,7 +191,14 @@ impl Direction {
     }
 
     /// A segment that begins before the highest byte seen: fills holes, repeats, or both.
-    fn fill(&mut self, offset: u64, end: u64, captured: &[u8], time_ns: i64, acked: u64) {
+    fn fill(
+        &mut self,
+        offset: u64,
+        end: u64,
+        captured: &[u8],
+        time_ns: i64,
+        acked: u64,
+    ) -> Brought {
         let keep_alive = end - offset <= 1 && end == self.next;
         let (mut was_new, mut i) = (false, 0);
         while i < self.holes.len() {
@@ -209,6 +230,12 @@ impl Direction {
         if end > self.next {
             let tail = slice_from(captured, self.next - offset, u64::MAX);
             self.append(self.next, end, tail, time_ns, acked);
+            return Brought::Apart;
+        }
+        match (was_new, keep_alive) {
+            (true, _) => Brought::Apart,
+            (false, true) => Brought::KeepAlive,
+            (false, false) => Brought::Again,
         }
     }
 

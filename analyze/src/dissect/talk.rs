@@ -22,6 +22,7 @@ pub(crate) struct Talk {
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
+const RST: u8 = 4;
 const ACK: u8 = 16;
 
 impl Talk {
@@ -48,6 +49,41 @@ impl Talk {
     /// End `from` closes.
     pub(crate) fn close(&mut self, from: usize) -> &mut Talk {
         self.frame(from, ACK | FIN, b"")
+    }
+
+    /// End `from` resets.
+    pub(crate) fn reset(&mut self, from: usize) -> &mut Talk {
+        self.frame(from, ACK | RST, b"")
+    }
+
+    /// End `from` has no room for more.
+    pub(crate) fn say_full(&mut self, from: usize) -> &mut Talk {
+        self.say(from, b"");
+        if let Some(Transport::Tcp(tcp)) =
+            self.frames.last_mut().and_then(|f| f.headers.transport.as_mut())
+        {
+            tcp.window = 0;
+        }
+        self
+    }
+
+    /// Nothing passes for so long.
+    pub(crate) fn wait(&mut self, ns: i64) -> &mut Talk {
+        self.now_ns += ns;
+        self
+    }
+
+    /// The frame at this place is sent again.
+    pub(crate) fn again(&mut self, place: usize) -> &mut Talk {
+        let mut frame = self.frames[place].clone();
+        self.now_ns += 1_000;
+        self.id += 1;
+        frame.time_ns = self.now_ns;
+        if let Some(network) = &mut frame.headers.network {
+            network.id = Some(self.id);
+        }
+        self.frames.push(frame);
+        self
     }
 
     fn frame(&mut self, from: usize, flags: u8, bytes: &[u8]) -> &mut Talk {

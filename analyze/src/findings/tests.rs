@@ -5,7 +5,7 @@ use super::counters::{Counters, LISTEN_OVERFLOWS, THROTTLED_US};
 use super::*;
 use crate::align::{ClockPair, Quality};
 use crate::call::{
-    Before, Call, CallIndex, CallState, Close, DirectionCounters, Endpoint, Fate, Flow, Hop,
+    Before, Call, CallIndex, CallState, Close, DirectionCounters, Endpoint, Fate, Flow, Hop, Known,
     Latency, Link, LinkKind, Loss, LostPacket, OrderBasis, Part, Point, Process, SpanAt, Times,
     Trace,
 };
@@ -407,7 +407,9 @@ fn accept_queues() {
 fn pools() {
     let wait = |a: &mut Analysis, ns: i64| {
         for call in stores(N) {
-            a.calls[call as usize].before = vec![Before { part: Part::ClientPoolWait, ns }];
+            let from_ns = a.calls[call as usize].times().first().unwrap_or(0) - ns;
+            let (part, known) = (Part::ClientPoolWait, Known::Estimated);
+            a.calls[call as usize].before = vec![Before { part, from_ns, ns, known, call: None }];
             let parent = call - 1;
             longer(a, parent, Part::Server, ns);
         }

@@ -1,129 +1,118 @@
-//! What a request waited for before its first byte left: the handshake of its connection, and a connection that was free. Times before a
-//! call's duration, never part of it. Says nothing where it isn't known.
+//! What a request waited for before its first byte left: its server's name, a connection that was free, the handshakes of its
+//! connection. Times before a call's duration, never part of it. Says nothing where it isn't known, and nothing of connections that were
+//! opened before they were needed.
+
+mod names;
+mod pools;
 
 use super::asked;
-use crate::call::{Before, Call, CallIndex, CallState, FlowIndex, Part, Point};
+use crate::call::{Before, Call, CallIndex, Flow, FlowIndex, Known, Part, Point};
+use crate::dissect::sockets::log::Sockets;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-/// A connection whose last reply was read so lately was not lying idle.
-const FREED_NS: i64 = 1_000_000;
-/// Less is no wait but the program's own steps.
-const LEAST_NS: i64 = 200_000;
+/// Where nobody tells what a call was made for, it begins this soon after what it waited for.
+const AT_ONCE_NS: i64 = 10_000_000;
 
-/// The connections of one asking process or place to one server.
-#[derive(Default)]
-struct Pool {
-    /// Per connection: until when it is taken, and since when without a break.
-    taken: BTreeMap<FlowIndex, (i64, i64)>,
+/// What is asked.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// All calls, linked.
+    pub calls: &'a [Call],
+    /// By call those that it caused.
+    pub children: &'a [Vec<CallIndex>],
+    /// Observation points.
+    pub points: &'a [Point],
+    /// Flows.
+    pub flows: &'a [Flow],
+    /// What processes did on their sockets.
+    pub sockets: &'a Sockets,
 }
 
 /// Per call what lay before it, in the order of [`Part`].
-pub fn before(calls: &[Call], children: &[Vec<CallIndex>], points: &[Point]) -> Vec<Vec<Before>> {
-    let mut found: Vec<Vec<Before>> = vec![Vec::new(); calls.len()];
-    for (call, before) in calls.iter().zip(&mut found) {
-        let connect = call.connect_ns.map(|ns| Before { part: Part::ClientConnect, ns });
-        before.extend(connect);
-    }
-    let mut order: Vec<(i64, CallIndex)> =
-        (0..).zip(calls).filter_map(|(i, call)| Some((call.times().first()?, i))).collect();
-    order.sort_unstable();
-    let mut pools: BTreeMap<(u32, IpAddr, u16), Pool> = BTreeMap::new();
-    for (from_ns, index) in order {
-        let call = &calls[index as usize];
-        // Several are open on one connection, or none is waited for.
-        let is_shared = matches!(call.protocol.as_str(), "http2" | "grpc" | "dns" | "tls" | "tcp");
-        if is_shared || call.state == CallState::OneWay || call.tracer.is_some() {
-            continue;
-        }
-        let first = &call.spans[0];
-        let key = (first.point, call.server.address, call.server.port);
-        let pool = pools.entry(key).or_default();
-        if let Some(busy_ns) = pool.busy_since(first.flow, from_ns)
-            && let Some(ready_ns) = ready(calls, children, points, index, from_ns)
-        {
-            let ns = from_ns.saturating_sub(busy_ns.max(ready_ns));
-            if ns >= LEAST_NS {
-                found[index as usize].push(Before { part: Part::ClientPoolWait, ns });
-            }
-        }
-        pool.take(first.flow, from_ns, call.times().last().unwrap_or(from_ns));
-    }
+pub fn before(given: &Given<'_>) -> Vec<Vec<Before>> {
+    let of = |call: &Call| given.connect(call).filter(|connect| given.is_for(call, connect));
+    let connects: Vec<Option<Before>> = given.calls.iter().map(of).collect();
+    let mut found: Vec<Vec<Before>> =
+        connects.iter().map(|connect| connect.iter().copied().collect()).collect();
+    names::look_ups(given, &mut found);
+    pools::waits(given, &mut found);
+    behind_tls(given, &mut found);
+    found.iter_mut().for_each(|parts| parts.sort_by_key(|part| (part.part, part.from_ns)));
     found
 }
 
-impl Pool {
-    /// Since when all were taken, if this one had only just been given back.
-    fn busy_since(&self, flow: FlowIndex, at_ns: i64) -> Option<i64> {
-        let is_idle = |until: i64| at_ns.saturating_sub(until) > FREED_NS;
-        let own = self.taken.get(&flow)?;
-        let is_free = is_idle(own.0) || own.0 > at_ns;
-        if is_free || self.taken.values().any(|(until, _)| is_idle(*until)) {
-            return None;
+/// The first request inside a TLS session waited for the session too, and for all that the session waited for.
+fn behind_tls(given: &Given<'_>, found: &mut [Vec<Before>]) {
+    let mut sessions: BTreeMap<FlowIndex, CallIndex> = BTreeMap::new();
+    for (index, call) in (0..).zip(given.calls) {
+        let flow = call.spans[0].flow;
+        if call.protocol == "tls" {
+            sessions.insert(flow, index);
+        } else if let Some(session) = sessions.remove(&flow)
+            && let Some(tls) = given.tls(session)
+            && given.is_for(call, &tls)
+        {
+            let before = found[session as usize].clone();
+            found[index as usize].extend(before);
+            found[index as usize].push(tls);
         }
-        self.taken.values().map(|(_, since)| *since).max()
-    }
-
-    fn take(&mut self, flow: FlowIndex, from_ns: i64, until_ns: i64) {
-        let taken = self.taken.entry(flow).or_insert((from_ns, from_ns));
-        if from_ns.saturating_sub(taken.0) > FREED_NS {
-            taken.1 = from_ns;
-        }
-        taken.0 = taken.0.max(until_ns);
     }
 }
 
-/// When whoever makes a call could have made it: once it was asked itself, and had the answers that it waited for.
-fn ready(
-    calls: &[Call],
-    children: &[Vec<CallIndex>],
-    points: &[Point],
-    index: CallIndex,
-    from_ns: i64,
-) -> Option<i64> {
-    let parent = calls[index as usize].link.as_ref()?.parent;
-    let domain = |point: u32| points[point as usize].domain;
-    let own = &calls[index as usize].spans[0];
-    let asked_at = calls[parent as usize].spans.last()?;
-    if domain(asked_at.point) != domain(own.point) {
-        return None;
+impl<'a> Given<'a> {
+    fn domain(&self, point: u32) -> u32 {
+        self.points[point as usize].domain
     }
-    let asked_ns = asked(&calls[parent as usize])?;
-    let siblings = children[parent as usize].iter().filter(|sibling| **sibling != index);
-    let ended = siblings.filter_map(|&sibling| {
-        let span = &calls[sibling as usize].spans[0];
-        let end_ns = span.times.response_last.filter(|end_ns| *end_ns <= from_ns)?;
-        (domain(span.point) == domain(own.point)).then_some(end_ns)
-    });
-    Some(ended.fold(asked_ns, i64::max))
+
+    /// The handshake of the connection whose first call this is: at the first interface, or at the process where there is none.
+    fn connect(&self, call: &Call) -> Option<Before> {
+        let ns = call.connect_ns?.max(0);
+        let is_process = |point: u32| self.points[point as usize].process.is_some();
+        let first = call.spans.iter().position(|span| !is_process(span.point)).unwrap_or(0);
+        let mut spans = call.spans[..=first].iter();
+        let span = spans.find(|span| {
+            let flow = &self.flows[span.flow as usize];
+            let took = if is_process(span.point) { flow.rtt_server_ns() } else { flow.rtt_ns() };
+            took.is_some()
+        })?;
+        let from_ns = self.flows[span.flow as usize].handshake_ns[0]?;
+        let is_here = self.domain(span.point) == self.domain(call.spans[0].point);
+        let part = Part::ClientConnect;
+        is_here.then_some(Before { part, from_ns, ns, known: Known::Measured, call: None })
+    }
+
+    /// From the TCP handshake's end, or from the ClientHello, to the end of the server's side of the TLS handshake.
+    fn tls(&self, session: CallIndex) -> Option<Before> {
+        let call = &self.calls[session as usize];
+        let to_ns = call.times().response_last.filter(|_| !call.failed())?;
+        let (from_ns, known) = match self.connect(call) {
+            Some(connect) => (connect.from_ns.saturating_add(connect.ns), Known::Measured),
+            None => (call.times().request_first?, Known::AtLeast),
+        };
+        let ns = to_ns.saturating_sub(from_ns).max(0);
+        Some(Before { part: Part::ClientTls, from_ns, ns, known, call: Some(session) })
+    }
+
+    /// Whether a call waited for this: whoever made the call had been asked when it began. Where that can't be told, it left at once.
+    fn is_for(&self, call: &Call, before: &Before) -> bool {
+        match self.parent_asked(call) {
+            Some(asked_ns) => before.from_ns >= asked_ns,
+            None => {
+                let end_ns = before.from_ns.saturating_add(before.ns);
+                let first_ns = call.times().first().unwrap_or(i64::MAX);
+                first_ns.saturating_sub(end_ns) <= AT_ONCE_NS
+            }
+        }
+    }
+
+    /// When whoever made a call had been asked itself; `None`: not known, or not by the clock of the call's first point.
+    fn parent_asked(&self, call: &Call) -> Option<i64> {
+        let parent = &self.calls[call.link.as_ref()?.parent as usize];
+        let there = parent.spans.last()?;
+        let is_one_clock = self.domain(there.point) == self.domain(call.spans[0].point);
+        is_one_clock.then(|| asked(parent)).flatten()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: i64 = 1_000_000;
-
-    /// Calls as (connection, from, to) in milliseconds: since when all were taken when the last one was made.
-    fn check(calls: &[(FlowIndex, i64, i64)], expected: Option<i64>) {
-        let mut pool = Pool::default();
-        let (last, before) = calls.split_last().expect("one is asked about");
-        before.iter().for_each(|&(flow, from, to)| pool.take(flow, from * MS, to * MS));
-        assert_eq!(pool.busy_since(last.0, last.1 * MS), expected.map(|at| at * MS));
-    }
-
-    #[test]
-    fn who_gets_a_connection_at_once_when_it_is_given_back_waited() {
-        check(&[(1, 0, 10), (1, 10, 15)], Some(0));
-        check(&[(1, 0, 10), (2, 4, 20), (1, 10, 15)], Some(4));
-        check(&[(1, 0, 10), (1, 10, 20), (1, 20, 30)], Some(0));
-    }
-
-    #[test]
-    fn a_new_or_idle_connection_is_no_wait() {
-        check(&[(1, 0, 10), (2, 10, 15)], None);
-        check(&[(1, 0, 10), (1, 14, 15)], None);
-        check(&[(1, 0, 10), (2, 0, 5), (1, 10, 15)], None);
-        check(&[(1, 0, 10), (1, 14, 20), (1, 20, 30)], Some(14));
-    }
-}
+mod tests;

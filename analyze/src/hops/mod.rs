@@ -5,7 +5,7 @@ use crate::align::Clocks;
 use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, Times};
 use crate::dissect::sockets::log::Sockets;
 
-mod before;
+pub mod before;
 
 pub use before::before;
 

@@ -198,8 +198,8 @@ fn call(
         no_parent: None,
         hops: Vec::new(),
         self_ns: None,
-        critical: None,
         before: Vec::new(),
+        critical: None,
         trace: 0,
         issues,
         spans: spans_at,
@@ -288,8 +288,11 @@ fn endpoint(
 
 /// The handshake's time at the first point; a process that did not wait for its connect doesn't know.
 fn connect_ns(spans: &[SpanAt], seen: &Seen<'_>) -> Option<i64> {
-    let known = |span: &SpanAt| seen.flows[span.flow as usize].rtt_ns();
     let is_process = |span: &&SpanAt| seen.facts[span.flow as usize].at_process.is_some();
+    let known = |span: &SpanAt| match (is_process(&span), &seen.flows[span.flow as usize]) {
+        (true, flow) => flow.rtt_server_ns(),
+        (false, flow) => flow.rtt_ns(),
+    };
     let first = spans.iter().position(|span| !is_process(&span)).unwrap_or(0);
     spans[..=first].iter().find_map(known)
 }

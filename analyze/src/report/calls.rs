@@ -4,8 +4,8 @@
 use super::names::Names;
 use super::{Options, Report, json, measure};
 use crate::call::{
-    Analysis, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, Process, SpanAt, Times,
-    Tracer,
+    Analysis, Before, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, Process, SpanAt,
+    Times, Tracer,
 };
 use crate::protocol::Outcome;
 use serde::{Serialize, Serializer};
@@ -118,6 +118,7 @@ struct CallLine<'a> {
     pool_wait_ns: Option<i64>,
     path_ns: Option<i64>,
     slack_ns: Option<i64>,
+    before: Vec<BeforeLine>,
     request_bytes: u64,
     response_bytes: u64,
     ids: Vec<Pair<'a>>,
@@ -207,6 +208,16 @@ struct FlowLine {
 }
 
 #[derive(Serialize)]
+struct BeforeLine {
+    part: &'static str,
+    #[serde(serialize_with = "decimal")]
+    from_unix_ns: Option<i64>,
+    duration_ns: i64,
+    known: &'static str,
+    call: Option<String>,
+}
+
+#[derive(Serialize)]
 struct HopLine {
     part: &'static str,
     from: String,
@@ -259,6 +270,7 @@ fn line<'a>(analysis: &'a Analysis, names: &Names, call: &'a Call) -> CallLine<'
         pool_wait_ns: measure::before(call, Part::ClientPoolWait),
         path_ns: call.critical.map(|critical| critical.path_ns),
         slack_ns: call.critical.map(|critical| critical.slack_ns),
+        before: call.before.iter().map(|b| before(analysis, b)).collect(),
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,
         ids: pairs(&call.ids),
@@ -325,6 +337,17 @@ fn point<'a>(analysis: &'a Analysis, span: &SpanAt) -> PointLine<'a> {
     }
 }
 
+fn before(analysis: &Analysis, before: &Before) -> BeforeLine {
+    let call = before.call.and_then(|call| analysis.calls.get(call as usize));
+    BeforeLine {
+        part: before.part.name(),
+        from_unix_ns: Some(before.from_ns),
+        duration_ns: before.ns,
+        known: before.known.name(),
+        call: call.map(|call| id(call.id)),
+    }
+}
+
 fn hop(analysis: &Analysis, call: &Call, hop: &Hop) -> HopLine {
     HopLine {
         part: Part::name(hop.part),
@@ -340,7 +363,7 @@ fn hop(analysis: &Analysis, call: &Call, hop: &Hop) -> HopLine {
 }
 
 /// Instants as decimal strings: a double can't hold them.
-fn decimal<S: Serializer>(ns: &Option<i64>, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn decimal<S: Serializer>(ns: &Option<i64>, out: S) -> Result<S::Ok, S::Error> {
     match ns {
         Some(ns) => out.collect_str(ns),
         None => out.serialize_none(),

@@ -7,7 +7,7 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
 use super::{Options, Report, json};
-use crate::call::{Analysis, Call, Fate, FlowIndex, Hop, Part};
+use crate::call::{Analysis, Before, Call, Fate, FlowIndex, Hop, Part};
 use crate::critical;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         write_edge(&mut ink, key, edge)?;
     }
     ink.line("")?;
-    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); share: of all time of this edge's calls; path: of all time of their traces, while these waited for it; lost: packets; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
+    ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); before: what these calls waited for before their first byte, in no share; share: of all time of this edge's calls; path: of all time of their traces, while these waited for it; lost: packets; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
 }
 
 /// The name of the time in which a server waits for further calls.
@@ -75,6 +75,8 @@ struct Stretch {
     on_path_ns: i64,
     /// Packets lost between its two points.
     n_lost: u64,
+    /// It lies before the calls: no share of their time.
+    is_before: bool,
 }
 
 /// Per flow and next point: packets that were lost between.
@@ -106,6 +108,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         let trace = analysis.traces.get(call.trace as usize);
         let root = trace.and_then(|trace| measure::root(analysis, trace));
         edge.traces.insert(call.trace, root.map_or(0, |root| measure::duration(analysis, root).ns));
+        call.before.iter().for_each(|before| add_before(analysis, call, edge, before));
         for (i, hop) in call.hops.iter().enumerate() {
             let flow = |at: u16| call.spans.get(usize::from(at)).map_or(0, |span| span.flow);
             let (from, to) = (flow(hop.from), flow(hop.to));
@@ -115,6 +118,15 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         }
     }
     edges
+}
+
+/// What lay before a call, at its first point.
+fn add_before(analysis: &Analysis, call: &Call, edge: &mut Edge, before: &Before) {
+    let label = measure::point_label(analysis, call, 0);
+    let stretch = edge.stretches.entry((before.part.name(), label.clone(), label)).or_default();
+    stretch.is_before = true;
+    stretch.n_told += 1;
+    stretch.total.push(before.ns);
 }
 
 /// The server part is two stretches: its own time, and the time it waited for further calls.
@@ -163,18 +175,24 @@ fn add(
 impl Edge {
     fn rows(&self) -> Vec<(&StretchKey, &Stretch)> {
         let mut rows: Vec<_> = self.stretches.iter().filter(|(_, s)| !s.total.is_empty()).collect();
-        rows.sort_by_key(|(key, s)| (s.position, *key));
+        rows.sort_by_key(|(key, s)| (!s.is_before, s.position, *key));
         rows
     }
 
-    /// Of the time of the traces that its calls belong to.
+    /// Of the time of the traces that its calls belong to, while these waited for it.
     fn path_share(&self, stretch: &Stretch) -> Option<f64> {
+        self.share_of_traces(stretch.on_path_ns as f64)
+    }
+
+    /// Of the time of the traces that its calls belong to; more than 1 where much of it went on at once.
+    fn share_of_traces(&self, ns: f64) -> Option<f64> {
         let whole: f64 = self.traces.values().map(|&ns| ns as f64).sum();
-        (whole > 0.0).then(|| stretch.on_path_ns as f64 / whole)
+        (whole > 0.0).then(|| ns / whole)
     }
 
     fn total_ns(&self) -> f64 {
-        self.stretches.values().flat_map(|s| &s.total).map(|&ns| ns as f64).sum()
+        let inside = self.stretches.values().filter(|stretch| !stretch.is_before);
+        inside.flat_map(|s| &s.total).map(|&ns| ns as f64).sum()
     }
 }
 
@@ -226,9 +244,10 @@ fn write_edge(
     let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| is_shown(name)).collect();
     let mut grid = Grid::new(&columns);
     let rows = edge.rows();
-    let largest = rows.iter().map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
+    let largest =
+        rows.iter().filter(|(_, s)| !s.is_before).map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
     for (key, stretch) in rows {
-        let slow = sum(&stretch.total) == largest && key.0 != WAITING;
+        let slow = sum(&stretch.total) == largest && key.0 != WAITING && !stretch.is_before;
         let tone = if slow { Tone::Slow } else { Tone::Plain };
         write_stretch(&mut grid, key, stretch, edge, tone, &is_shown);
     }
@@ -249,6 +268,7 @@ fn write_stretch(
     if ways.is_empty() || stretch.both_ways && stretch.forward.len() < stretch.total.len() {
         ways.push((if stretch.both_ways { "⇄" } else { "" }, &stretch.total));
     }
+    let inside = |text: String| if stretch.is_before { String::new() } else { text };
     for (i, (way, values)) in ways.into_iter().enumerate() {
         let d = Distribution::exact(values.iter().copied());
         let p = |permille| quantity::percentile(d.percentile(permille));
@@ -263,10 +283,10 @@ fn write_stretch(
             p(900),
             p(990),
             quantity::percentile(d.max()),
-            first(quantity::share(sum(&stretch.total), edge.total_ns())),
+            first(inside(quantity::share(sum(&stretch.total), edge.total_ns()))),
             first(on_path(stretch, edge)),
             first(if stretch.n_lost > 0 { quantity::count(stretch.n_lost) } else { String::new() }),
-            first(quantity::share(unseen, edge.n_calls as f64)),
+            first(inside(quantity::share(unseen, edge.n_calls as f64))),
         ];
         let cells = COLUMNS.into_iter().zip(cells).filter(|((name, _), _)| is_shown(name));
         grid.row(cells.map(|(_, cell)| (cell, tone)));
@@ -295,6 +315,10 @@ fn short(part: &str) -> &str {
         "server_kernel_rx" => "reading",
         "server_app" => "application",
         "server_send_queue" => "server send queue",
+        "client_dns" => "before: look-up",
+        "client_pool_wait" => "before: pool",
+        "client_connect" => "before: connect",
+        "client_tls" => "before: TLS",
         part => part.trim_end_matches("_transfer"),
     }
 }
@@ -316,8 +340,11 @@ struct StretchLine<'a> {
     n_open: usize,
     n_without_hops: usize,
     n_observed: usize,
-    not_observed_share: f64,
+    /// `null` of what lies before the calls: who did not wait is not unobserved.
+    not_observed_share: Option<f64>,
     time_share: Option<f64>,
+    /// Of the time of the traces that the calls belong to.
+    trace_time_share: Option<f64>,
     /// Of the time of the traces of its calls, while they waited for it.
     path_share: Option<f64>,
     on_path_ns: i64,
@@ -378,8 +405,11 @@ fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Resul
                     n_open: edge.n_open,
                     n_without_hops: edge.n_without_hops,
                     n_observed: stretch.total.len(),
-                    not_observed_share: missing / edge.n_calls.max(1) as f64,
-                    time_share: (whole > 0.0).then(|| sum(&stretch.total) / whole),
+                    not_observed_share: (!stretch.is_before)
+                        .then(|| missing / edge.n_calls.max(1) as f64),
+                    time_share: (whole > 0.0 && !stretch.is_before)
+                        .then(|| sum(&stretch.total) / whole),
+                    trace_time_share: edge.share_of_traces(sum(&stretch.total)),
                     path_share: edge.path_share(stretch),
                     on_path_ns: stretch.on_path_ns,
                     n_lost: stretch.n_lost,

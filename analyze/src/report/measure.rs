@@ -185,9 +185,11 @@ pub fn words(part: Part) -> &'static str {
         Part::ServerSendQueue => "server send queue",
         Part::Server => "server",
         Part::ResponseTransfer => "response transfer",
-        Part::ClientConnect => "connect",
-        Part::ClientPoolWait => "waiting for a connection",
         Part::Unattributed => "unattributed",
+        Part::ClientDns => "name look-up",
+        Part::ClientPoolWait => "waiting for a connection",
+        Part::ClientConnect => "connect",
+        Part::ClientTls => "TLS handshake",
     }
 }
 

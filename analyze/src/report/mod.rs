@@ -10,6 +10,7 @@ mod explain;
 mod fields;
 pub mod filter;
 mod findings;
+mod flows;
 mod grid;
 pub mod harmless;
 mod hops;
@@ -53,6 +54,7 @@ pub const REPORTS: &[Report] = &[
     waterfall::TRACE,
     hops::HOPS,
     services::SERVICES,
+    flows::FLOWS,
     links::LINKS,
     clocks::CLOCKS,
     explain::EXPLAIN,

@@ -189,6 +189,14 @@ impl Builder {
         )];
         self.analysis.calls[0].attributes = vec![("user-agent".into(), "curl/8.5".into())];
         self.analysis.calls[0].connect_ns = Some(31 * US);
+        let (part, known) = (Part::ClientConnect, Known::Measured);
+        let from_ns = START - 40 * US;
+        let connect = Before { part, from_ns, ns: 31 * US, known, call: None };
+        let (part, known) = (Part::ClientPoolWait, Known::Estimated);
+        let from_ns = START + 2 * MS;
+        let wait = Before { part, from_ns, ns: MS, known, call: None };
+        self.analysis.calls[0].before = vec![connect];
+        self.analysis.calls[set].before = vec![wait];
         self.analysis.traces.push(Trace {
             id: self.analysis.calls[0].id,
             root: 0,
@@ -276,8 +284,8 @@ impl Builder {
             no_parent: None,
             hops,
             self_ns: Some(plan.own_ns),
-            critical: None,
             before: Vec::new(),
+            critical: None,
             trace: 0,
             issues: Vec::new(),
         };

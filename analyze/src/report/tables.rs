@@ -5,7 +5,7 @@ use super::calls;
 use super::measure;
 use super::names::Names;
 use crate::call::{
-    Analysis, Call, Close, DirectionCounters, Flow, Hop, Latency, Part, Point, Process, SpanAt,
+    Analysis, Call, DirectionCounters, Flow, Hop, Latency, Part, Point, Process, SpanAt,
 };
 use crate::issue::Issue;
 use arrow::array::{
@@ -213,7 +213,7 @@ fn of_flows<'a>() -> Vec<Column<FlowRow<'a>>> {
     "syn_unix_ns" Int64Array "first SYN" r => r.flow.handshake_ns[0];
     "syn_ack_unix_ns" Int64Array "first SYN-ACK" r => r.flow.handshake_ns[1];
     "handshake_done_unix_ns" Int64Array "final ACK of the handshake" r => r.flow.handshake_ns[2];
-    "close" StringArray "open, client-fin, server-fin, client-reset, server-reset" r => Some(close(r.flow.close));
+    "close" StringArray "open, client-fin, server-fin, client-reset, server-reset, refused, unanswered, client-silent, server-silent" r => Some(r.flow.close.name());
     "client_packets" Int64Array "packets from the client" r => r.count(0, |c| c.packets);
     "server_packets" Int64Array "packets from the server" r => r.count(1, |c| c.packets);
     "client_payload_bytes" Int64Array "payload from the client, retransmissions included" r => r.count(0, |c| c.payload_bytes);
@@ -226,15 +226,17 @@ fn of_flows<'a>() -> Vec<Column<FlowRow<'a>>> {
     "server_zero_windows" Int64Array "the same from the server" r => r.count(1, |c| c.zero_windows);
     "client_syn_retransmissions" Int64Array "SYNs sent again" r => r.count(0, |c| c.syn_retransmissions);
     "server_syn_retransmissions" Int64Array "SYN-ACKs sent again" r => r.count(1, |c| c.syn_retransmissions);
-    "srt_count" Int64Array "acknowledgments of the client's data by the server's stack" r => r.latency(|f| f.pace[0].acknowledged).0;
-    "srt_sum_ns" Int64Array "system response time: data until its acknowledgment, added up" r => r.latency(|f| f.pace[0].acknowledged).1;
-    "srt_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[0].acknowledged).2;
-    "art_count" Int64Array "answers: server's data behind the client's" r => r.latency(|f| f.pace[1].turn).0;
-    "art_sum_ns" Int64Array "application response time: last data of a request until the first of its answer, added up" r => r.latency(|f| f.pace[1].turn).1;
-    "art_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[1].turn).2;
-    "cit_count" Int64Array "requests behind an answer" r => r.latency(|f| f.pace[0].turn).0;
-    "cit_sum_ns" Int64Array "client idle time: last data of an answer until the next request's first, added up" r => r.latency(|f| f.pace[0].turn).1;
-    "cit_max_ns" Int64Array "the longest" r => r.latency(|f| f.pace[0].turn).2;
+    "srt_count" Int64Array "acknowledgments of the client's data by the server's stack, directly behind it" r => r.latency(Flow::srt).0;
+    "srt_sum_ns" Int64Array "system response time: data until its acknowledgment, added up" r => r.latency(Flow::srt).1;
+    "srt_max_ns" Int64Array "the longest" r => r.latency(Flow::srt).2;
+    "art_count" Int64Array "answers: server's data behind the client's" r => r.latency(Flow::art).0;
+    "art_sum_ns" Int64Array "application response time: last data of a request until the first of its answer, added up" r => r.latency(Flow::art).1;
+    "art_max_ns" Int64Array "the longest" r => r.latency(Flow::art).2;
+    "cit_count" Int64Array "requests behind an answer, or behind the handshake" r => r.latency(Flow::cit).0;
+    "cit_sum_ns" Int64Array "client idle time: last data of an answer until the next request's first, added up" r => r.latency(Flow::cit).1;
+    "cit_max_ns" Int64Array "the longest" r => r.latency(Flow::cit).2;
+    "client_delayed_acks" Int64Array "acknowledgments that the client delayed on purpose; none of any response time" r => i64::try_from(r.flow.pace[1].delayed_acks).ok();
+    "server_delayed_acks" Int64Array "the same of the server" r => i64::try_from(r.flow.pace[0].delayed_acks).ok();
     "client_held_back" Int64Array "small segments of the client that waited for a delayed acknowledgment" r => r.latency(|f| f.pace[0].held_back).0;
     "server_held_back" Int64Array "the same from the server" r => r.latency(|f| f.pace[1].held_back).0;
     "client_capture_duplicates" Int64Array "transmissions captured twice here" r => r.count(0, |c| c.capture_duplicates);
@@ -302,16 +304,6 @@ fn described<R>(columns: &[Column<R>]) -> Vec<(&'static str, &'static str)> {
 
 fn issues(issues: &[Issue]) -> String {
     issues.iter().map(|i| i.name()).collect::<Vec<_>>().join(",")
-}
-
-fn close(close: Close) -> &'static str {
-    match close {
-        Close::Open => "open",
-        Close::ClientFin => "client-fin",
-        Close::ServerFin => "server-fin",
-        Close::ClientReset => "client-reset",
-        Close::ServerReset => "server-reset",
-    }
 }
 
 #[cfg(test)]

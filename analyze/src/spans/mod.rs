@@ -154,8 +154,8 @@ impl Making<'_> {
             no_parent: None,
             hops: Vec::new(),
             self_ns: None,
-            critical: None,
             before: Vec::new(),
+            critical: None,
             trace: 0,
             issues: Vec::new(),
         }

@@ -87,9 +87,10 @@ pub(crate) struct FlowSum {
     pub(crate) n_flows: u64,
     pub(crate) n_round_trips: u64,
     pub(crate) n_retransmissions: u64,
+    pub(crate) n_acknowledged: u64,
 }
 
-/// Packets, bytes and retransmissions of both directions, and the handshake's round trip.
+/// What both directions counted, how soon they were acknowledged, and the handshake's round trip.
 pub(crate) fn flows_with_tshark(capture: &Path, ports: &[u16], analysis: &Analysis) -> FlowSum {
     let (ours, theirs) = (ours::flows(analysis), tshark::flows(capture, ports));
     assert!(ours.keys().eq(theirs.keys()), "other connections");
@@ -97,6 +98,8 @@ pub(crate) fn flows_with_tshark(capture: &Path, ports: &[u16], analysis: &Analys
     for (connection, ours) in &ours {
         let theirs = &theirs[connection];
         assert_eq!(ours.directions, theirs.directions, "{connection:?}");
+        assert_eq!(ours.acknowledged, theirs.acknowledged, "{connection:?}");
+        sum.n_acknowledged += ours.acknowledged.iter().map(|a| a.count).sum::<u64>();
         match (ours.round_trip_ns, theirs.round_trip_ns) {
             (None, None) => {}
             (Some(ours), Some(theirs)) if close(ours, theirs) => sum.n_round_trips += 1,
@@ -107,12 +110,14 @@ pub(crate) fn flows_with_tshark(capture: &Path, ports: &[u16], analysis: &Analys
     sum
 }
 
-/// Packets, bytes and retransmissions of both directions; how many flows.
+/// What both directions counted, and round trips; how many flows.
 pub(crate) fn flows_with_tcptrace(capture: &Path, analysis: &Analysis) -> u64 {
     let (ours, theirs) = (ours::flows(analysis), tcptrace::flows(capture));
     assert!(ours.keys().eq(theirs.keys()), "other connections");
     for (connection, ours) in &ours {
-        assert_eq!(ours.directions, theirs[connection].directions, "{connection:?}");
+        let theirs = &theirs[connection];
+        assert_eq!(ours.directions, theirs.directions, "{connection:?}");
+        tcptrace::check_round_trips(connection, ours, theirs);
     }
     ours.len() as u64
 }

@@ -9,6 +9,7 @@ mod ours;
 mod protocols;
 mod tcptrace;
 mod testbed;
+mod troubled;
 mod tshark;
 mod websocket;
 
@@ -81,6 +82,7 @@ fn flows_agree_with_tshark() {
         let sum = compare::flows_with_tshark(&FIXTURE.capture, PORTS, &FIXTURE.analysis);
         assert_eq!((sum.n_flows, sum.n_round_trips), (FIXTURE.totals.n_connections, sum.n_flows));
         assert_eq!(sum.n_retransmissions, FIXTURE.totals.n_retransmissions);
+        assert!(sum.n_acknowledged > 500, "only {} bare ACKs", sum.n_acknowledged);
     }
 }
 

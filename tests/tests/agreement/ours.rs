@@ -26,6 +26,20 @@ pub(crate) struct Direction {
     pub(crate) packets: u64,
     pub(crate) payload_bytes: u64,
     pub(crate) retransmissions: u64,
+    /// SYNs and SYN-ACKs among no others.
+    pub(crate) syn_retransmissions: u64,
+    /// Behind later ones, and either out of order or sent again after a loss: which, tools guess by the time between.
+    pub(crate) late: u64,
+    pub(crate) zero_windows: u64,
+    pub(crate) resets: u64,
+}
+
+/// How soon a direction's data was acknowledged by a bare ACK directly behind it: how often, and all together, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) count: u64,
+    pub(crate) sum_ns: i64,
+    pub(crate) max_ns: i64,
 }
 
 /// A flow: from the client, from the server.
@@ -34,6 +48,12 @@ pub(crate) struct FlowMetrics {
     pub(crate) directions: [Direction; 2],
     /// SYN to the handshake's last ACK.
     pub(crate) round_trip_ns: Option<i64>,
+    /// SYN to SYN-ACK, SYN-ACK to ACK.
+    pub(crate) round_trips_ns: [Option<i64>; 2],
+    /// Of the client's data, of the server's.
+    pub(crate) acknowledged: [Acknowledged; 2],
+    /// Samples of round trips that a tool took, and the longest, by whose data it was.
+    pub(crate) samples: [(u64, f64); 2],
 }
 
 /// Imports and reconstructs.
@@ -68,10 +88,21 @@ pub(crate) fn flows(analysis: &Analysis) -> BTreeMap<Connection, FlowMetrics> {
         packets: counters.packets,
         payload_bytes: counters.payload_bytes,
         retransmissions: counters.retransmissions,
+        syn_retransmissions: counters.syn_retransmissions,
+        late: counters.out_of_order,
+        zero_windows: counters.zero_windows,
+        resets: counters.resets,
     };
     let metrics = |flow: &afterpath::call::Flow| FlowMetrics {
         directions: flow.counters.map(direction),
         round_trip_ns: flow.rtt_ns(),
+        round_trips_ns: [flow.rtt_server_ns(), flow.rtt_client_ns()],
+        acknowledged: flow.pace.map(|pace| Acknowledged {
+            count: pace.acknowledged.count,
+            sum_ns: pace.acknowledged.sum_ns,
+            max_ns: pace.acknowledged.max_ns,
+        }),
+        samples: Default::default(),
     };
     let tcp = analysis.flows.iter().filter(|flow| flow.ip_protocol == 6);
     tcp.map(|flow| ((flow.client, flow.server), metrics(flow))).collect()

@@ -3,7 +3,7 @@
 //! `http.time` is the time between the frames in which tshark finishes request and response: the last bytes of both when
 //! it reassembles bodies, the first ones when it doesn't (heads here fit one segment).
 
-use crate::ours::{Connection, Direction, FlowMetrics};
+use crate::ours::{Acknowledged, Connection, Direction, FlowMetrics};
 use afterpath_tests::tool;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -97,22 +97,95 @@ pub(crate) fn flows(capture: &Path, ports: &[u16]) -> BTreeMap<Connection, FlowM
         "tcp.analysis.fast_retransmission",
         "tcp.analysis.spurious_retransmission",
         "tcp.analysis.initial_rtt",
+        "tcp.analysis.out_of_order",
+        "tcp.analysis.zero_window",
+        "tcp.flags",
+        "tcp.analysis.ack_rtt",
+        "tcp.analysis.acks_frame",
+        "frame.number",
+        "tcp.analysis.lost_segment",
+        "tcp.analysis.keep_alive",
     ];
     let mut by_connection: BTreeMap<Connection, FlowMetrics> = BTreeMap::new();
+    let mut before: BTreeMap<Connection, (String, bool)> = BTreeMap::new();
     for row in rows(capture, "tcp", &[], &preferences, &fields) {
         let (connection, from_server) = row.connection(ports);
         let flow = by_connection.entry(connection).or_default();
-        let Direction { packets, payload_bytes, retransmissions } =
-            &mut flow.directions[usize::from(from_server)];
-        *packets += 1;
-        *payload_bytes += row.fields[0].parse::<u64>().expect("a length");
-        *retransmissions += u64::from(row.fields[1..4].iter().any(|field| !field.is_empty()));
+        let segment = Segment::of(&row);
+        flow.directions[usize::from(from_server)].add(&segment);
         if !row.fields[4].is_empty() {
             flow.round_trip_ns = Some(nanoseconds(&row.fields[4]));
+        }
+        // A bare ACK of the frame directly before, which was new and in order.
+        let last = before.insert(connection, (row.fields[10].clone(), segment.is_next));
+        let is_met = last.is_some_and(|(frame, is_next)| is_next && row.fields[9] == frame);
+        if is_met && segment.length == 0 && segment.flags & (SYN | FIN | RST) == 0 {
+            flow.acknowledged[usize::from(!from_server)].add(nanoseconds(&row.fields[8]));
         }
     }
     by_connection
 }
+
+const FIN: u64 = 1;
+const SYN: u64 = 2;
+const RST: u64 = 4;
+
+/// What tshark says of one segment.
+struct Segment {
+    length: u64,
+    flags: u64,
+    is_again: bool,
+    is_late: bool,
+    is_zero_window: bool,
+    /// Data, the very next, and nothing else.
+    is_next: bool,
+}
+
+impl Segment {
+    fn of(row: &Row) -> Segment {
+        let is_set = |i: usize| !row.fields[i].is_empty();
+        let flags = row.fields[7].trim_start_matches("0x");
+        let flags = u64::from_str_radix(flags, 16).expect("flags");
+        let length = row.fields[0].parse::<u64>().expect("a length");
+        let is_plain = length > 0 && flags & (SYN | FIN | RST) == 0;
+        let is_odd = [1, 2, 3, 5, 11, 12].into_iter().any(is_set);
+        Segment {
+            length,
+            flags,
+            is_again: [1, 2, 3].into_iter().any(is_set),
+            is_late: is_set(5),
+            is_zero_window: is_set(6),
+            is_next: is_plain && !is_odd,
+        }
+    }
+}
+
+impl Direction {
+    fn add(&mut self, segment: &Segment) {
+        let is_syn = segment.flags & SYN != 0;
+        self.packets += 1;
+        self.payload_bytes += segment.length;
+        self.retransmissions += u64::from(segment.is_again && !is_syn);
+        self.syn_retransmissions += u64::from(segment.is_again && is_syn);
+        self.late += u64::from(segment.is_late);
+        self.zero_windows += u64::from(segment.is_zero_window);
+        self.resets += u64::from(segment.flags & RST != 0);
+    }
+}
+
+impl Acknowledged {
+    /// Delayed ACKs are left out: no connection here has a round trip as long.
+    fn add(&mut self, ns: i64) {
+        if ns < DELAYED_NS {
+            self.count += 1;
+            self.sum_ns += ns;
+            self.max_ns = self.max_ns.max(ns);
+        }
+    }
+}
+
+/// An ACK that took as long was delayed on purpose.
+const DELAYED_NS: i64 = 30_000_000;
 
 /// The fields of the packets that `filter` lets through; on `tls_ports` TLS is spoken.
 pub(crate) fn values_of(

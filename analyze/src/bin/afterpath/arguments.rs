@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Hops(Selected),
     /// Requests, errors and durations per service; who calls whom
     Services(Selected),
+    /// TCP connections per point: round trips, responses, what was sent again, how they ended
+    Flows(Selected),
     /// Which call caused which, how sure that is and why
     Links(Selected),
     /// What went wrong, whose it was, what it cost, and what can't be told

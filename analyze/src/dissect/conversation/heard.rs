@@ -1,6 +1,7 @@
 //! A conversation as a process had it: reads and writes instead of segments. Never guesses a place in the stream; that is
 //! `sockets`' business.
 
+use super::pace::Piece;
 use super::{Conversation, FIN_SEEN};
 
 impl Conversation {
@@ -15,9 +16,9 @@ impl Conversation {
         self.directions[from].begin_at(sequence);
     }
 
-    /// A connect: when it was asked for, and when it was done.
+    /// A connect: when it was asked for, and when it was done. The process is not told when its kernel acknowledged.
     pub(in crate::dissect) fn connected(&mut self, asked_ns: i64, done_ns: i64) {
-        self.handshake = [Some(asked_ns), Some(done_ns), Some(done_ns)];
+        self.handshake = [Some(asked_ns), Some(done_ns), None];
         self.extend(asked_ns, done_ns);
     }
 
@@ -42,7 +43,10 @@ impl Conversation {
         if length > 0 {
             // What this end had read of the other when it wrote; of the other end, what it could have read.
             let acked = self.directions[1 - from].next;
-            self.directions[from].receive(sequence, known, length, now_ns, acked);
+            let direction = &mut self.directions[from];
+            let brought = direction.receive(sequence, known, length, now_ns, acked);
+            let piece = Piece { from, brought, length, end: direction.next, at_ns: now_ns };
+            self.paces.data(piece, false);
         }
     }
 

@@ -1,163 +1,364 @@
-//! How soon each side of a TCP connection reacts, packet by packet, in constant state: acknowledgments by the stack, answers by the
-//! program, and data held back until an acknowledgment came (Nagle against delayed ones, RFC 896, RFC 1122 4.2.3.2 and 4.2.3.4). Never
-//! takes a time from what was sent twice (Karn).
+//! How soon each side of a TCP connection reacts, packet by packet, in constant state: ACKs by the stack, answers by the program, and
+//! data held back until an ACK came (Nagle's algorithm against delayed ACKs, RFC 896, RFC 9293 3.8.6.3). Never measures from or to what
+//! was sent again: nobody knows which copy was met (Karn).
 
-use crate::call::Pace;
+use crate::call::{Latency, Pace};
+use crate::dissect::direction::Brought;
 
-/// An acknowledgment was delayed if it took this long (Linux: 40 ms, 200 ms elsewhere) …
+/// An ACK that came this much later than its sender's usually do was delayed on purpose: Linux waits for 40 ms at least
+/// (`TCP_DELACK_MIN`), less a tick of its timer …
 const DELAYED_NS: i64 = 30_000_000;
-/// … and no longer than RFC 1122 allows.
+/// … and nobody may wait longer (RFC 9293, 3.8.6.3).
 const MOST_DELAYED_NS: i64 = 500_000_000;
 /// What was held back for it leaves this soon.
 const AT_ONCE_NS: i64 = 2_000_000;
 /// A smaller segment is not full: Nagle's algorithm holds the next one back.
-const SMALL: i64 = 1_000;
+const SMALL: u32 = 1_000;
 
-/// The oldest data of a side that nobody acknowledged.
+/// A packet with data.
 #[derive(Debug, Clone, Copy)]
-struct Pending {
-    end: i64,
-    at_ns: i64,
-    /// Small, and nothing behind it.
-    is_alone: bool,
+pub(super) struct Piece {
+    /// The end that sent it.
+    pub(super) from: usize,
+    /// What it brought.
+    pub(super) brought: Brought,
+    /// Its bytes.
+    pub(super) length: u32,
+    /// The offset after the highest byte of its direction, its own counted.
+    pub(super) end: u64,
+    /// When it passed.
+    pub(super) at_ns: i64,
 }
 
+/// The last packet that carried data.
+#[derive(Debug, Clone, Copy)]
+struct Spoken {
+    from: usize,
+    at_ns: i64,
+    /// All of it was new, and nothing was sent again since.
+    is_clean: bool,
+}
+
+/// One end.
 #[derive(Debug, Clone, Copy, Default)]
 struct Side {
-    pending: Option<Pending>,
-    /// When its last data passed.
-    last_ns: Option<i64>,
-    /// A small segment of it was acknowledged late: when, and after how long.
+    /// The least that it took to acknowledge.
+    usual_ns: Option<i64>,
+    /// Packets that it sent again since the other end was heard.
+    in_vain: u32,
+    /// Its last data is small and alone: nothing before it waits for an ACK.
+    small: Option<Piece>,
+    /// Such data was acknowledged late: when, and after how long.
     late: Option<(i64, i64)>,
+    /// How far its data was acknowledged.
+    acknowledged: u64,
+    /// From the other's data to its own, as a server …
+    answered: Latency,
+    /// … and as a client.
+    idle: Latency,
     pace: Pace,
 }
 
-/// Both sides of one connection at one point.
+/// Both ends of a conversation at one point.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Paces {
+    /// The packet directly before, when it carried the very next data and nothing else.
+    before: Option<Piece>,
+    spoken: Option<Spoken>,
+    /// When the handshake was done.
+    opened_ns: Option<i64>,
     sides: [Side; 2],
-    last: Option<usize>,
 }
 
 impl Paces {
-    /// Data of a side passed: its stream places, and whether it is new.
-    pub(super) fn data(&mut self, from: usize, now_ns: i64, [begin, end]: [i64; 2], is_new: bool) {
-        let other = self.sides[1 - from].last_ns.filter(|_| self.last == Some(1 - from));
-        self.sides[1 - from].late = None;
-        let side = &mut self.sides[from];
-        if !is_new {
-            (side.pending, side.late) = (None, None);
-            return;
+    /// The handshake is done, by `client`'s ACK: each end acknowledged the other's SYN.
+    pub(super) fn opened(&mut self, [syn, syn_ack, ack]: [Option<i64>; 3], client: usize) {
+        if self.opened_ns.is_none() {
+            self.opened_ns = ack;
+            self.sides[1 - client].usual_ns = since(syn, syn_ack);
+            self.sides[client].usual_ns = since(syn_ack, ack);
         }
-        if let Some(other_ns) = other {
-            side.pace.turn.add(now_ns.saturating_sub(other_ns));
+    }
+
+    /// An end sent a packet of whatever kind, which acknowledges so much of the other direction; `None`: no ACK.
+    pub(super) fn packet(&mut self, from: usize, acknowledged: Option<i64>) {
+        let other = &mut self.sides[1 - from];
+        other.in_vain = 0;
+        let acknowledged = acknowledged.map_or(0, |offset| offset.max(0) as u64);
+        other.acknowledged = other.acknowledged.max(acknowledged);
+    }
+
+    /// A packet without data; `acknowledged`: how much of the other direction, when it is nothing but an ACK.
+    pub(super) fn bare(&mut self, from: usize, acknowledged: Option<i64>, at_ns: i64) {
+        let is_whole = |piece: &Piece| {
+            piece.from != from
+                && acknowledged == i64::try_from(piece.end).ok()
+                && piece.at_ns <= at_ns
+        };
+        if let Some(piece) = self.before.take().filter(is_whole) {
+            self.met(piece, at_ns);
         }
-        if let Some((at_ns, waited_ns)) = side.late.take()
-            && now_ns.saturating_sub(at_ns) <= AT_ONCE_NS
+        let small = self.sides[1 - from].small.take_if(|small| is_whole(small));
+        let late = small.map(|small| (at_ns, at_ns.saturating_sub(small.at_ns)));
+        let is_late = |late: &(i64, i64)| (DELAYED_NS..=MOST_DELAYED_NS).contains(&late.1);
+        self.sides[1 - from].late = late.filter(is_late);
+    }
+
+    /// A bare ACK came directly behind what it acknowledges.
+    fn met(&mut self, piece: Piece, at_ns: i64) {
+        let ns = at_ns.saturating_sub(piece.at_ns);
+        let usual_ns = &mut self.sides[1 - piece.from].usual_ns;
+        let beyond_ns = usual_ns.map_or(0, |usual_ns| ns.saturating_sub(usual_ns));
+        *usual_ns = Some(usual_ns.map_or(ns, |usual_ns| usual_ns.min(ns)));
+        let pace = &mut self.sides[piece.from].pace;
+        if (DELAYED_NS..=MOST_DELAYED_NS).contains(&beyond_ns) {
+            pace.delayed_acks += 1;
+        } else {
+            pace.acknowledged.add(ns);
+        }
+    }
+
+    /// A packet with data, and nothing but data and an ACK if `is_plain`.
+    pub(super) fn data(&mut self, piece: Piece, is_plain: bool) {
+        let Piece { from, brought, at_ns, .. } = piece;
+        self.before = Some(piece).filter(|_| brought == Brought::Next && is_plain);
+        match brought {
+            Brought::KeepAlive => {}
+            Brought::Again => self.again(from),
+            Brought::Apart => self.spoken = Some(Spoken { from, at_ns, is_clean: false }),
+            Brought::Next => {
+                self.turned(piece);
+                self.spoken = Some(Spoken { from, at_ns, is_clean: true });
+            }
+        }
+        self.held_back(piece);
+    }
+
+    fn again(&mut self, from: usize) {
+        let in_vain = &mut self.sides[from].in_vain;
+        *in_vain = in_vain.saturating_add(1);
+        if let Some(spoken) = self.spoken.as_mut().filter(|spoken| spoken.from == from) {
+            spoken.is_clean = false;
+        }
+    }
+
+    /// The very next data of an end: after the other's, or after the handshake.
+    fn turned(&mut self, piece: Piece) {
+        let from_ns = match self.spoken {
+            Some(spoken) if spoken.from == piece.from || !spoken.is_clean => None,
+            Some(spoken) => Some(spoken.at_ns),
+            None => self.opened_ns,
+        };
+        let Some(ns) = since(from_ns, Some(piece.at_ns)).filter(|ns| *ns >= 0) else { return };
+        let side = &mut self.sides[piece.from];
+        if self.spoken.is_some() {
+            side.answered.add(ns);
+        }
+        if piece.length > 1 {
+            side.idle.add(ns);
+        }
+    }
+
+    /// Whether data left the moment the small one before it was acknowledged.
+    fn held_back(&mut self, piece: Piece) {
+        self.sides[1 - piece.from].late = None;
+        let side = &mut self.sides[piece.from];
+        let late = side.late.take().filter(|_| piece.brought == Brought::Next);
+        if let Some((acked_ns, waited_ns)) = late
+            && piece.at_ns.saturating_sub(acked_ns) <= AT_ONCE_NS
         {
             side.pace.held_back.add(waited_ns);
         }
-        match &mut side.pending {
-            Some(pending) => pending.is_alone = false,
-            None => {
-                let is_alone = end.saturating_sub(begin) < SMALL;
-                side.pending = Some(Pending { end, at_ns: now_ns, is_alone });
-            }
-        }
-        side.last_ns = Some(now_ns);
-        self.last = Some(from);
+        let begin = piece.end.saturating_sub(u64::from(piece.length));
+        let is_alone = piece.brought == Brought::Next && side.acknowledged >= begin;
+        side.small = Some(piece).filter(|_| is_alone && piece.length < SMALL);
     }
 
-    /// A side acknowledged what the other one sent, up to this place of its stream.
-    pub(super) fn acknowledgment(&mut self, from: usize, now_ns: i64, place: i64, has_data: bool) {
-        let side = &mut self.sides[1 - from];
-        let Some(pending) = side.pending.filter(|pending| place >= pending.end) else { return };
-        let waited_ns = now_ns.saturating_sub(pending.at_ns);
-        side.pace.acknowledged.add(waited_ns);
-        side.pending = None;
-        let is_late = (DELAYED_NS..=MOST_DELAYED_NS).contains(&waited_ns);
-        if is_late && pending.is_alone && !has_data {
-            side.late = Some((now_ns, waited_ns));
-        }
+    /// How often an end sent something again since the other was heard.
+    pub(super) fn in_vain(&self, side: usize) -> u32 {
+        self.sides[side].in_vain
     }
 
-    /// Of what a side sent.
-    pub(super) fn of(&self, side: usize) -> Pace {
-        self.sides[side].pace
+    /// Of what an end sent, which is the client or not.
+    pub(super) fn of(&self, side: usize, is_client: bool) -> Pace {
+        let Side { pace, idle, answered, .. } = self.sides[side];
+        Pace { turn: if is_client { idle } else { answered }, ..pace }
     }
+}
+
+fn since(from: Option<i64>, to: Option<i64>) -> Option<i64> {
+    Some(to?.saturating_sub(from?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Latency;
+    use crate::call::Flow;
+    use crate::dissect::talk::{Talk, dissect};
 
     const MS: i64 = 1_000_000;
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    const TELL: &[u8] = b"HTTP/1.1 204 \r\n\r\n";
+    const FULL: &[u8] = &[b'x'; 1448];
 
-    enum Did {
-        /// Side, when, places.
-        Data(usize, i64, i64, i64),
-        /// Side, when, up to where.
-        Ack(usize, i64, i64),
-        /// Data sent again.
-        Again(usize, i64, i64, i64),
-    }
-    use Did::{Ack, Again, Data};
-
-    fn paces(did: &[Did]) -> Paces {
-        let mut paces = Paces::default();
-        for one in did {
-            match *one {
-                Data(side, at, from, to) => paces.data(side, at * MS, [from, to], true),
-                Again(side, at, from, to) => paces.data(side, at * MS, [from, to], false),
-                Ack(side, at, to) => paces.acknowledgment(side, at * MS, to, false),
-            }
-        }
-        paces
+    /// Every frame comes a microsecond after the one before: what is expected is in microseconds.
+    fn flow(talk: &Talk) -> Flow {
+        dissect(&talk.frames).flows.remove(0)
     }
 
-    fn latency(count: u64, sum: i64, max: i64) -> Latency {
-        Latency { count, sum_ns: sum * MS, max_ns: max * MS }
+    fn latency(each: &[i64]) -> Latency {
+        let mut latency = Latency::default();
+        each.iter().for_each(|us| latency.add(us * 1_000));
+        latency
+    }
+
+    /// What the server's stack, the server and the client took, each time.
+    fn check(talk: &mut Talk, srt: &[i64], art: &[i64], cit: &[i64]) {
+        let flow = flow(talk);
+        assert_eq!(flow.srt(), latency(srt), "srt");
+        assert_eq!(flow.art(), latency(art), "art");
+        assert_eq!(flow.cit(), latency(cit), "cit");
     }
 
     #[test]
     fn stacks_acknowledge_and_programs_answer() {
-        let paces = paces(&[
-            Data(0, 0, 0, 100),
-            Ack(1, 1, 100),
-            Data(1, 9, 0, 200),
-            Ack(0, 10, 200),
-            Data(0, 50, 100, 150),
-            Data(1, 53, 200, 300),
-        ]);
-        assert_eq!(paces.of(0).acknowledged, latency(1, 1, 1), "srt");
-        assert_eq!(paces.of(1).turn, latency(2, 12, 9), "art");
-        assert_eq!(paces.of(0).turn, latency(1, 41, 41), "cit");
-        assert_eq!(paces.of(1).held_back, Latency::default());
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, b"").wait(5 * MS).say(1, TELL).say(0, b"");
+        talk.wait(30 * MS).say(0, ASK).say(1, TELL);
+        check(&mut talk, &[1], &[5_002, 1], &[1, 30_002]);
+        assert_eq!(flow(&talk).pace[1].acknowledged, latency(&[1]), "by the client's stack");
+        check(&mut Talk::open(), &[], &[], &[]);
     }
 
     #[test]
-    fn what_was_sent_twice_gives_no_time() {
-        let paces = paces(&[Data(0, 0, 0, 100), Again(0, 200, 0, 100), Ack(1, 201, 100)]);
-        assert_eq!(paces.of(0).acknowledged, Latency::default());
+    fn the_last_packet_of_several_counts() {
+        let mut talk = Talk::open();
+        talk.say(0, FULL).wait(MS).say(0, ASK).say(1, b"").wait(MS).say(1, FULL).say(1, TELL);
+        check(&mut talk, &[1], &[1_002], &[1]);
     }
 
-    fn check_held_back(did: &[Did], expected: Latency) {
-        assert_eq!(paces(did).of(1).held_back, expected);
+    #[test]
+    fn what_was_sent_again_gives_no_time() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(200 * MS).again(3).say(1, b"").wait(MS).say(1, TELL);
+        check(&mut talk, &[], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, TELL).wait(200 * MS).again(4).say(0, b"").say(0, ASK);
+        check(&mut talk, &[], &[1], &[1]);
+        assert_eq!(flow(&talk).pace[1].acknowledged, Latency::default());
+    }
+
+    #[test]
+    fn an_answer_that_begins_in_a_gap_or_late_gives_no_time() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, FULL).say(1, TELL);
+        talk.frames.remove(4);
+        check(&mut talk, &[], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, FULL).say(1, TELL).say(1, TELL);
+        talk.frames.swap(4, 5);
+        check(&mut talk, &[], &[], &[1]);
+    }
+
+    #[test]
+    fn acks_of_other_places_and_joint_ones_give_no_srt() {
+        let mut talk = Talk::open();
+        talk.say(0, FULL).say(0, FULL).say(1, b"").say(0, FULL).say(1, b"").say(1, b"");
+        check(&mut talk, &[1, 1], &[], &[1]);
+        let mut talk = Talk::open();
+        talk.say(0, FULL).say(1, b"").say(0, FULL);
+        talk.frames.swap(4, 5);
+        check(&mut talk, &[], &[], &[1]);
+    }
+
+    #[test]
+    fn a_delayed_ack_is_none_of_the_systems_response() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(40 * MS).say(1, b"").say(1, TELL);
+        check(&mut talk, &[], &[40_002], &[1]);
+        assert_eq!(flow(&talk).pace[0].delayed_acks, 1);
+        // On a long way, where the handshake took as long, it is the way.
+        let mut talk = Talk::open();
+        talk.frames[1..].iter_mut().for_each(|frame| frame.time_ns += 60 * MS);
+        talk.wait(60 * MS).say(0, ASK).wait(65 * MS).say(1, b"");
+        check(&mut talk, &[65_001], &[], &[1]);
+        // Longer than anybody may delay it.
+        let mut talk = Talk::open();
+        talk.say(0, ASK).wait(600 * MS).say(1, b"");
+        check(&mut talk, &[600_001], &[], &[1]);
+    }
+
+    #[test]
+    fn keep_alives_and_heartbeats_change_nothing() {
+        let mut talk = Talk::open();
+        talk.say(0, ASK).say(1, TELL).wait(9 * MS);
+        let mut probe = talk.frames[3].clone();
+        (probe.payload, probe.headers.payload_length) = (b"\n".to_vec(), 1);
+        if let Some(afterpath_formats::frame::Transport::Tcp(tcp)) = &mut probe.headers.transport {
+            tcp.sequence = tcp.sequence.wrapping_add(ASK.len() as u32 - 1);
+        }
+        if let Some(network) = &mut probe.headers.network {
+            network.id = Some(999);
+        }
+        probe.time_ns += 5 * MS;
+        talk.frames.push(probe);
+        talk.say(1, b"").say(0, b"!").say(1, b"").say(0, ASK);
+        check(&mut talk, &[1], &[1], &[1]);
+        assert_eq!(flow(&talk).counters[0].retransmissions, 0);
+    }
+
+    #[test]
+    fn of_a_conversation_joined_late_the_rest_is_measured() {
+        let mut talk = Talk::joined_late();
+        talk.say(0, ASK).say(1, b"").say(1, TELL).say(0, ASK);
+        check(&mut talk, &[1], &[2], &[1]);
+    }
+
+    #[test]
+    fn round_trips_count_from_the_first_of_each_kind() {
+        let mut talk = Talk::open();
+        talk.frames.truncate(1);
+        talk.wait(MS).again(0);
+        let mut rest = Talk::open();
+        rest.wait(MS).again(1).wait(MS).again(2);
+        rest.frames.remove(0);
+        rest.frames.remove(1);
+        rest.frames.iter_mut().for_each(|frame| frame.time_ns += 2 * MS);
+        talk.frames.extend(rest.frames);
+        let flow = flow(&talk);
+        // SYN at 1 us, again at 1,005; SYN-ACK at 2,002, again at 3,004; ACK at 4,005.
+        assert_eq!(flow.rtt_server_ns(), Some(2_001_000));
+        assert_eq!(flow.rtt_client_ns(), Some(2_003_000));
+        assert_eq!(flow.rtt_ns(), Some(4_004_000));
+        let again = flow.counters.map(|c| (c.syn_retransmissions, c.retransmissions));
+        assert_eq!(again, [(1, 0), (1, 0)]);
+    }
+
+    fn check_held_back(talk: &mut Talk, expected: &[i64]) {
+        assert_eq!(flow(talk).pace[1].held_back, latency(expected));
     }
 
     #[test]
     fn small_writes_wait_for_a_late_acknowledgment() {
-        let late = latency(1, 40, 40);
-        check_held_back(&[Data(1, 0, 0, 200), Ack(0, 40, 200), Data(1, 41, 200, 900)], late);
-        // A full segment is not held back, nor what comes later of itself, nor what was answered at once.
-        let none = Latency::default();
-        check_held_back(&[Data(1, 0, 0, 1448), Ack(0, 40, 1448), Data(1, 41, 1448, 1500)], none);
-        check_held_back(&[Data(1, 0, 0, 200), Ack(0, 40, 200), Data(1, 60, 200, 900)], none);
-        check_held_back(&[Data(1, 0, 0, 200), Ack(0, 2, 200), Data(1, 3, 200, 900)], none);
+        let asked = || {
+            let mut talk = Talk::open();
+            talk.say(0, ASK).say(1, b"");
+            talk
+        };
+        check_held_back(asked().say(1, TELL).wait(40 * MS).say(0, b"").say(1, FULL), &[40_001]);
+        // A full segment is not held back, nor what comes later of itself, nor what was acknowledged at once.
+        check_held_back(asked().say(1, FULL).wait(40 * MS).say(0, b"").say(1, TELL), &[]);
+        let later = &mut asked();
+        check_held_back(
+            later.say(1, TELL).wait(40 * MS).say(0, b"").wait(9 * MS).say(1, FULL),
+            &[],
+        );
+        check_held_back(asked().say(1, TELL).wait(2 * MS).say(0, b"").say(1, FULL), &[]);
         // The other side spoke in between: this is an answer.
-        let answer =
-            [Data(1, 0, 0, 200), Ack(0, 40, 200), Data(0, 40, 0, 9), Data(1, 41, 200, 900)];
-        check_held_back(&answer, none);
+        let answer = &mut asked();
+        check_held_back(
+            answer.say(1, TELL).wait(40 * MS).say(0, b"").say(0, ASK).say(1, FULL),
+            &[],
+        );
     }
 }

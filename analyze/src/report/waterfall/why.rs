@@ -2,7 +2,7 @@
 //! later it might have ended. Never repeats what stands in its path.
 
 use super::View;
-use crate::call::{Before, Call, CallIndex, Fate};
+use crate::call::{Before, Call, CallIndex, Fate, Known};
 use crate::findings::verdict;
 use crate::report::harmless::harmless;
 use crate::report::ink::Ink;
@@ -43,8 +43,14 @@ impl View<'_> {
             ink.wrapped(&first, &more, &harmless(text))
         };
         if !call.before.is_empty() {
-            let of =
-                |b: &Before| format!("{} {}", measure::words(b.part), quantity::duration(b.ns));
+            let of = |b: &Before| {
+                let sign = match b.known {
+                    Known::Measured => "",
+                    Known::AtLeast => "≥ ",
+                    Known::Estimated => "about ",
+                };
+                format!("{} {sign}{}", measure::words(b.part), quantity::duration(b.ns))
+            };
             let all: Vec<String> = call.before.iter().map(of).collect();
             write("before", &all.join(", "))?;
         }

@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
         Command::Trace(a) => report::trace(a, strict),
         Command::Hops(a) => report::selected("hops", a, strict),
         Command::Services(a) => report::selected("services", a, strict),
+        Command::Flows(a) => report::selected("flows", a, strict),
         Command::Links(a) => report::selected("links", a, strict),
         Command::Findings(a) => report::findings(a, strict),
         Command::Clocks(a) => report::clocks(a, strict),

@@ -1,4 +1,4 @@
-//! Reports on stdout: traces, trace, hops, services, links, findings, clocks, explain. Never anything of its own on stdout.
+//! Reports on stdout: traces, trace, hops, services, flows, links, findings, clocks, explain. Never anything of its own on stdout.
 
 use crate::arguments::{
     Colour, Explain, Findings, Reading, Selected, Selection, Shown, Trace, Traces,
@@ -19,7 +19,7 @@ pub(crate) fn traces(a: &Traces, strict: bool) -> Result<()> {
     write("traces", &a.reading, &options, strict)
 }
 
-/// `hops`, `services`, `links`.
+/// `hops`, `services`, `flows`, `links`.
 pub(crate) fn selected(name: &str, a: &Selected, strict: bool) -> Result<()> {
     write(name, &a.reading, &selected_options(&a.reading, &a.selection)?, strict)
 }
