@@ -1,17 +1,20 @@
 //! Latency per hop: for each edge between services and each stretch of its path, both directions, the share of the time
 //! spent there and of the calls that could not see it. Never mixes what was not observed into a percentile.
 
+mod lines;
+
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
-use super::{Options, Report, json};
+use super::{Options, Report};
 use crate::call::{Analysis, Before, Call, Fate, FlowIndex, Hop, Part};
 use crate::critical;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+
+pub(super) use lines::{Percentiles, percentiles};
 
 /// Its entry in the table of reports.
 pub(super) const HOPS: Report = Report {
@@ -23,7 +26,7 @@ pub(super) const HOPS: Report = Report {
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let edges = edges(analysis, options);
     if options.json {
-        return write_json(&edges, out);
+        return lines::write(&edges, out);
     }
     let mut ink = Ink::new(out, options);
     if edges.is_empty() {
@@ -325,102 +328,6 @@ fn short(part: &str) -> &str {
 
 fn sum(values: &[i64]) -> f64 {
     values.iter().map(|&ns| ns as f64).sum()
-}
-
-#[derive(Serialize)]
-struct StretchLine<'a> {
-    schema: &'static str,
-    client_service: &'a str,
-    server_service: &'a str,
-    protocol: &'a str,
-    part: &'a str,
-    from: &'a str,
-    to: &'a str,
-    n_calls: usize,
-    n_open: usize,
-    n_without_hops: usize,
-    n_observed: usize,
-    /// `null` of what lies before the calls: who did not wait is not unobserved.
-    not_observed_share: Option<f64>,
-    time_share: Option<f64>,
-    /// Of the time of the traces that the calls belong to.
-    trace_time_share: Option<f64>,
-    /// Of the time of the traces of its calls, while they waited for it.
-    path_share: Option<f64>,
-    on_path_ns: i64,
-    n_lost: u64,
-    forward: Option<Percentiles>,
-    #[serde(rename = "return")]
-    back: Option<Percentiles>,
-    total: Option<Percentiles>,
-}
-
-/// Nearest-rank percentiles of one column of values.
-#[derive(Debug, Serialize)]
-pub(super) struct Percentiles {
-    n: usize,
-    p50_ns: i64,
-    p90_ns: i64,
-    p99_ns: i64,
-    max_ns: i64,
-    /// The names of those above that are only lower bounds.
-    lower_bounds: Vec<&'static str>,
-}
-
-/// Of a distribution, `None` of nothing.
-pub(super) fn percentiles(d: &Distribution) -> Option<Percentiles> {
-    let all = [
-        ("p50", d.percentile(500)?),
-        ("p90", d.percentile(900)?),
-        ("p99", d.percentile(990)?),
-        ("max", d.max()?),
-    ];
-    Some(Percentiles {
-        n: d.len(),
-        p50_ns: all[0].1.ns,
-        p90_ns: all[1].1.ns,
-        p99_ns: all[2].1.ns,
-        max_ns: all[3].1.ns,
-        lower_bounds: all.iter().filter(|(_, v)| v.at_least).map(|(name, _)| *name).collect(),
-    })
-}
-
-fn write_json(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Result<()> {
-    let of = |values: &[i64]| percentiles(&Distribution::exact(values.iter().copied()));
-    for ((client, server, protocol), edge) in edges {
-        let whole = edge.total_ns();
-        for ((part, from, to), stretch) in edge.rows() {
-            let missing = edge.n_calls.saturating_sub(stretch.n_told) as f64;
-            json::line(
-                out,
-                &StretchLine {
-                    schema: "afterpath.hops/1",
-                    client_service: client,
-                    server_service: server,
-                    protocol,
-                    part,
-                    from,
-                    to,
-                    n_calls: edge.n_calls,
-                    n_open: edge.n_open,
-                    n_without_hops: edge.n_without_hops,
-                    n_observed: stretch.total.len(),
-                    not_observed_share: (!stretch.is_before)
-                        .then(|| missing / edge.n_calls.max(1) as f64),
-                    time_share: (whole > 0.0 && !stretch.is_before)
-                        .then(|| sum(&stretch.total) / whole),
-                    trace_time_share: edge.share_of_traces(sum(&stretch.total)),
-                    path_share: edge.path_share(stretch),
-                    on_path_ns: stretch.on_path_ns,
-                    n_lost: stretch.n_lost,
-                    forward: of(&stretch.forward),
-                    back: of(&stretch.back),
-                    total: of(&stretch.total),
-                },
-            )?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
