@@ -175,6 +175,11 @@ fn capture() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// What came behind later segments and had never been seen is, for tshark, sent again when duplicate ACKs had asked for it.
+fn behind(of: Direction) -> Direction {
+    Direction { retransmissions: of.retransmissions + of.late, late: 0, ..of }
+}
+
 /// As tcptrace counts: SYNs among all that was sent again.
 fn one_count(of: Direction) -> Direction {
     let retransmissions = of.retransmissions + of.syn_retransmissions;
@@ -196,7 +201,8 @@ fn troubled_connections_agree_with_tshark() {
     assert!(ours.keys().eq(theirs.keys()), "other connections");
     for (connection, ours) in &ours {
         let theirs = &theirs[connection];
-        assert_eq!(ours.directions, theirs.directions, "{connection:?}");
+        let [a, b] = [ours, theirs].map(|flow| flow.directions.map(behind));
+        assert_eq!(a, b, "{connection:?}");
         // Of several SYNs tshark takes the last one for the beginning, and a refusal for an answer.
         let is_plain = ours.directions.iter().all(|d| d.syn_retransmissions == 0);
         if is_plain && ours.round_trips_ns[0].is_some() {
@@ -207,7 +213,7 @@ fn troubled_connections_agree_with_tshark() {
     // What is compared is there.
     assert_eq!(sum(&ours, |d| d.retransmissions), 1);
     assert_eq!(sum(&ours, |d| d.syn_retransmissions), 2);
-    assert_eq!(sum(&ours, |d| d.late), 3);
+    assert_eq!(sum(&ours, |d| d.late), 2);
     assert_eq!(sum(&ours, |d| d.zero_windows), 2);
     assert_eq!(sum(&ours, |d| d.resets), 2);
     let delayed = analysis.flows.iter().map(|flow| flow.pace[0].delayed_acks).sum::<u64>();
