@@ -672,6 +672,44 @@ pub enum Fate {
     Unknown,
 }
 
+/// Why it can't be told what became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossDoubt {
+    /// A recorder, a capture or an interface lost something within a second of it.
+    RecorderLost,
+    /// The point that did not see it had seen nothing of this connection and direction before.
+    NotSeenBefore,
+    /// The point that did not see it recorded nothing yet, or nothing any more.
+    NotRecording,
+    /// The order of the points is not known.
+    OrderUndecided,
+    /// No point there sees what the receiver acknowledges.
+    OneWay,
+    /// The receiver acknowledged it before it was sent again: points missed it.
+    Acknowledged,
+    /// All points saw it, and the last one is not its receiver's own: it was lost behind, or its acknowledgment.
+    BehindLastPoint,
+    /// It was sent again so soon that its acknowledgment may have been on its way.
+    TooSoon,
+}
+
+impl LossDoubt {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            LossDoubt::RecorderLost => "recorder-lost",
+            LossDoubt::NotSeenBefore => "not-seen-before",
+            LossDoubt::NotRecording => "not-recording",
+            LossDoubt::OrderUndecided => "order-undecided",
+            LossDoubt::OneWay => "one-way",
+            LossDoubt::Acknowledged => "acknowledged",
+            LossDoubt::BehindLastPoint => "behind-last-point",
+            LossDoubt::TooSoon => "too-soon",
+        }
+    }
+}
+
 /// A transmission of a TCP segment that was sent again, or that the kernel says it dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostPacket {
@@ -695,6 +733,8 @@ pub struct LostPacket {
     pub length: u32,
     /// What became of it.
     pub fate: Fate,
+    /// Of an unknown fate: why it is.
+    pub doubt: Option<LossDoubt>,
     /// The kernel's word, function and reason; empty without.
     pub reason: String,
     /// Calls that were open on its connection meanwhile, and for how long, nanoseconds.

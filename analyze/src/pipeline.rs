@@ -214,7 +214,13 @@ fn find_lost(
         }
     }
     segments.par_sort_by_key(|segment| (segment.flow, segment.at_ns));
-    let given = &lost::Given { flows, facts, points, doubts, witnesses };
+    let mut alive = vec![(i64::MAX, i64::MIN); points.len()];
+    for flow in flows {
+        let (from, to) = &mut alive[flow.point as usize];
+        (*from, *to) = ((*from).min(flow.first_ns), (*to).max(flow.last_ns));
+    }
+    let alive = &alive;
+    let given = &lost::Given { flows, facts, points, alive, doubts, witnesses };
     let of = |flow: u32| {
         let from = segments.partition_point(|segment| segment.flow < flow);
         let to = segments.partition_point(|segment| segment.flow <= flow);

@@ -314,6 +314,7 @@ fn lost(flow: u32, fate: Fate) -> LostPacket {
         sequence: 7,
         length: 100,
         fate,
+        doubt: None,
         reason: String::new(),
         slowed: vec![(1, 204 * MS)],
     }

@@ -92,7 +92,9 @@ pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Pat
             place.is_some_and(|(host, netns)| (host, netns) == (&point.host, &point.netns))
         };
         let is_whole = [is_home(flows.first(), 0), is_home(flows.last(), 1)];
-        Path { flows, sockets, is_whole }
+        let undecided = leg.iter().filter(|p| p.basis == OrderBasis::Undecided);
+        let unsure = undecided.map(|placed| placed.flow).collect();
+        Path { flows, unsure, sockets, is_whole }
     });
     legs.filter(|path| !path.flows.is_empty()).collect()
 }

@@ -5,7 +5,7 @@ use super::Given;
 use super::doubt::Doubts;
 use super::segments::Segment;
 use super::witness::Witness;
-use crate::call::{Fate, FlowIndex, LostPacket};
+use crate::call::{Fate, FlowIndex, LossDoubt, LostPacket};
 use crate::protocol::Side;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ pub(super) fn lost(
     flows: &[FlowIndex],
     by_flow: &BTreeMap<FlowIndex, Vec<&Segment>>,
     sender: Side,
-    reaches: bool,
+    (reaches, unsure): (bool, &[FlowIndex]),
 ) -> Vec<LostPacket> {
     let from_client = sender == Side::Client;
     let first = flows
@@ -61,7 +61,7 @@ pub(super) fn lost(
         each.map(|&flow| passing(flow, &by_flow[&flow], from_client, base(flow))).collect();
     let mut found: Vec<LostPacket> = Vec::new();
     for again in sent_again(&passing) {
-        let judge = Judge { given, passing: &passing, sender, reaches, byte: again };
+        let judge = Judge { given, passing: &passing, sender, reaches, unsure, byte: again };
         found.extend(judge.judge());
     }
     merge(found)
@@ -124,6 +124,8 @@ struct Judge<'a> {
     passing: &'a [Passing],
     sender: Side,
     reaches: bool,
+    /// Flows whose places in this order are not known.
+    unsure: &'a [FlowIndex],
     byte: i64,
 }
 
@@ -148,7 +150,9 @@ impl Judge<'_> {
             if counts[next] < best_behind {
                 let missed = left.len().min(best_behind) - counts[next].min(left.len());
                 for &copy in left.iter().take(missed) {
-                    found.push(self.packet(first, at, Some(next), &sent, copy, Fate::Bypassed));
+                    let doubt = self.is_unsure(next).then_some(LossDoubt::OrderUndecided);
+                    let fate = doubt.map_or(Fate::Bypassed, |_| Fate::Unknown);
+                    found.push(self.packet(first, at, Some(next), &sent, copy, (fate, doubt)));
                 }
                 at = next;
                 continue;
@@ -156,8 +160,9 @@ impl Judge<'_> {
             let n_lost = left.len().saturating_sub(counts[next]);
             for copy in self.missing(&sent, &left, next, n_lost) {
                 left.retain(|other| *other != copy);
-                let fate = self.fate(first, at, next, &sent, copy);
-                found.push(self.packet(first, at, Some(next), &sent, copy, fate));
+                let doubt = self.doubt(first, (at, next), &sent, copy);
+                let fate = doubt.map_or(Fate::Dropped, |_| Fate::Unknown);
+                found.push(self.packet(first, at, Some(next), &sent, copy, (fate, doubt)));
             }
             at = next;
         }
@@ -189,23 +194,44 @@ impl Judge<'_> {
         left.iter().copied().take(n_lost).collect()
     }
 
-    fn fate(&self, first: usize, at: usize, next: usize, sent: &[Copied], copy: usize) -> Fate {
-        if self.doubtful(at, next, sent[copy].at_ns) {
-            return Fate::Unknown;
-        }
-        // The point must have seen this direction of it before, or it may not be on its way at all.
-        if self.passing[next].first.is_none_or(|begin| begin >= self.byte) && !sent[copy].is_syn {
-            return Fate::Unknown;
-        }
-        if sent[copy].is_syn && self.passing[next].copies.is_empty() {
-            return Fate::Unknown;
-        }
-        match sent.get(copy + 1) {
-            Some(again) if self.acknowledged_between(first, sent[copy].at_ns, again.at_ns) => {
-                Fate::Unknown
+    /// Why nothing can be said of a copy that passed one point and was not seen at the next.
+    fn doubt(
+        &self,
+        first: usize,
+        (at, next): (usize, usize),
+        sent: &[Copied],
+        copy: usize,
+    ) -> Option<LossDoubt> {
+        let one = &sent[copy];
+        let point = |at: usize| self.given.flows[self.passing[at].flow as usize].point;
+        let domain = |at: usize| self.given.points[point(at) as usize].domain;
+        let alive = self.given.alive.get(point(next) as usize).copied().unwrap_or((0, 0));
+        let is_alive = domain(at) != domain(next) || (alive.0..=alive.1).contains(&one.at_ns);
+        let has_seen = match one.is_syn {
+            // Before a SYN there is nothing: that a later one passed there must do.
+            true => !self.passing[next].copies.is_empty(),
+            false => self.passing[next].first.is_some_and(|begin| begin < self.byte),
+        };
+        let again_ns = sent.get(copy + 1).map_or(i64::MAX, |again| again.at_ns);
+        match () {
+            () if self.is_unsure(at) || self.is_unsure(next) => Some(LossDoubt::OrderUndecided),
+            () if self.doubtful(at, next, one.at_ns) => Some(LossDoubt::RecorderLost),
+            () if !is_alive => Some(LossDoubt::NotRecording),
+            () if !has_seen => Some(LossDoubt::NotSeenBefore),
+            () if self.passing[first].acknowledged.is_empty() && !one.is_syn => {
+                Some(LossDoubt::OneWay)
             }
-            _ => Fate::Dropped,
+            () if self.acknowledged_between(first, one.at_ns, again_ns)
+                && sent.len() > copy + 1 =>
+            {
+                Some(LossDoubt::Acknowledged)
+            }
+            () => None,
         }
+    }
+
+    fn is_unsure(&self, at: usize) -> bool {
+        self.unsure.contains(&self.passing[at].flow)
     }
 
     /// All points saw it: either its receiver got it, or it was lost inside the receiver's own host.
@@ -218,15 +244,21 @@ impl Judge<'_> {
             let Some(again) = again else { continue };
             let waited_ns = again.at_ns.saturating_sub(one.at_ns);
             let was_got = self.acknowledged_between(last, one.at_ns, again.at_ns);
+            let unknown = |doubt: LossDoubt| (Fate::Unknown, Some(doubt));
             let fate = match () {
-                () if was_got => Fate::Spurious,
-                () if !self.reaches || self.doubtful(last, last, one.at_ns) => Fate::Unknown,
+                () if was_got => (Fate::Spurious, None),
+                () if self.is_unsure(last) => unknown(LossDoubt::OrderUndecided),
+                () if !self.reaches => unknown(LossDoubt::BehindLastPoint),
+                () if self.doubtful(last, last, one.at_ns) => unknown(LossDoubt::RecorderLost),
+                () if self.passing[last].acknowledged.is_empty() && !one.is_syn => {
+                    unknown(LossDoubt::OneWay)
+                }
                 () if waited_ns >= ACKNOWLEDGED_NS
                     || self.asked_for(last, one.at_ns, again.at_ns) =>
                 {
-                    Fate::Dropped
+                    (Fate::Dropped, None)
                 }
-                () => Fate::Unknown,
+                () => unknown(LossDoubt::TooSoon),
             };
             found.push(self.packet(first, last, None, sent, copy, fate));
         }
@@ -264,7 +296,7 @@ impl Judge<'_> {
         next: Option<usize>,
         sent: &[Copied],
         copy: usize,
-        fate: Fate,
+        (fate, doubt): (Fate, Option<LossDoubt>),
     ) -> LostPacket {
         let one = sent[copy];
         let here = self.copies(at);
@@ -275,6 +307,7 @@ impl Judge<'_> {
         let length = (one.end - self.byte).clamp(0, i64::from(u32::MAX)) as u32;
         let witness =
             self.given.witnesses.of(self.given, place, self.sender, at_ns, sequence, length);
+        let is_told = witness.is_some() && fate == Fate::Unknown;
         LostPacket {
             first: self.passing[first].flow,
             from: place,
@@ -285,7 +318,8 @@ impl Judge<'_> {
             repaired_ns: None,
             sequence,
             length,
-            fate: if witness.is_some() && fate == Fate::Unknown { Fate::Dropped } else { fate },
+            fate: if is_told { Fate::Dropped } else { fate },
+            doubt: doubt.filter(|_| !is_told),
             reason: witness.map(Witness::words).unwrap_or_default(),
             slowed: Vec::new(),
         }

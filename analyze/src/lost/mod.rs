@@ -25,6 +25,8 @@ pub const MOST_CONNECTIONS: usize = 20_000;
 pub struct Path {
     /// In path order.
     pub flows: Vec<FlowIndex>,
+    /// Those whose places in this order are not known.
+    pub unsure: Vec<FlowIndex>,
     /// Its flows at processes.
     pub sockets: Vec<FlowIndex>,
     /// Whether the first stands in the client's own place, and the last in the server's.
@@ -50,6 +52,8 @@ pub struct Given<'a> {
     pub facts: &'a [FlowFacts],
     /// All points.
     pub points: &'a [Point],
+    /// Per point from when to when it recorded anything, by its clock.
+    pub alive: &'a [(i64, i64)],
     /// When recorders lost something.
     pub doubts: &'a Doubts,
     /// What the kernel says it dropped.
@@ -71,7 +75,7 @@ pub fn lost(given: &Given<'_>, path: &Path, segments: &[Segment]) -> Vec<LostPac
             flows.reverse();
         }
         let reaches = path.is_whole[1 - sender as usize];
-        lost.extend(copies::lost(given, &flows, &by_flow, sender, reaches));
+        lost.extend(copies::lost(given, &flows, &by_flow, sender, (reaches, &path.unsure)));
     }
     lost
 }

@@ -1,7 +1,7 @@
 //! One connection over three points, what it sent twice, and what may be said of it.
 
 use super::*;
-use crate::call::{Close, DirectionCounters, Fate};
+use crate::call::{Close, DirectionCounters, Fate, LossDoubt};
 use crate::dissect::FlowFacts;
 use proptest::prelude::*;
 
@@ -59,8 +59,14 @@ fn acknowledged(ms: i64, number: u32) -> Vec<Segment> {
 fn found(segments: &[Vec<Segment>], doubts: &Doubts, reaches: bool) -> Vec<LostPacket> {
     let (flows, facts, points) = world();
     let witnesses = &Witnesses::default();
-    let given = Given { flows: &flows, facts: &facts, points: &points, doubts, witnesses };
-    let path = Path { flows: vec![0, 1, 2], sockets: Vec::new(), is_whole: [true, reaches] };
+    let alive = &[(0, 1_000 * MS); 3];
+    let given = Given { flows: &flows, facts: &facts, points: &points, alive, doubts, witnesses };
+    let path = Path {
+        flows: vec![0, 1, 2],
+        unsure: Vec::new(),
+        sockets: Vec::new(),
+        is_whole: [true, reaches],
+    };
     let mut segments: Vec<Segment> = segments.concat();
     segments.sort_by_key(|segment| (segment.flow, segment.at_ns));
     lost(&given, &path, &segments)
@@ -155,7 +161,9 @@ fn where_the_recorder_lost_something_nothing_is_claimed() {
     let mut doubts = Doubts::default();
     doubts.add("box", 0, 500 * MS);
     let doubtful = found(&again(&[0, 1], &[0, 1, 2]), &doubts, true);
-    assert_eq!(doubtful.iter().map(|l| l.fate).collect::<Vec<_>>(), [Fate::Unknown]);
+    let why = |l: &LostPacket| (l.fate, l.doubt);
+    let expected = [(Fate::Unknown, Some(LossDoubt::RecorderLost))];
+    assert_eq!(doubtful.iter().map(why).collect::<Vec<_>>(), expected);
     let mut elsewhere = Doubts::default();
     elsewhere.add("other", 0, 500 * MS);
     let sure = found(&again(&[0, 1], &[0, 1, 2]), &elsewhere, true);

@@ -97,6 +97,7 @@ impl Witness {
             sequence: self.sequence,
             length: 0,
             fate: Fate::Dropped,
+            doubt: None,
             reason: self.words(),
             slowed: Vec::new(),
         })
