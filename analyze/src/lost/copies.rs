@@ -3,6 +3,7 @@
 
 use super::Given;
 use super::doubt::Doubts;
+use super::passing::{Copied, Passing};
 use super::segments::Segment;
 use super::witness::Witness;
 use crate::call::{Fate, FlowIndex, LossDoubt, LostPacket};
@@ -10,34 +11,12 @@ use crate::protocol::Side;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Captured twice at one point rather than sent twice: nobody sends again so soon what he has no answer to.
-const CAPTURED_TWICE_NS: i64 = 100_000;
 /// Retransmissions of one direction that are looked at.
 const MOST: usize = 10_000;
+/// Pieces that a retransmission is looked at in, by where others begin in it.
+const MOST_PIECES: usize = 64;
 /// Whoever got a segment acknowledges it sooner (RFC 9293: half a second at most; Linux: 40 ms).
 const ACKNOWLEDGED_NS: i64 = 100_000_000;
-
-/// A copy of some bytes at a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Copied {
-    begin: i64,
-    end: i64,
-    at_ns: i64,
-    id: Option<u32>,
-    is_syn: bool,
-}
-
-/// One direction of the connection at one point.
-struct Passing {
-    flow: FlowIndex,
-    /// The sequence number of place 0.
-    base: u32,
-    copies: Vec<Copied>,
-    /// What the other side acknowledged there, and when.
-    acknowledged: Vec<(i64, i64)>,
-    /// It passed packets of this direction before: up to this number.
-    first: Option<i64>,
-}
 
 /// What was lost of what `sender` sent; `flows` in the order that it passes them, `reaches` if the last one is the receiver's own.
 pub(super) fn lost(
@@ -58,43 +37,13 @@ pub(super) fn lost(
     let base = |flow: FlowIndex| began(flow).unwrap_or(common);
     let each = flows.iter();
     let passing: Vec<Passing> =
-        each.map(|&flow| passing(flow, &by_flow[&flow], from_client, base(flow))).collect();
+        each.map(|&flow| Passing::of(flow, &by_flow[&flow], from_client, base(flow))).collect();
     let mut found: Vec<LostPacket> = Vec::new();
     for again in sent_again(&passing) {
         let judge = Judge { given, passing: &passing, sender, reaches, unsure, byte: again };
         found.extend(judge.judge());
     }
     merge(found)
-}
-
-fn passing(flow: FlowIndex, segments: &[&Segment], from_client: bool, base: u32) -> Passing {
-    let place = |sequence: u32| i64::from(sequence.wrapping_sub(base) as i32);
-    let mut here =
-        Passing { flow, base, copies: Vec::new(), acknowledged: Vec::new(), first: None };
-    for segment in segments {
-        if segment.from_client != from_client {
-            let number = segment.acknowledgment.map(place);
-            here.acknowledged.extend(number.map(|number| (segment.at_ns, number)));
-            continue;
-        }
-        let begin = place(segment.sequence);
-        here.first = Some(here.first.map_or(begin, |first| first.min(begin)));
-        if segment.length == 0 {
-            continue;
-        }
-        let end = begin + i64::from(segment.length);
-        let Segment { at_ns, id, is_syn, .. } = **segment;
-        let copy = Copied { begin, end, at_ns, id, is_syn };
-        let is_same = |other: &&Copied| {
-            (other.begin, other.end, other.id) == (begin, end, id)
-                && (id.is_some() && !is_syn
-                    || at_ns.saturating_sub(other.at_ns) < CAPTURED_TWICE_NS)
-        };
-        if here.copies.iter().rev().take(8).find(is_same).is_none() {
-            here.copies.push(copy);
-        }
-    }
-    here
 }
 
 /// The first bytes of what passed some point twice: of each piece that all points saw whole.
@@ -107,11 +56,9 @@ fn sent_again(passing: &[Passing]) -> Vec<i64> {
             let is_probe = copy.end - copy.begin <= 1 && !copy.is_syn && copy.end <= highest;
             if copy.begin < highest && !is_probe && bytes.len() < MOST {
                 bytes.insert(copy.begin);
-                let within = |other: &&Copied| {
-                    other.begin > copy.begin && other.begin < copy.end.min(highest)
-                };
-                let more = passing.iter().flat_map(|at| at.copies.iter().filter(within));
-                bytes.extend(more.map(|other| other.begin).take(64));
+                let to = copy.end.min(highest);
+                let more = passing.iter().flat_map(|at| at.begins_between(copy.begin, to));
+                bytes.extend(more.take(MOST_PIECES));
             }
             highest = highest.max(copy.end);
         }
@@ -131,8 +78,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn copies(&self, at: usize) -> Vec<Copied> {
-        let covers = |copy: &&Copied| (copy.begin..copy.end).contains(&self.byte);
-        self.passing[at].copies.iter().filter(covers).copied().collect()
+        self.passing[at].covering(self.byte)
     }
 
     /// What became of each copy of this byte that did not get through.
@@ -267,18 +213,15 @@ impl Judge<'_> {
 
     /// Whether this byte was acknowledged at a point between two instants there.
     fn acknowledged_between(&self, at: usize, from_ns: i64, to_ns: i64) -> bool {
-        let mut all = self.passing[at].acknowledged.iter();
-        all.any(|(at_ns, number)| (from_ns..to_ns).contains(at_ns) && *number > self.byte)
+        let here = self.passing[at].acknowledged_in(from_ns, to_ns);
+        here.iter().any(|(_, number)| *number > self.byte)
     }
 
     /// Whether the receiver, when it had got what came behind, said that it waits for this byte.
     fn asked_for(&self, at: usize, from_ns: i64, to_ns: i64) -> bool {
         let here = &self.passing[at];
-        let behind =
-            here.copies.iter().filter(|copy| copy.begin > self.byte && copy.at_ns > from_ns);
-        let Some(got_ns) = behind.map(|copy| copy.at_ns).min() else { return false };
-        let mut all = here.acknowledged.iter();
-        all.any(|(at_ns, number)| (got_ns..to_ns).contains(at_ns) && *number <= self.byte)
+        let Some(got_ns) = here.first_behind(self.byte, from_ns) else { return false };
+        here.acknowledged_in(got_ns, to_ns).iter().any(|(_, number)| *number <= self.byte)
     }
 
     fn doubtful(&self, at: usize, next: usize, about_ns: i64) -> bool {

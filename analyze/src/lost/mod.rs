@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 mod copies;
 mod doubt;
+mod passing;
 mod segments;
 mod witness;
 

@@ -35,6 +35,11 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             0 => spans[at].times.request_first.is_some(),
             _ => spans[at].times.response_first.is_some(),
         };
+        let places = 0..spans.len();
+        let ends = [0, 1].map(|way| {
+            let first = places.clone().find(|&at| has(at, way));
+            first.zip(places.clone().rev().find(|&at| has(at, way)))
+        });
         for at in 1..spans.len() - 1 {
             let point = &case.analysis.points[spans[at].point as usize];
             if point.process.is_some() {
@@ -43,8 +48,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             let seen = points.entry(spans[at].point).or_default();
             seen.n += 1;
             for way in [0, 1] {
-                let around =
-                    (0..at).any(|i| has(i, way)) && (at + 1..spans.len()).any(|i| has(i, way));
+                let around = ends[way].is_some_and(|(first, last)| first < at && at < last);
                 if around && !has(at, way) {
                     seen.unseen[way].push(index);
                     let before = case.analysis.points[spans[at - 1].point as usize].label();
