@@ -7,18 +7,8 @@ use afterpath_formats::table::processes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters that judges ask for; others stay on the disk.
-const OF_INTEREST: &[&str] = &[
-    LISTEN_OVERFLOWS,
-    LISTEN_DROPS,
-    BACKLOG_DROPS,
-    THROTTLED_US,
-    THROTTLED_NS,
-    CONNTRACK_ENTRIES,
-    SOFTNET_DROPPED,
-    SOFTNET_SQUEEZED,
-    "interface.rx_dropped",
-    "interface.tx_dropped",
-];
+const OF_INTEREST: &[&str] =
+    &[LISTEN_OVERFLOWS, LISTEN_DROPS, BACKLOG_DROPS, THROTTLED_US, THROTTLED_NS, SOFTNET_DROPPED];
 
 /// All counters are read within this time of the first.
 const FIRST_READING_NS: i64 = 500_000_000;
@@ -33,17 +23,13 @@ pub const BACKLOG_DROPS: &str = "nstat.TcpExtTCPBacklogDrop";
 pub const THROTTLED_US: &str = "cgroup.throttled_usec";
 /// The same in nanoseconds (v1).
 pub const THROTTLED_NS: &str = "cgroup.throttled_time";
-/// Connections that a namespace tracks.
-pub const CONNTRACK_ENTRIES: &str = "conntrack.entries";
 /// Packets that a processor's queue had no room for.
 pub const SOFTNET_DROPPED: &str = "softnet.dropped";
-/// Times that a processor had more packets than time.
-pub const SOFTNET_SQUEEZED: &str = "softnet.time_squeeze";
 
 /// What was counted, by host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Host, counter, what it is about → how much it grew, or the gauge's highest value.
+    /// Host, counter, what it is about → how much it grew.
     grew: BTreeMap<(String, String, String), i64>,
     /// Host and process → its cgroups, as it was told.
     cgroups: BTreeMap<(String, u32), Vec<String>>,
@@ -79,10 +65,7 @@ impl Counters {
             let is_new = row.time_ns.saturating_sub(begin_ns) > FIRST_READING_NS;
             let before = if is_new { 0 } else { row.value };
             let began = *first.entry((row.name.clone(), subject.clone())).or_insert(before);
-            let grew = match row.name.as_str() {
-                CONNTRACK_ENTRIES => row.value,
-                _ => row.value.saturating_sub(began),
-            };
+            let grew = row.value.saturating_sub(began);
             self.add(host, &row.name, &subject, grew);
         }
     }

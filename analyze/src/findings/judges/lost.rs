@@ -3,6 +3,7 @@
 
 use crate::call::{CallIndex, Fate, LostPacket, Point};
 use crate::findings::case::Case;
+use crate::findings::counters::{BACKLOG_DROPS, SOFTNET_DROPPED};
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +117,27 @@ fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
             format!("the kernel dropped {}: {reason}", quantity::count(n as u64))
         }),
     );
+    if let Some(packet) = packets.first() {
+        finding.evidence.extend(counted(case, packet));
+    }
     finding
+}
+
+/// What the kernel counted of packets that it had no room for, at the place where these were lost.
+fn counted(case: &Case<'_>, packet: &LostPacket) -> Vec<String> {
+    let flow = &case.analysis.flows[packet.from as usize];
+    let Point { host, netns, .. } = &case.analysis.points[flow.point as usize];
+    let of_host = |name: &'static str| case.counters.subjects(host, name).map(|(_, n)| n).sum();
+    let counts: [(i64, &str); 2] = [
+        (
+            case.counters.grew(host, BACKLOG_DROPS, netns),
+            "segments that a socket's backlog had no room for",
+        ),
+        (of_host(SOFTNET_DROPPED), "packets that a processor's queue had no room for"),
+    ];
+    let some = counts.into_iter().filter(|(n, _)| *n > 0);
+    some.map(|(n, what)| format!("the kernel counted {} {what}", quantity::count(n as u64)))
+        .collect()
 }
 
 fn behind(words: &str, culprit: &Culprit) -> String {
