@@ -31,6 +31,8 @@ pub const SOFTNET_DROPPED: &str = "softnet.dropped";
 pub struct Counters {
     /// Host, counter, what it is about → how much it grew.
     grew: BTreeMap<(String, String, String), i64>,
+    /// Readings of any counter.
+    n_readings: usize,
     /// Host and process → its cgroups, as it was told.
     cgroups: BTreeMap<(String, u32), Vec<String>>,
 }
@@ -55,6 +57,7 @@ impl Counters {
 
     /// Of a host's rows, in any order.
     fn learn(&mut self, host: &str, mut rows: Vec<CounterRow>) {
+        self.n_readings += rows.len();
         let begin_ns = rows.iter().map(|row| row.time_ns).min().unwrap_or(0);
         rows.retain(|row| OF_INTEREST.contains(&row.name.as_str()));
         rows.sort_by_key(|row| row.time_ns);
@@ -131,7 +134,7 @@ impl Counters {
 
     /// Whether anything was counted at all.
     pub fn is_empty(&self) -> bool {
-        self.grew.is_empty()
+        self.n_readings == 0
     }
 }
 
