@@ -150,7 +150,8 @@ pub struct Judge {
     pub judge: fn(&Case<'_>) -> Vec<Finding>,
 }
 
-/// All findings, the worst first; of those that are as bad, the one that more requests failed for, then the one that cost more time.
+/// All findings, the worst first; of those that are as bad, the one that more traces felt, then the one that more failed for, then the one
+/// that cost more time.
 pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
     let case = Case::new(analysis, counters);
     let mut found: Vec<Finding> = Vec::new();
@@ -162,7 +163,7 @@ pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
         }));
     }
     let order = |f: &Finding| {
-        let worst = (f.severity, f.n_failed, f.cost_ns);
+        let worst = (f.severity, f.n_traces, f.n_failed, f.cost_ns);
         (std::cmp::Reverse(worst), f.judge.clone(), f.culprit.clone())
     };
     found.sort_by_cached_key(order);
