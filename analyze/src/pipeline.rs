@@ -192,17 +192,13 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> (Vec<Call>, Vec<usize>) {
 /// Which packets were lost where, and whom that slowed.
 fn find_lost(
     bundles: &Bundles,
-    mut paths: Vec<Path>,
+    paths: Vec<Path>,
     (flows, facts, points): (&[Flow], &[FlowFacts], &[Point]),
     calls: &[Call],
     losses: &mut Vec<Loss>,
 ) -> Vec<LostPacket> {
     let (doubts, witnesses) = (&Doubts::of(bundles), &Witnesses::read(bundles));
-    if let Some(more) = paths.len().checked_sub(lost::MOST_CONNECTIONS).filter(|n| *n > 0) {
-        paths.truncate(lost::MOST_CONNECTIONS);
-        let cause = "lost-packets-not-looked-for".to_string();
-        losses.push(Loss { place: "lost".to_string(), cause, count: more as u64 });
-    }
+    let (paths, n_left_out) = lost::chosen(paths, flows);
     let wanted = Wanted::of(paths.iter().flat_map(|path| path.flows.iter().copied()), flows);
     let mut segments: Vec<Segment> = Vec::new();
     if !wanted.is_empty() {
@@ -214,12 +210,7 @@ fn find_lost(
         }
     }
     segments.par_sort_by_key(|segment| (segment.flow, segment.at_ns));
-    let mut alive = vec![(i64::MAX, i64::MIN); points.len()];
-    for flow in flows {
-        let (from, to) = &mut alive[flow.point as usize];
-        (*from, *to) = ((*from).min(flow.first_ns), (*to).max(flow.last_ns));
-    }
-    let alive = &alive;
+    let alive = &lost::alive(flows, points);
     let given = &lost::Given { flows, facts, points, alive, doubts, witnesses };
     let of = |flow: u32| {
         let from = segments.partition_point(|segment| segment.flow < flow);
@@ -230,7 +221,13 @@ fn find_lost(
         let segments: Vec<Segment> = path.flows.iter().flat_map(|&flow| of(flow)).collect();
         lost::lost(given, path, &segments)
     });
-    let mut found: Vec<LostPacket> = each.collect::<Vec<_>>().into_iter().flatten().collect();
+    let each: Vec<lost::Found> = each.collect();
+    let n_left_out = each.iter().map(|one| one.n_left_out).fold(n_left_out, u64::saturating_add);
+    let mut found: Vec<LostPacket> = each.into_iter().flat_map(|one| one.packets).collect();
+    if n_left_out > 0 {
+        let cause = "lost-packets-not-looked-for".to_string();
+        losses.push(Loss { place: "lost".to_string(), cause, count: n_left_out });
+    }
     let untold = witnesses.untold(given, &found);
     found.extend(untold);
     found.sort_by_key(|packet| (packet.first, packet.at_first_ns, packet.from, packet.sequence));

@@ -82,11 +82,18 @@ class Queue:
         self.send(VERDICT, 0, attribute(ATTRIBUTE_VERDICT, struct.pack(">II", verdict, number)))
 
 
+def carries(packet: bytes) -> int:
+    """How many sequence numbers an IPv4 packet takes: its bytes, SYN, FIN. 0: it only acknowledges."""
+    header = (packet[0] & 15) * 4
+    flags = packet[header + 13]
+    return len(packet) - header - (packet[header + 12] >> 4) * 4 + (flags >> 1 & 1) + (flags & 1)
+
+
 class Relay:
     """Holds packets for a time; `only` is the id of the one request whose first packet is held, everything else passes at once."""
 
-    def __init__(self, seconds: float, only: str, drop: bool, log: str):
-        self.seconds, self.only, self.drop = seconds, only.encode(), drop
+    def __init__(self, seconds: float, only: str, drop: bool, place: str, log: str):
+        self.seconds, self.only, self.drop, self.place = seconds, only.encode(), drop, place
         self.log = open(log, "a", buffering=1)
         self.queue = Queue()
         self.held = collections.deque()  # in the order in which they are let go
@@ -99,7 +106,7 @@ class Relay:
             return
         if self.drop:
             self.queue.decide(number, DROP)
-            self.write(packet, {"dropped": True, "t_dropped_ns": received})
+            self.write(packet, {"dropped": True, "place": self.place, "carries": carries(packet), "t_dropped_ns": received})
         elif self.only and (self.done or self.only not in packet):
             self.queue.decide(number, ACCEPT)
         else:
@@ -147,10 +154,11 @@ def main() -> None:
     parser.add_argument("--milliseconds", type=float, default=0)
     parser.add_argument("--request-id", default="", help="hold only the first packet with this")
     parser.add_argument("--drop", action="store_true")
+    parser.add_argument("--place", default="", help="the namespace's name, for the log of what is dropped")
     parser.add_argument("--log", required=True)
     given = parser.parse_args()
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # its own delay must not depend on other work
-    relay = Relay(given.milliseconds / 1000, given.request_id, given.drop, given.log)
+    relay = Relay(given.milliseconds / 1000, given.request_id, given.drop, given.place, given.log)
     rule("-I", given.rule)
     try:
         print("ready", flush=True)

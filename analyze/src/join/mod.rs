@@ -83,6 +83,9 @@ pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Pat
             seen.facts[placed.flow as usize].at_process.is_none() && flow.ip_protocol == TCP
         };
         let flows: Vec<FlowIndex> = leg.iter().filter(is_at_interface).map(|p| p.flow).collect();
+        // Of two whose order is not known neither has a place.
+        let undecided = leg.windows(2).filter(|pair| pair[1].basis == OrderBasis::Undecided);
+        let unsure = undecided.flatten().map(|placed| placed.flow).collect();
         let others = leg.iter().filter(|placed| !is_at_interface(placed));
         let sockets = others.map(|placed| placed.flow).collect();
         let is_home = |flow: Option<&FlowIndex>, side: usize| {
@@ -92,8 +95,6 @@ pub fn paths(connection: &Connection, seen: &Seen<'_>, homes: &Homes) -> Vec<Pat
             place.is_some_and(|(host, netns)| (host, netns) == (&point.host, &point.netns))
         };
         let is_whole = [is_home(flows.first(), 0), is_home(flows.last(), 1)];
-        let undecided = leg.iter().filter(|p| p.basis == OrderBasis::Undecided);
-        let unsure = undecided.map(|placed| placed.flow).collect();
         Path { flows, unsure, sockets, is_whole }
     });
     legs.filter(|path| !path.flows.is_empty()).collect()

@@ -10,16 +10,20 @@ use std::collections::BTreeMap;
 
 mod copies;
 mod doubt;
+mod options;
 mod passing;
 mod segments;
+mod suspects;
 mod witness;
 
 pub use doubt::Doubts;
 pub use segments::{Segment, Wanted, segments};
 pub use witness::Witnesses;
 
-/// Connections looked at, at most; those of lower numbers first.
+/// Connections looked at, at most, and their packets at all points; those of lower numbers first. More are counted as a loss.
 pub const MOST_CONNECTIONS: usize = 20_000;
+/// See [`MOST_CONNECTIONS`].
+pub const MOST_PACKETS: u64 = 8_000_000;
 
 /// One connection's flows at interfaces, from the client to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +39,44 @@ pub struct Path {
 }
 
 impl Path {
-    /// Whether something was sent twice at one of its points.
+    /// Whether something was sent twice at one of its points, or was not seen there.
     pub fn is_suspect(&self, flows: &[Flow]) -> bool {
-        self.flows.iter().any(|&flow| {
-            let counters = flows[flow as usize].counters;
-            counters.iter().any(|side| side.retransmissions + side.syn_retransmissions > 0)
+        let counters = self.flows.iter().flat_map(|&flow| flows[flow as usize].counters);
+        counters.into_iter().any(|side| {
+            let again = side.retransmissions.saturating_add(side.syn_retransmissions);
+            again.saturating_add(side.missing_bytes).saturating_add(side.out_of_order) > 0
         })
     }
+
+    fn n_packets(&self, flows: &[Flow]) -> u64 {
+        let counters = self.flows.iter().flat_map(|&flow| flows[flow as usize].counters);
+        counters.map(|side| side.packets).fold(0, u64::saturating_add)
+    }
+}
+
+/// As many of these as are looked at, and how many are not.
+pub fn chosen(mut paths: Vec<Path>, flows: &[Flow]) -> (Vec<Path>, u64) {
+    let n_all = paths.len();
+    paths.truncate(MOST_CONNECTIONS);
+    let mut n_packets: u64 = 0;
+    paths.retain(|path| {
+        let more = n_packets.saturating_add(path.n_packets(flows));
+        let is_room = more <= MOST_PACKETS;
+        n_packets = if is_room { more } else { n_packets };
+        is_room
+    });
+    let n_left_out = n_all.saturating_sub(paths.len()) as u64;
+    (paths, n_left_out)
+}
+
+/// When each point recorded something: from its first packet to its last.
+pub fn alive(flows: &[Flow], points: &[Point]) -> Vec<(i64, i64)> {
+    let mut alive = vec![(i64::MAX, i64::MIN); points.len()];
+    for flow in flows {
+        let Some(times) = alive.get_mut(flow.point as usize) else { continue };
+        *times = (times.0.min(flow.first_ns), times.1.max(flow.last_ns));
+    }
+    alive
 }
 
 /// What all of it is looked up in.
@@ -53,7 +88,7 @@ pub struct Given<'a> {
     pub facts: &'a [FlowFacts],
     /// All points.
     pub points: &'a [Point],
-    /// Per point from when to when it recorded anything, by its clock.
+    /// One per point, see [`alive`].
     pub alive: &'a [(i64, i64)],
     /// When recorders lost something.
     pub doubts: &'a Doubts,
@@ -61,24 +96,28 @@ pub struct Given<'a> {
     pub witnesses: &'a Witnesses,
 }
 
-/// What one connection lost, by its segments at all points.
-pub fn lost(given: &Given<'_>, path: &Path, segments: &[Segment]) -> Vec<LostPacket> {
+/// What was found of one connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its packets that were lost, or sent again.
+    pub packets: Vec<LostPacket>,
+    /// Pieces that were not looked at: there are too many.
+    pub n_left_out: u64,
+}
+
+/// What one connection lost, by its segments at all points, those of each in order of time.
+pub fn lost(given: &Given<'_>, path: &Path, segments: &[Segment]) -> Found {
     let mut by_flow: BTreeMap<FlowIndex, Vec<&Segment>> = BTreeMap::new();
     for segment in segments {
         by_flow.entry(segment.flow).or_default().push(segment);
     }
-    // A point whose packets were not found a second time saw as much as one that isn't there.
-    let found = |flow: &FlowIndex| by_flow.contains_key(flow);
-    let mut lost = Vec::new();
+    let mut found = Found::default();
     for sender in [Side::Client, Side::Server] {
-        let mut flows: Vec<FlowIndex> = path.flows.iter().copied().filter(found).collect();
-        if sender == Side::Server {
-            flows.reverse();
-        }
-        let reaches = path.is_whole[1 - sender as usize];
-        lost.extend(copies::lost(given, &flows, &by_flow, sender, (reaches, &path.unsure)));
+        let more = copies::lost(given, path, &by_flow, sender);
+        found.packets.extend(more.packets);
+        found.n_left_out = found.n_left_out.saturating_add(more.n_left_out);
     }
-    lost
+    found
 }
 
 /// Which calls each lost packet slowed, and by how much: all that were open on its connection until a copy got through.

@@ -1,5 +1,6 @@
 //! The packets of connections that are looked at a second time, without their bytes. Never keeps a packet of another.
 
+use super::options::{self, Told};
 use crate::call::{Flow, FlowIndex};
 use crate::dissect::ip_address;
 use crate::dissect::partitions::{Partition, chosen};
@@ -32,10 +33,18 @@ pub struct Segment {
     pub length: u32,
     /// What it acknowledges.
     pub acknowledgment: Option<u32>,
-    /// What tells copies apart: the IPv4 identification, of IPv6 the timestamp.
+    /// The IPv4 identification; none where it is 0.
     pub id: Option<u32>,
+    /// TSval (RFC 7323).
+    pub timestamp: Option<u32>,
+    /// What its options say of what its sender received.
+    pub told: Told,
     /// It opens the connection.
     pub is_syn: bool,
+    /// It ends it.
+    pub is_fin: bool,
+    /// Its sender has no room for more.
+    pub is_full: bool,
 }
 
 /// Both ends at a point, the client first.
@@ -68,8 +77,10 @@ impl Wanted {
         self.flows.is_empty()
     }
 
-    fn segment(&self, packet: &Packet<'_>) -> Option<Segment> {
-        let network = packet.headers.network?;
+    /// A packet as a segment of one of these; `frame` as it was captured, as far as it was read.
+    fn segment(&self, packet: &Packet<'_>, frame: &[u8]) -> Option<Segment> {
+        // Fragments come reassembled, too.
+        let network = packet.headers.network.filter(|network| network.fragment.is_none())?;
         let Some(Transport::Tcp(tcp)) = packet.headers.transport else { return None };
         let end = |address, port| SocketAddr::new(ip_address(network.family, address), port);
         let from = end(network.source, tcp.source_port);
@@ -92,19 +103,21 @@ impl Wanted {
             sequence: tcp.sequence,
             length: packet.headers.payload_length.saturating_add(flag(SYN) + flag(FIN)),
             acknowledgment: (tcp.flags & ACK != 0).then_some(tcp.acknowledgment),
-            id: match network.family {
-                4 => network.id.filter(|id| *id != 0),
-                _ => tcp.timestamp_value,
-            },
+            id: network.id.filter(|id| *id != 0 && network.family == 4),
+            timestamp: tcp.timestamp_value,
+            told: options::told(frame, packet.headers.payload_offset, &tcp),
             is_syn: tcp.flags & SYN != 0,
+            is_fin: tcp.flags & FIN != 0,
+            is_full: tcp.window == 0 && tcp.flags & SYN == 0,
         })
     }
 }
 
 /// The segments of one partition that are wanted, flow by flow in order of time.
 pub fn segments(files: &[PacketFile], part: &Partition, wanted: &Wanted) -> Vec<Segment> {
-    let read = |file: &PacketFile, rows| file.read_headers(rows);
-    let mut found = chosen(files, part, &wanted.hashes, read, |packet| wanted.segment(packet));
+    let read = |file: &PacketFile, rows| file.read(rows);
+    let take = |packet: &Packet<'_>, frame: &[u8]| wanted.segment(packet, frame);
+    let mut found = chosen(files, part, &wanted.hashes, read, take);
     found.sort_by_key(|segment| (segment.flow, segment.at_ns));
     found
 }

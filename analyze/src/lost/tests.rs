@@ -1,11 +1,31 @@
 //! One connection over three points, what it sent twice, and what may be said of it.
 
+use super::options::Told;
 use super::*;
 use crate::call::{Close, DirectionCounters, Fate, LossDoubt};
 use crate::dissect::FlowFacts;
+use afterpath_formats::frame::Tcp;
 use proptest::prelude::*;
 
 const MS: i64 = 1_000_000;
+/// So long each point recorded.
+const RECORDED_MS: i64 = 5_000;
+
+/// A header like any other.
+pub(super) fn tcp() -> Tcp {
+    Tcp {
+        source_port: 80,
+        destination_port: 40_000,
+        sequence: 7,
+        acknowledgment: 1000,
+        flags: 16,
+        window: 1000,
+        timestamp_value: None,
+        timestamp_echo: None,
+        window_scale: None,
+        mss: None,
+    }
+}
 
 /// Client's point, a box, the server's point: flow = point.
 fn world() -> (Vec<Flow>, Vec<FlowFacts>, Vec<Point>) {
@@ -23,7 +43,7 @@ fn world() -> (Vec<Flow>, Vec<FlowFacts>, Vec<Point>) {
         client: ([10, 0, 0, 1], 40_000).into(),
         server: ([10, 0, 0, 2], 80).into(),
         first_ns: 0,
-        last_ns: 1_000 * MS,
+        last_ns: RECORDED_MS * MS,
         handshake_ns: [None; 3],
         counters: [DirectionCounters::default(); 2],
         pace: Default::default(),
@@ -44,7 +64,11 @@ fn sent(points: &[u32], ms: i64, sequence: u32, length: u32, id: u32) -> Vec<Seg
         length,
         acknowledgment: Some(1),
         id: Some(id),
+        timestamp: None,
+        told: Told::default(),
         is_syn: false,
+        is_fin: false,
+        is_full: false,
     };
     points.iter().map(segment).collect()
 }
@@ -57,19 +81,28 @@ fn acknowledged(ms: i64, number: u32) -> Vec<Segment> {
 }
 
 fn found(segments: &[Vec<Segment>], doubts: &Doubts, reaches: bool) -> Vec<LostPacket> {
+    found_by(segments, doubts, reaches, &[])
+}
+
+fn found_by(
+    segments: &[Vec<Segment>],
+    doubts: &Doubts,
+    reaches: bool,
+    unsure: &[FlowIndex],
+) -> Vec<LostPacket> {
     let (flows, facts, points) = world();
     let witnesses = &Witnesses::default();
-    let alive = &[(0, 1_000 * MS); 3];
+    let alive = &[(0, RECORDED_MS * MS); 3];
     let given = Given { flows: &flows, facts: &facts, points: &points, alive, doubts, witnesses };
     let path = Path {
         flows: vec![0, 1, 2],
-        unsure: Vec::new(),
+        unsure: unsure.to_vec(),
         sockets: Vec::new(),
         is_whole: [true, reaches],
     };
     let mut segments: Vec<Segment> = segments.concat();
     segments.sort_by_key(|segment| (segment.flow, segment.at_ns));
-    lost(&given, &path, &segments)
+    lost(&given, &path, &segments).packets
 }
 
 /// (last point that saw it, the one behind, what became of it, milliseconds until a copy got through) of each.
@@ -94,10 +127,9 @@ fn again(first: &[u32], second: &[u32]) -> Vec<Vec<Segment>> {
 fn lost_between_the_last_point_that_saw_it_and_the_next() {
     check(&again(&[0, 1], &[0, 1, 2]), &[(1, Some(2), Fate::Dropped, Some(200))]);
     check(&again(&[0], &[0, 1, 2]), &[(0, Some(1), Fate::Dropped, Some(200))]);
-    check(
-        &again(&[0], &[0]),
-        &[(0, Some(1), Fate::Dropped, None), (0, Some(1), Fate::Dropped, None)],
-    );
+    let never = &again(&[0], &[0])[..4];
+    let dropped = (0, Some(1), Fate::Dropped, None);
+    check(never, &[dropped, dropped]);
 }
 
 #[test]
@@ -130,10 +162,12 @@ fn a_receiver_that_asks_for_it_once_it_got_what_came_behind_did_not_get_it() {
 fn what_was_acknowledged_before_it_was_sent_again_was_not_lost() {
     let mut spurious = again(&[0, 1, 2], &[0, 1, 2]);
     spurious.push(acknowledged(12, 1200));
-    check(&spurious, &[(2, None, Fate::Spurious, Some(0))]);
+    // Its acknowledgment was: it came as far as the sender's own interface.
+    let answer = (0, None, Fate::Dropped, Some(199));
+    check(&spurious, &[(2, None, Fate::Spurious, Some(0)), answer]);
     let mut missed = again(&[0, 1], &[0, 1, 2]);
     missed.push(acknowledged(12, 1200));
-    check(&missed, &[(1, Some(2), Fate::Unknown, Some(200))]);
+    check(&missed, &[(1, Some(2), Fate::Unknown, Some(200)), answer]);
 }
 
 #[test]
@@ -186,6 +220,89 @@ fn frames_that_are_cut_on_the_way_are_counted_by_bytes() {
 #[test]
 fn captured_twice_is_not_sent_twice() {
     check(&[sent(&[0, 1, 2], 0, 1000, 100, 7), sent(&[0, 1, 2], 0, 1000, 100, 7)], &[]);
+}
+
+/// What the first one of the fates is, and why it is unknown.
+fn check_doubt(found: &[LostPacket], expected: LossDoubt) {
+    let first = found.first().map(|lost| (lost.fate, lost.doubt));
+    assert_eq!(first, Some((Fate::Unknown, Some(expected))), "{found:?}");
+}
+
+#[test]
+fn an_unknown_fate_says_why() {
+    let none = &Doubts::default();
+    let lost = again(&[0, 1], &[0, 1, 2]);
+    check_doubt(&found_by(&lost, none, true, &[1, 2]), LossDoubt::OrderUndecided);
+    let inside = again(&[0, 1, 2], &[0, 1, 2]);
+    check_doubt(&found_by(&inside, none, true, &[2]), LossDoubt::OrderUndecided);
+    check_doubt(&found(&inside, none, false), LossDoubt::BehindLastPoint);
+    let unheard: Vec<_> = lost.iter().filter(|s| s[0].from_client).cloned().collect();
+    check_doubt(&found(&unheard, none, true), LossDoubt::OneWay);
+    let unheard: Vec<_> = inside.iter().filter(|s| s[0].from_client).cloned().collect();
+    check_doubt(&found(&unheard, none, true), LossDoubt::OneWay);
+    let last = RECORDED_MS - 100;
+    let ending = [
+        sent(&[0, 1, 2], 0, 1000, 100, 1),
+        acknowledged(1, 1100),
+        sent(&[0, 1], last - 200, 1100, 100, 2),
+        sent(&[0, 1], last, 1100, 100, 3),
+    ];
+    let found = found(&ending, none, true);
+    let fates: Vec<_> = found.iter().map(|lost| (lost.fate, lost.doubt)).collect();
+    let (dropped, cut) = ((Fate::Dropped, None), (Fate::Unknown, Some(LossDoubt::NotRecording)));
+    assert_eq!(fates, [dropped, cut], "the last one may have been sent again later");
+}
+
+/// Sent again 20 ms later, from 5 ms behind it on with what the receiver told then.
+fn soon(permits_sack: bool, twice: Option<(u32, u32)>) -> Vec<Vec<Segment>> {
+    let with = |told: Told, segments: Vec<Segment>| -> Vec<Segment> {
+        segments.into_iter().map(|segment| Segment { told, ..segment }).collect()
+    };
+    let permits = Told { permits_sack, ..Told::default() };
+    vec![
+        with(permits, sent(&[0, 1, 2], 0, 1000, 100, 1)),
+        with(permits, acknowledged(1, 1100)),
+        sent(&[0, 1, 2], 10, 1100, 100, 2),
+        sent(&[0, 1, 2], 30, 1100, 100, 3),
+        with(Told { blocks: [twice, None], ..Told::default() }, acknowledged(31, 1200)),
+    ]
+}
+
+#[test]
+fn a_receiver_that_tells_of_duplicates_says_whether_it_got_the_first_copy() {
+    check(&soon(true, Some((1100, 1200))), &[(2, None, Fate::Spurious, Some(0))]);
+    check(&soon(true, None), &[(2, None, Fate::Dropped, Some(20))]);
+    check(&soon(false, None), &[(2, None, Fate::Unknown, Some(20))]);
+}
+
+#[test]
+fn keep_alives_and_probes_of_a_full_window_are_no_losses() {
+    let full = |segments: Vec<Segment>| -> Vec<Segment> {
+        segments.into_iter().map(|segment| Segment { is_full: true, ..segment }).collect()
+    };
+    let mut probes = vec![sent(&[0, 1, 2], 0, 1000, 100, 1), full(acknowledged(1, 1100))];
+    probes.extend((1..4).map(|n| sent(&[0, 1, 2], 200 * n, 1100, 1, n as u32 + 1)));
+    check(&probes, &[]);
+    let mut alive = vec![sent(&[0, 1, 2], 0, 1000, 100, 1), acknowledged(1, 1100)];
+    alive.extend((1..4).map(|n| sent(&[0, 1], 200 * n, 1099, 1, n as u32 + 1)));
+    check(&alive, &[]);
+}
+
+#[test]
+fn two_packets_of_one_cut_frame_are_one_where_nothing_lies_between() {
+    let segments = [
+        sent(&[0, 1, 2], 0, 1000, 100, 1),
+        acknowledged(1, 1100),
+        sent(&[0], 10, 1100, 3000, 2),
+        sent(&[1, 2], 10, 1100, 1000, 2),
+        sent(&[1], 10, 2100, 1000, 3),
+        sent(&[1], 10, 3100, 1000, 4),
+        sent(&[0, 1, 2], 210, 2100, 2000, 5),
+        acknowledged(211, 4100),
+    ];
+    let found = found(&segments, &Doubts::default(), true);
+    let ranges: Vec<_> = found.iter().map(|lost| (lost.sequence, lost.length, lost.fate)).collect();
+    assert_eq!(ranges, [(2100, 2000, Fate::Dropped)]);
 }
 
 proptest! {

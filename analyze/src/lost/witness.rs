@@ -3,7 +3,7 @@
 
 use super::Given;
 use crate::align::boottime::Boottime;
-use crate::call::{Fate, Flow, FlowIndex, LostPacket};
+use crate::call::{Close, Fate, Flow, FlowIndex, LostPacket};
 use crate::dissect::ip_address;
 use crate::protocol::Side;
 use afterpath_formats::bundle::Bundles;
@@ -45,20 +45,32 @@ const LOSSES: &[&str] = &[
 ];
 /// IP protocol number (IANA).
 const TCP: u8 = 6;
+/// Flags that take a sequence number.
+const FIN: u8 = 1;
+const SYN: u8 = 2;
 /// Functions that say no reason and drop all the same: those of netfilter begin so.
 const NETFILTER: &str = "nf";
+/// But for this one, which frees what it has cut into segments.
+const CUTS: &str = "nfqnl_enqueue_packet";
 /// A packet is dropped this soon after it passed an interface of the namespace, even where it is queued.
 const SOON_NS: i64 = 2_000_000_000;
+/// The clocks of packets and of the kernel's events are mapped to one another at best this exactly.
+const CLOCKS_NS: i64 = 100_000;
+/// A packet that is answered by a reset this soon was refused, not lost.
+const REFUSED_NS: i64 = 10_000_000;
 
 /// A packet that the kernel dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Witness {
     at_ns: i64,
-    netns: String,
     function: String,
     reason: String,
     sequence: u32,
-    ends: Ends,
+    /// Sequence numbers that it took.
+    length: u32,
+    /// Source and destination at the place of the drop: a box that translates may drop it between its two names.
+    source: SocketAddr,
+    destination: SocketAddr,
 }
 
 impl Witness {
@@ -66,36 +78,70 @@ impl Witness {
     pub(super) fn words(&self) -> String {
         format!("{}: {}", self.function, self.reason)
     }
-}
 
-impl Witness {
-    /// The packet as one that was lost, at the last of these flows that it can have passed; `None` if it was told of already.
-    fn by_itself(
-        &self,
-        given: &Given<'_>,
-        flows: &[FlowIndex],
-        known: &BTreeSet<(FlowIndex, u32)>,
-    ) -> Option<LostPacket> {
-        let is_here = |&&index: &&FlowIndex| {
-            let flow = &given.flows[index as usize];
-            let point = &given.points[flow.point as usize];
-            let lives = flow.first_ns..=flow.last_ns.saturating_add(SOON_NS);
-            point.netns == self.netns && lives.contains(&self.at_ns)
+    /// Whether it held one of these numbers.
+    fn holds(&self, sequence: u32, length: u32) -> bool {
+        let ahead = self.sequence.wrapping_sub(sequence);
+        ahead < length.max(1) || sequence.wrapping_sub(self.sequence) < self.length.max(1)
+    }
+
+    /// Who sent it, if it can have been one of this flow.
+    fn sender(&self, flow: &Flow) -> Option<Side> {
+        match () {
+            () if self.source == flow.client || self.destination == flow.server => {
+                Some(Side::Client)
+            }
+            () if self.source == flow.server || self.destination == flow.client => {
+                Some(Side::Server)
+            }
+            () => None,
+        }
+    }
+
+    /// How well it fits, if it does without a number that says so: a server's end is that of many connections, a client's of one.
+    fn misfit(&self, flow: &Flow) -> Option<u8> {
+        let is_clients = [self.source, self.destination].contains(&flow.client);
+        let is_servers = [self.source, self.destination].contains(&flow.server);
+        is_clients.then_some(u8::from(!is_servers))
+    }
+
+    /// Whether somebody answered with a reset.
+    fn was_refused(&self, flow: &Flow) -> bool {
+        let is_reset = matches!(flow.close, Close::ClientReset | Close::ServerReset);
+        is_reset && self.at_ns.saturating_add(REFUSED_NS) >= flow.last_ns
+    }
+
+    /// Whether its connection went on for long and sent nothing again: then its bytes did arrive, in another packet.
+    fn is_contradicted(&self, flow: &Flow, sender: Side) -> bool {
+        let counters = flow.counters[sender as usize];
+        let went_on = flow.last_ns > self.at_ns.saturating_add(SOON_NS);
+        self.length > 0 && went_on && counters.retransmissions + counters.syn_retransmissions == 0
+    }
+
+    /// The packet as one that was lost, behind the flow that it fits best.
+    fn by_itself(&self, given: &Given<'_>, flows: &[FlowIndex]) -> Option<LostPacket> {
+        let flow = |index: FlowIndex| &given.flows[index as usize];
+        let lives = |&&index: &&FlowIndex| {
+            let Flow { first_ns, last_ns, .. } = *flow(index);
+            let from_ns = first_ns.saturating_sub(CLOCKS_NS);
+            (from_ns..=last_ns.saturating_add(SOON_NS)).contains(&self.at_ns)
         };
-        let here: Vec<FlowIndex> = flows.iter().filter(is_here).copied().collect();
-        let is_known = here.iter().any(|&flow| known.contains(&(flow, self.sequence)));
-        let flow = *here.first().filter(|_| !is_known)?;
-        let is_clients = given.flows[flow as usize].client == self.ends.0;
+        let here = flows.iter().filter(lives).copied();
+        let from = here.min_by_key(|&index| (self.misfit(flow(index)), index))?;
+        let sender = self.sender(flow(from))?;
+        if self.was_refused(flow(from)) || self.is_contradicted(flow(from), sender) {
+            return None;
+        }
         Some(LostPacket {
-            first: flow,
-            from: flow,
+            first: from,
+            from,
             to: None,
-            sender: if is_clients { Side::Client } else { Side::Server },
+            sender,
             at_ns: self.at_ns,
             at_first_ns: self.at_ns,
             repaired_ns: Some(0),
             sequence: self.sequence,
-            length: 0,
+            length: self.length,
             fate: Fate::Dropped,
             doubt: None,
             reason: self.words(),
@@ -104,13 +150,24 @@ impl Witness {
     }
 }
 
-/// Source, destination at the place of the drop.
-type Ends = (SocketAddr, SocketAddr);
+/// A packet that may have been dropped: where and when it was seen last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dropped {
+    pub(super) flow: FlowIndex,
+    pub(super) at_ns: i64,
+    pub(super) sequence: u32,
+}
+
+/// A host, a namespace of it (empty: not known) and an address there.
+type End = (String, String, SocketAddr);
 
 /// All packets that the kernels dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Witnesses {
-    by_ends: BTreeMap<(String, Ends), Vec<Witness>>,
+    /// In order of time, those of one host after those of another.
+    all: Vec<Witness>,
+    /// Their indices, by source and by destination.
+    by_end: BTreeMap<End, Vec<usize>>,
 }
 
 impl Witnesses {
@@ -118,103 +175,135 @@ impl Witnesses {
     pub fn read(bundles: &Bundles) -> Witnesses {
         let mut all = Witnesses::default();
         for (number, host) in (0..).zip(&bundles.hosts) {
-            let rows = bundles.batches(number, &clock::TABLE).flatten();
-            let clock = Boottime::of(&rows.flat_map(|rows| clock::rows(&rows)).collect::<Vec<_>>());
-            let namespaces = namespaces(bundles, number);
+            let mut found: Vec<(Option<u32>, Witness)> = Vec::new();
+            let mut clock = None;
             for batch in bundles.batches(number, &kernel_path::TABLE).flatten() {
-                for row in kernel_path::rows(&batch) {
-                    let Some(reason) = row.drop_reason else { continue };
-                    if !LOSSES.contains(&reason) && !row.point.starts_with(NETFILTER) {
-                        continue;
-                    }
-                    let headers = frame::decode(LinkType::RawIp, row.header, row.length);
-                    let (Some(network), Some(Transport::Tcp(tcp))) =
-                        (headers.network, headers.transport)
-                    else {
-                        continue;
-                    };
-                    let end =
-                        |address, port| SocketAddr::new(ip_address(network.family, address), port);
-                    let ends = (
-                        end(network.source, tcp.source_port),
-                        end(network.destination, tcp.destination_port),
-                    );
-                    let netns = row.netns.and_then(|inode| namespaces.get(&inode));
-                    let witness = Witness {
-                        at_ns: clock.realtime_ns(row.time_ns),
-                        netns: netns.cloned().unwrap_or_default(),
-                        function: row.point.to_string(),
-                        reason: reason.to_string(),
-                        sequence: tcp.sequence,
-                        ends,
-                    };
-                    all.by_ends.entry((host.name.clone(), ends)).or_default().push(witness);
-                }
+                let clock = clock.get_or_insert_with(|| clock_of(bundles, number));
+                let rows = kernel_path::rows(&batch).into_iter();
+                found.extend(rows.filter_map(|row| Some((row.netns, witness(&row, clock)?))));
+            }
+            found.sort_by_key(|(_, witness)| witness.at_ns);
+            let names = if found.is_empty() { BTreeMap::new() } else { namespaces(bundles, number) };
+            for (netns, witness) in found {
+                let netns = netns.and_then(|inode| names.get(&inode)).cloned().unwrap_or_default();
+                all.add(&host.name, &netns, witness);
             }
         }
-        all.by_ends.values_mut().for_each(|all| all.sort_by_key(|witness| witness.at_ns));
         all
     }
 
-    /// The drop of a packet that passed this flow's point at this instant.
+    fn add(&mut self, host: &str, netns: &str, witness: Witness) {
+        for end in [witness.source, witness.destination] {
+            let key = (host.to_string(), netns.to_string(), end);
+            self.by_end.entry(key).or_default().push(self.all.len());
+        }
+        self.all.push(witness);
+    }
+
+    /// The drop of a packet that was seen last at a flow of this sender.
     pub(super) fn of(
         &self,
         given: &Given<'_>,
-        flow: FlowIndex,
+        dropped: Dropped,
         sender: Side,
-        at_ns: i64,
-        sequence: u32,
         length: u32,
     ) -> Option<&Witness> {
-        let flow = &given.flows[flow as usize];
+        self.place(given, dropped, sender, length).map(|place| &self.all[place])
+    }
+
+    fn place(
+        &self,
+        given: &Given<'_>,
+        dropped: Dropped,
+        sender: Side,
+        length: u32,
+    ) -> Option<usize> {
+        if self.is_empty() {
+            return None;
+        }
+        let flow = &given.flows[dropped.flow as usize];
         let point = &given.points[flow.point as usize];
-        let ends = match sender {
-            Side::Client => (flow.client, flow.server),
-            Side::Server => (flow.server, flow.client),
-        };
-        let all = self.by_ends.get(&(point.host.clone(), ends))?;
-        let from = all.partition_point(|witness| witness.at_ns < at_ns);
-        all[from..].iter().find(|witness| {
-            let is_of_it = sequence.wrapping_sub(witness.sequence) as i32 >= 0
-                || witness.sequence.wrapping_sub(sequence) < length.max(1);
-            is_of_it
-                && witness.at_ns.saturating_sub(at_ns) <= SOON_NS
-                && (witness.netns.is_empty() || witness.netns == point.netns)
-        })
+        let from_ns = dropped.at_ns.saturating_sub(CLOCKS_NS);
+        let until_ns = dropped.at_ns.saturating_add(SOON_NS);
+        let mut best: Option<usize> = None;
+        for netns in [point.netns.as_str(), ""] {
+            for end in [flow.client, flow.server] {
+                let Some(some) = self.by_end.get(&(point.host.clone(), netns.to_string(), end)) else {
+                    continue;
+                };
+                let from = some.partition_point(|&i| self.all[i].at_ns < from_ns);
+                let soon = some[from..].iter().take_while(|i| self.all[**i].at_ns <= until_ns);
+                let is_it = |i: &&usize| {
+                    let witness = &self.all[**i];
+                    witness.sender(flow) == Some(sender) && witness.holds(dropped.sequence, length)
+                };
+                best = best.into_iter().chain(soon.copied().find(|i| is_it(&i))).min();
+            }
+        }
+        best
     }
 
     /// What the kernel dropped and no retransmission tells of: acknowledgments, and what nobody sent again.
     pub fn untold(&self, given: &Given<'_>, told: &[LostPacket]) -> Vec<LostPacket> {
-        let place = |flow: &Flow| {
-            let point = &given.points[flow.point as usize];
-            point.process.is_none().then(|| point.host.clone())
-        };
-        let mut lives: BTreeMap<(String, Ends), Vec<FlowIndex>> = BTreeMap::new();
+        let spoken = told.iter().filter(|lost| !lost.reason.is_empty());
+        let known: BTreeSet<usize> = spoken
+            .filter_map(|lost| {
+                let LostPacket { from: flow, at_ns, sequence, sender, length, .. } = *lost;
+                self.place(given, Dropped { flow, at_ns, sequence }, sender, length)
+            })
+            .collect();
+        let mut flows: BTreeMap<usize, Vec<FlowIndex>> = BTreeMap::new();
         for (index, flow) in (0..).zip(given.flows) {
-            let Some(host) = place(flow).filter(|_| flow.ip_protocol == TCP) else { continue };
-            for ends in [(flow.client, flow.server), (flow.server, flow.client)] {
-                let key = (host.clone(), ends);
-                if self.by_ends.contains_key(&key) {
-                    lives.entry(key).or_default().push(index);
+            let point = &given.points[flow.point as usize];
+            if self.is_empty() || point.process.is_some() || flow.ip_protocol != TCP {
+                continue;
+            }
+            for end in [flow.client, flow.server] {
+                let here = self.by_end.get(&(point.host.clone(), point.netns.clone(), end));
+                for &witness in here.into_iter().flatten() {
+                    if !known.contains(&witness) && self.all[witness].misfit(flow).is_some() {
+                        flows.entry(witness).or_default().push(index);
+                    }
                 }
             }
         }
-        let known: BTreeSet<(FlowIndex, u32)> =
-            told.iter().filter(|l| !l.reason.is_empty()).map(|l| (l.from, l.sequence)).collect();
-        let mut found = Vec::new();
-        for (key, witnesses) in &self.by_ends {
-            let flows = lives.get(key).map_or(&[][..], Vec::as_slice);
-            for witness in witnesses {
-                found.extend(witness.by_itself(given, flows, &known));
-            }
-        }
-        found
+        let each = flows.iter();
+        each.filter_map(|(&witness, flows)| self.all[witness].by_itself(given, flows)).collect()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.by_ends.is_empty()
+        self.all.is_empty()
     }
+}
+
+/// What the kernel freed, if it was a loss of a TCP packet.
+fn witness(row: &kernel_path::KernelPathRow<'_>, clock: &Boottime) -> Option<Witness> {
+    let reason = row.drop_reason?;
+    let is_filtered = row.point.starts_with(NETFILTER) && row.point != CUTS;
+    if !LOSSES.contains(&reason) && !is_filtered {
+        return None;
+    }
+    let headers = frame::decode(LinkType::RawIp, row.header, row.length);
+    let (Some(network), Some(Transport::Tcp(tcp))) = (headers.network, headers.transport) else {
+        return None;
+    };
+    let end = |address, port| SocketAddr::new(ip_address(network.family, address), port);
+    let flag = |bit: u8| u32::from(tcp.flags & bit != 0);
+    Some(Witness {
+        at_ns: clock.realtime_ns(row.time_ns),
+        function: row.point.to_string(),
+        reason: reason.to_string(),
+        sequence: tcp.sequence,
+        length: headers.payload_length.saturating_add(flag(SYN) + flag(FIN)),
+        source: end(network.source, tcp.source_port),
+        destination: end(network.destination, tcp.destination_port),
+    })
+}
+
+fn clock_of(bundles: &Bundles, host: u32) -> Boottime {
+    let rows = bundles.batches(host, &clock::TABLE).flatten();
+    Boottime::of(&rows.flat_map(|rows| clock::rows(&rows)).collect::<Vec<_>>())
 }
 
 /// Names of a host's namespaces by their inode numbers.

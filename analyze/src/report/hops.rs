@@ -82,14 +82,12 @@ struct Stretch {
     is_before: bool,
 }
 
-/// Per flow and next point: packets that were lost between.
+/// Per flow and next point: packets that were lost between; per flow and itself: behind it, inside its host.
 fn lost(analysis: &Analysis) -> BTreeMap<(FlowIndex, FlowIndex), u64> {
     let mut lost: BTreeMap<(FlowIndex, FlowIndex), u64> = BTreeMap::new();
     for packet in analysis.lost_packets.iter().filter(|packet| packet.fate == Fate::Dropped) {
-        if let Some(to) = packet.to {
-            let pair = (packet.from.min(to), packet.from.max(to));
-            *lost.entry(pair).or_default() += 1;
-        }
+        let to = packet.to.unwrap_or(packet.from);
+        *lost.entry((packet.from.min(to), packet.from.max(to))).or_default() += 1;
     }
     lost
 }
@@ -116,11 +114,20 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
             let flow = |at: u16| call.spans.get(usize::from(at)).map_or(0, |span| span.flow);
             let (from, to) = (flow(hop.from), flow(hop.to));
             // Each is counted at the first call that shows its stretch.
-            let n_lost = lost.remove(&(from.min(to), from.max(to))).unwrap_or(0);
+            let mut take = |a: FlowIndex, b| lost.remove(&(a.min(b), a.max(b))).unwrap_or(0);
+            let between = if from == to { 0 } else { take(from, to) };
+            let behind = if is_inside(hop.part) { take(from, from) + take(to, to) } else { 0 };
+            let n_lost = between + behind;
             add(analysis, call, edge, (i, n_lost), hop);
         }
     }
     edges
+}
+
+/// Whether it begins or ends at the innermost interface of an end, and leads into its host.
+fn is_inside(part: Part) -> bool {
+    use Part::{ClientRecvQueue, Gateway, GatewayIn, Server, ServerKernelRx};
+    matches!(part, ClientRecvQueue | Gateway | GatewayIn | Server | ServerKernelRx)
 }
 
 /// What lay before a call, at its first point.

@@ -100,6 +100,8 @@ const PLANS: &[Plan] = &[
     faulty(256, "delay:l4gw:5ms"),
     faulty(1, "loss:podB:2%"),
     faulty(32, "loss:podB:2%"),
+    faulty(32, "loss:l4gw:2%"),
+    Plan { by_recorder: false, ..faulty(32, "loss:podB:2%") },
     faulty(32, "stall:C:500ms"),
     faulty(32, "cpu:B:5%"),
     faulty(32, "slow-query"),

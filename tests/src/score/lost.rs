@@ -1,100 +1,96 @@
-//! Packets that are said to be lost, held against those that were dropped on purpose. Never counts a drop that nobody could have known
-//! of: whether a packet was acknowledged, or sent again, is what the analyzer has to find out.
+//! Packets that are said to be lost, held against those that were dropped on purpose. Never counts as found what is said of another place,
+//! and keeps apart what only acknowledged: of such a drop nothing but the kernel's own word tells, unless something was sent again for it.
 
 use super::Share;
 use crate::truth::Truth;
 use afterpath::call::{Analysis, Fate, LostPacket};
+use afterpath::protocol::Side;
 use serde::Serialize;
 use std::fmt;
 use std::net::SocketAddr;
 
 /// A drop is the one that is told of if it was told within this time of it.
-const NEAR_NS: i64 = 3_000_000_000;
-
-/// Headers of IPv4 and TCP with a timestamp, and nothing behind them.
-const BARE_BYTES: u32 = 52;
+const NEAR_NS: u64 = 3_000_000_000;
+/// Headers of a packet that carries nothing: of IPv4, of TCP with time stamps. Older recordings don't say what a packet carried.
+const HEADERS: u32 = 52;
 
 /// What is said of packets that were dropped.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LossScore {
-    /// Dropped packets that are said to be lost in the right place.
+    /// Dropped packets with bytes, SYN or FIN that are said to be lost in the right place.
     pub located: Share,
+    /// The same of those that only acknowledged.
+    pub acknowledgments: Share,
     /// Packets said to be lost that nobody dropped, or somewhere else.
     pub elsewhere: u64,
-    /// Dropped packets without data, of packets alone: what nobody sends again no capture misses. They count nowhere else.
-    pub bare: u64,
     /// Drops that were not found, by what they were.
     pub missed: Vec<String>,
 }
 
 impl fmt::Display for LossScore {
-    /// `98.75 % of 80 located, 0 claimed elsewhere`.
+    /// `98.75 % of 80 located, acknowledgments 7 of 9, 0 claimed elsewhere`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LossScore { located, elsewhere, bare, .. } = self;
-        if *bare > 0 {
-            write!(f, "{bare} bare; ")?;
+        let LossScore { located, acknowledgments, elsewhere, .. } = self;
+        match located.all {
+            0 => write!(f, "none dropped")?,
+            all => write!(f, "{:.2} % of {all} located", located.percent())?,
         }
-        write!(
-            f,
-            "{:.2} % of {} located, {elsewhere} claimed elsewhere",
-            located.percent(),
-            located.all
-        )
+        if acknowledgments.all > 0 {
+            write!(f, ", acknowledgments {} of {}", acknowledgments.right, acknowledgments.all)?;
+        }
+        write!(f, ", {elsewhere} claimed elsewhere")
     }
 }
 
-/// Of a recording with drops, or of any other: there nothing may be claimed. `None` where the fault itself drops what it doesn't log.
-pub(super) fn losses(analysis: &Analysis, truth: &Truth) -> Option<LossScore> {
-    let drops_unlogged = ["mtu", "accept-backlog", "reset"];
-    let is_unlogged = |fault: &str| drops_unlogged.contains(&fault);
-    if truth.faults.iter().any(|fault| is_unlogged(&fault.kind_of_fault())) {
-        return None;
-    }
-    let by_kernel = analysis.points.iter().any(|point| point.process.is_some());
+/// Where faults drop what they don't log.
+const UNLOGGED: &[(&str, &str)] = &[("mtu", "l4gw"), ("reset", "l4gw"), ("accept-backlog", "podE")];
+
+/// Of a recording with drops, or of any other: there nothing may be claimed, but where a fault drops what it doesn't log.
+pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
+    let kinds: Vec<String> = truth.faults.iter().map(|fault| fault.kind_of_fault()).collect();
+    let unlogged: Vec<&str> = UNLOGGED
+        .iter()
+        .filter(|(kind, _)| kinds.iter().any(|k| k == kind))
+        .map(|(_, place)| *place)
+        .collect();
     let mut score = LossScore::default();
     let mut taken = vec![false; analysis.lost_packets.len()];
     for drop in &truth.drops {
         let place = drop.place.as_deref().unwrap_or("podB");
-        let is_it = |lost: &LostPacket| {
-            let flow = &analysis.flows[lost.from as usize];
-            let ends = match lost.sender {
-                afterpath::protocol::Side::Client => (flow.client, flow.server),
-                afterpath::protocol::Side::Server => (flow.server, flow.client),
-            };
-            let is_sequence = lost.sequence == drop.sequence
-                || drop.sequence.wrapping_sub(lost.sequence) < lost.length.max(1);
-            ends == (drop.source, drop.destination)
-                && is_sequence
-                && lost.at_ns.abs_diff(drop.t_dropped_ns) < NEAR_NS as u64
-                && netns(analysis, lost) == place
-                && lost.to.is_none()
-        };
-        let found = (0..taken.len()).find(|&i| {
-            let lost = &analysis.lost_packets[i];
-            !taken[i] && lost.fate == Fate::Dropped && is_it(lost)
-        });
-        if let Some(i) = found {
+        let places: Vec<usize> = (0..taken.len())
+            .filter(|&i| {
+                let lost = &analysis.lost_packets[i];
+                lost.fate == Fate::Dropped && drop.is(lost, analysis) && is_inside(lost, analysis, place)
+            })
+            .collect();
+        // What passed cut or merged may be told of once, or twice.
+        let found = places.iter().find(|&&i| !taken[i]).or(places.first());
+        if let Some(&i) = found {
             taken[i] = true;
-        } else if drop.bytes <= BARE_BYTES && !by_kernel {
-            score.bare += 1;
-            continue;
         } else {
-            score
-                .missed
-                .push(format!("{} bytes, {} → {}", drop.bytes, drop.source, drop.destination));
+            let Dropped { bytes, source, destination, sequence, .. } = drop;
+            score.missed.push(format!("{bytes} bytes, {sequence}, {source} → {destination}"));
         }
-        score.located.count(found.is_some());
+        let share =
+            if drop.carries() { &mut score.located } else { &mut score.acknowledgments };
+        share.count(found.is_some());
     }
     let claimed = analysis.lost_packets.iter().zip(&taken);
-    score.elsewhere =
-        claimed.filter(|(lost, taken)| lost.fate == Fate::Dropped && !**taken).count() as u64;
-    Some(score)
+    let elsewhere = claimed.filter(|(lost, taken)| {
+        let is_fault = unlogged.iter().any(|place| is_inside(lost, analysis, place));
+        lost.fate == Fate::Dropped && !**taken && !is_fault
+    });
+    score.elsewhere = elsewhere.count() as u64;
+    score
 }
 
-/// The namespace of the last point that saw a packet, as the truth names it.
-fn netns<'a>(analysis: &'a Analysis, lost: &LostPacket) -> &'a str {
-    let point = &analysis.points[analysis.flows[lost.from as usize].point as usize];
-    point.netns.strip_prefix("ap-").unwrap_or(&point.netns)
+/// Whether a packet is said to be lost inside a namespace: behind an interface of it, or between two.
+fn is_inside(lost: &LostPacket, analysis: &Analysis, place: &str) -> bool {
+    let netns = |flow: u32| {
+        let point = &analysis.points[analysis.flows[flow as usize].point as usize];
+        point.netns.strip_prefix("ap-").unwrap_or(&point.netns) == place
+    };
+    netns(lost.from) && lost.to.is_none_or(netns)
 }
 
 /// A packet that the testbed dropped.
@@ -110,7 +106,32 @@ pub struct Dropped {
     pub t_dropped_ns: i64,
     /// Of the IP packet.
     pub bytes: u32,
+    /// Sequence numbers that it took.
+    #[serde(default)]
+    pub carries: Option<u32>,
     /// The namespace that dropped it; of older recordings podB.
     #[serde(default)]
     pub place: Option<String>,
+}
+
+impl Dropped {
+    fn carries(&self) -> bool {
+        self.carries.map_or(self.bytes > HEADERS, |n| n > 0)
+    }
+
+    /// Whether this is the packet that is told of. A box that translates drops it between its two names.
+    fn is(&self, lost: &LostPacket, analysis: &Analysis) -> bool {
+        let flow = &analysis.flows[lost.from as usize];
+        let (from, to) = match lost.sender {
+            Side::Client => (flow.client, flow.server),
+            Side::Server => (flow.server, flow.client),
+        };
+        let length = self.carries.unwrap_or(self.bytes.saturating_sub(HEADERS));
+        let is_in = self.sequence.wrapping_sub(lost.sequence) < lost.length.max(1)
+            || lost.sequence.wrapping_sub(self.sequence) < length.max(1);
+        (from == self.source || to == self.destination)
+            && is_in
+            && (lost.length > 0) == self.carries()
+            && lost.at_ns.abs_diff(self.t_dropped_ns) < NEAR_NS
+    }
 }

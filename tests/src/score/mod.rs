@@ -85,7 +85,7 @@ pub struct Score {
     pub hold_errors_ns: Vec<i64>,
     /// What is said of clocks that are wrong.
     pub clocks: Option<ClockScore>,
-    /// What is said of packets that were dropped; of recordings whose drops are not logged nothing.
+    /// What is said of packets that were dropped.
     pub losses: Option<LossScore>,
     /// Who was blamed.
     pub verdict: Option<VerdictScore>,
@@ -121,7 +121,7 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     }
     score.hold_errors_ns = held(analysis, truth, &matching);
     score.clocks = clocks::clocks(analysis, truth);
-    score.losses = lost::losses(analysis, truth);
+    score.losses = Some(lost::losses(analysis, truth));
     score.verdict = Some(verdict::blame(analysis, truth));
     score.wrong = wrong::wrong(analysis, truth, &matching);
     score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);

@@ -1,5 +1,5 @@
 //! What happened around a moment: requests in flight, those that were slow, failed or open, stretches that took far longer
-//! than usual, conversations in trouble, losses. Calls of several machines stand by the clock of one, where these are aligned; where
+//! than usual, packets that were lost, conversations in trouble, losses. Calls of several machines stand by the clock of one, where these are aligned; where
 //! not, and of conversations, instants are each point's own, and it says so.
 
 use super::grid::{Align, Grid, Tone};
@@ -9,13 +9,14 @@ use super::names::Names;
 use super::outliers::{Outlier, outliers};
 use super::quantity::{self, Distribution};
 use super::{Options, Report, calls, instant, json};
-use crate::call::{Analysis, Call, Flow, Point};
+use crate::call::{Analysis, Call, Flow, LostPacket, Point};
 pub(in crate::report) use lines::write_loss_lines;
 use lines::{FlowLine, OutlierLine};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 mod lines;
+mod lost;
 
 /// Its entry in the table of reports.
 pub(super) const EXPLAIN: Report =
@@ -72,6 +73,8 @@ struct Around<'a> {
     /// Stretches that began or ended in the window and took far longer than usual.
     outliers: Vec<Outlier<'a>>,
     flows: Vec<(usize, &'a Flow)>,
+    /// Packets that were lost or sent again in the window.
+    lost: Vec<&'a LostPacket>,
 }
 
 impl<'a> Around<'a> {
@@ -106,7 +109,8 @@ impl<'a> Around<'a> {
             let end = o.began_ns.saturating_add(o.took_ns);
             o.began_ns <= to && end >= from && options.filter.matches(analysis, names, o.call)
         });
-        Around { n_in_flight, calls, outliers, flows: flows.collect() }
+        let lost = lost::lost(analysis, (from, to));
+        Around { n_in_flight, calls, outliers, flows: flows.collect(), lost }
     }
 
     fn write(
@@ -162,6 +166,7 @@ impl<'a> Around<'a> {
             ))?;
         }
         self.write_outliers(ink, analysis, at)?;
+        lost::write(ink, analysis, &self.lost, at)?;
         self.write_flows(ink, analysis)
     }
 
@@ -236,6 +241,7 @@ impl<'a> Around<'a> {
                 analysis.points.get(flow.point as usize).map_or_else(String::new, Point::label);
             json::line(out, &FlowLine::of(*index, flow, point))?;
         }
+        lost::write_lines(analysis, &self.lost, out)?;
         write_loss_lines(analysis, out)
     }
 }

@@ -41,18 +41,20 @@ class Delay(Relayed):
 
 
 class Loss(Relayed):
-    """Some packets never reach podB's sockets, though its interface saw them."""
+    """Some packets never reach podB's sockets, though its interface saw them; or never leave the L4 gateway."""
 
-    name, words, culprit, kind = "loss", ("podB", "SHARE"), "podB", "loss"
+    name, words, kind = "loss", ("podB or l4gw", "SHARE"), "loss"
+    CHAINS = {"podB": "INPUT -i eth0", "l4gw": "FORWARD -i eth0 -o eth1"}
 
     def __init__(self, text: str, where: str, amount: str):
         super().__init__(text)
-        if where != "podB":
-            raise RuntimeError(f"{text}: packets can be lost before podB")
-        self.share = share(amount)
+        if where not in self.CHAINS:
+            raise RuntimeError(f"{text}: packets can be lost before podB's sockets and in l4gw")
+        self.culprit, self.share = where, share(amount)
 
     def begin(self, truth: str) -> None:
-        self.start("podB", truth, f"INPUT -i eth0 -p tcp -m statistic --mode random --probability {self.share}", "--drop")
+        rule = f"{self.CHAINS[self.culprit]} -p tcp -m statistic --mode random --probability {self.share}"
+        self.start(self.culprit, truth, rule, "--drop", "--place", self.culprit)
 
 
 class SlowNames(Relayed):
