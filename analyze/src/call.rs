@@ -717,7 +717,8 @@ pub struct LostPacket {
     pub first: FlowIndex,
     /// The flow at the last point that saw it.
     pub from: FlowIndex,
-    /// The flow at the next point of its way; `None`: it was lost behind the last one.
+    /// The flow at the next point of its way; `None`: behind the last one, of what was dropped inside its receiver's own host (where the
+    /// kernel says so: inside the host of that point).
     pub to: Option<FlowIndex>,
     /// Who sent it.
     pub sender: Side,
@@ -729,7 +730,7 @@ pub struct LostPacket {
     pub repaired_ns: Option<i64>,
     /// Its sequence number at the last point that saw it.
     pub sequence: u32,
-    /// Sequence numbers that it took: its bytes, SYN, FIN.
+    /// Sequence numbers that it took: its bytes, SYN, FIN; 0 of an acknowledgment.
     pub length: u32,
     /// What became of it.
     pub fate: Fate,

@@ -94,19 +94,21 @@ fn reassemble(files: &[PacketFile]) -> (Vec<OwnedPacket>, u64) {
 /// The packets of one partition that belong to halves of torn connections.
 pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedPacket> {
     let read = |file: &PacketFile, rows| file.read(rows);
-    chosen(files, part, torn.hashes(), read, |packet| torn.mend(packet))
+    chosen(files, part, torn.hashes(), read, |packet, _| torn.mend(packet))
 }
 
-/// What `take` makes of the packets of one partition; nothing is read where none of the flows of these hashes, in order, lies in it.
+/// What `take` makes of the packets of one partition and of their frames (empty of reassembled datagrams, and where `read` leaves them
+/// out); nothing is read where none of the flows of these hashes, in order, lies in it.
 pub fn chosen<T>(
     files: &[PacketFile],
     part: &Partition,
     hashes: &[i64],
     read: impl Fn(&PacketFile, Range<u64>) -> PacketReader,
-    mut take: impl FnMut(&Packet<'_>) -> Option<T>,
+    mut take: impl FnMut(&Packet<'_>, &[u8]) -> Option<T>,
 ) -> Vec<T> {
+    let reassembled = part.reassembled.iter();
     let mut found: Vec<T> =
-        part.reassembled.iter().filter_map(|datagram| take(&datagram.packet())).collect();
+        reassembled.filter_map(|datagram| take(&datagram.packet(), &[])).collect();
     let ends = |(file, rows): (&PacketFile, &Range<u64>)| {
         let last = rows.end.saturating_sub(1).max(rows.start);
         let one = |row: u64| file.read_headers(row..(row + 1).min(rows.end)).next()?.ok();
@@ -121,7 +123,8 @@ pub fn chosen<T>(
         }
         // What can't be read was counted before.
         for batch in read(file, rows.clone()).flatten() {
-            found.extend((0..batch.len()).filter_map(|row| take(&batch.packet(row))));
+            let each = 0..batch.len();
+            found.extend(each.filter_map(|row| take(&batch.packet(row), batch.frame(row))));
         }
     }
     found

@@ -119,8 +119,7 @@ impl Judge<'_> {
                 continue;
             }
             for copy in byte.missing(at, next, here.saturating_sub(there)) {
-                let doubt =
-                    self.doubt(&byte, at, next, copy).or_else(|| self.tcp(&byte, at, copy));
+                let doubt = self.doubt(&byte, at, next, copy).or_else(|| self.tcp(&byte, at, copy));
                 let fate = if doubt.is_some() { Fate::Unknown } else { Fate::Dropped };
                 found.push(self.packet(&byte, at, Some(next), copy, (fate, doubt)));
             }
@@ -326,8 +325,7 @@ impl Judge<'_> {
         let first = byte.copies.iter().find(|copies| !copies.is_empty());
         for lost in &mut found {
             let mut sent = first.into_iter().flatten();
-            let through =
-                sent.find(|c| c.at_ns > lost.at_first_ns && !gone.contains(&c.at_ns));
+            let through = sent.find(|c| c.at_ns > lost.at_first_ns && !gone.contains(&c.at_ns));
             lost.repaired_ns = match lost.fate {
                 Fate::Spurious | Fate::Bypassed => Some(0),
                 _ => through.map(|copy| copy.at_ns.saturating_sub(lost.at_first_ns)),
@@ -353,8 +351,7 @@ impl Byte {
     /// Which `n` copies that passed one point did not pass the next: by their names; else the first ones, they had to be sent again.
     fn missing(&self, at: usize, next: usize, n: usize) -> Vec<usize> {
         let there = &self.copies[next];
-        let is_there =
-            |copy: &Copied| there.iter().any(|other| copy.is(other).unwrap_or(false));
+        let is_there = |copy: &Copied| there.iter().any(|other| copy.is(other).unwrap_or(false));
         let here = self.copies[at].iter().enumerate();
         let mut order: Vec<(bool, usize)> = here.map(|(i, copy)| (is_there(copy), i)).collect();
         order.sort_unstable();

@@ -183,7 +183,8 @@ impl Witnesses {
                 found.extend(rows.filter_map(|row| Some((row.netns, witness(&row, clock)?))));
             }
             found.sort_by_key(|(_, witness)| witness.at_ns);
-            let names = if found.is_empty() { BTreeMap::new() } else { namespaces(bundles, number) };
+            let names =
+                if found.is_empty() { BTreeMap::new() } else { namespaces(bundles, number) };
             for (netns, witness) in found {
                 let netns = netns.and_then(|inode| names.get(&inode)).cloned().unwrap_or_default();
                 all.add(&host.name, &netns, witness);
@@ -228,7 +229,8 @@ impl Witnesses {
         let mut best: Option<usize> = None;
         for netns in [point.netns.as_str(), ""] {
             for end in [flow.client, flow.server] {
-                let Some(some) = self.by_end.get(&(point.host.clone(), netns.to_string(), end)) else {
+                let Some(some) = self.by_end.get(&(point.host.clone(), netns.to_string(), end))
+                else {
                     continue;
                 };
                 let from = some.partition_point(|&i| self.all[i].at_ns < from_ns);

@@ -60,7 +60,9 @@ pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
         let places: Vec<usize> = (0..taken.len())
             .filter(|&i| {
                 let lost = &analysis.lost_packets[i];
-                lost.fate == Fate::Dropped && drop.is(lost, analysis) && is_inside(lost, analysis, place)
+                lost.fate == Fate::Dropped
+                    && drop.is(lost, analysis)
+                    && is_inside(lost, analysis, place)
             })
             .collect();
         // What passed cut or merged may be told of once, or twice.
@@ -71,8 +73,7 @@ pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
             let Dropped { bytes, source, destination, sequence, .. } = drop;
             score.missed.push(format!("{bytes} bytes, {sequence}, {source} → {destination}"));
         }
-        let share =
-            if drop.carries() { &mut score.located } else { &mut score.acknowledgments };
+        let share = if drop.carries() { &mut score.located } else { &mut score.acknowledgments };
         share.count(found.is_some());
     }
     let claimed = analysis.lost_packets.iter().zip(&taken);

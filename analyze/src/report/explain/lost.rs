@@ -111,9 +111,10 @@ pub(super) fn write_lines(
         let ends = ends.map(|flow| (flow.client.to_string(), flow.server.to_string()));
         let (client, server) = ends.unwrap_or_default();
         let call = |index: u32| analysis.calls.get(index as usize);
-        let slowed = packet.slowed.iter().filter_map(|&(index, ns)| {
-            Some(SlowedLine { call: calls::id(call(index)?.id), ns })
-        });
+        let slowed = packet
+            .slowed
+            .iter()
+            .filter_map(|&(index, ns)| Some(SlowedLine { call: calls::id(call(index)?.id), ns }));
         let line = LostLine {
             schema: "afterpath.lost-packets/1",
             fate: fate(packet.fate),
