@@ -121,3 +121,50 @@ pub fn segments(files: &[PacketFile], part: &Partition, wanted: &Wanted) -> Vec<
     found.sort_by_key(|segment| (segment.flow, segment.at_ns));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::talk::{Talk, dissect};
+    use afterpath_formats::frame::Fragment;
+    use afterpath_formats::packet::flow_hash;
+
+    /// The segments of a conversation, each packet changed before.
+    fn check(change: impl Fn(usize, &mut Packet<'_>), expected: &[(bool, u32)]) {
+        let mut talk = Talk::open();
+        talk.say(0, b"GET").say(1, b"hello").close(0);
+        let flows = dissect(&talk.frames).flows;
+        let wanted = Wanted::of([0].into_iter(), &flows);
+        let each = talk.frames.iter().enumerate().filter_map(|(i, frame)| {
+            let mut packet = Packet {
+                time_ns: frame.time_ns,
+                source_row: 0,
+                interface: 0,
+                flow_hash: flow_hash(&frame.headers),
+                original_length: 0,
+                headers: frame.headers,
+                payload: &frame.payload,
+            };
+            change(i, &mut packet);
+            wanted.segment(&packet, &[])
+        });
+        let found: Vec<_> = each.map(|segment| (segment.from_client, segment.length)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn those_of_the_flow_with_what_their_flags_take() {
+        let all = [(true, 1), (false, 1), (true, 0), (true, 3), (false, 5), (true, 1)];
+        check(|_, _| (), &all);
+        check(|i, packet| packet.interface = u32::from(i == 0), &all[1..]);
+        check(|i, packet| packet.time_ns += if i == 5 { 1_000_000_000 } else { 0 }, &all[..5]);
+        // A fragment comes again, reassembled.
+        let fragment = |i, packet: &mut Packet<'_>| {
+            let network = packet.headers.network.as_mut().filter(|_| i == 3);
+            network.into_iter().for_each(|n| {
+                n.fragment = Some(Fragment { offset: 0, more: true });
+            });
+        };
+        check(fragment, &[(true, 1), (false, 1), (true, 0), (false, 5), (true, 1)]);
+    }
+}

@@ -317,3 +317,125 @@ fn namespaces(bundles: &Bundles, host: u32) -> BTreeMap<u32, String> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{DirectionCounters, Point};
+    use crate::lost::Doubts;
+
+    const MS: i64 = 1_000_000;
+
+    fn end(last: u8, port: u16) -> SocketAddr {
+        ([10, 0, 0, last], port).into()
+    }
+
+    /// A box that translates: the client's side of it, and the server's.
+    fn world() -> (Vec<Flow>, Vec<Point>) {
+        let flow = |point, client, server| Flow {
+            point,
+            ip_protocol: TCP,
+            protocol: "http1".to_string(),
+            client,
+            server,
+            first_ns: 0,
+            last_ns: 9_000 * MS,
+            handshake_ns: [None; 3],
+            counters: [DirectionCounters { retransmissions: 1, ..Default::default() }; 2],
+            pace: Default::default(),
+            close: Close::Open,
+            issues: Vec::new(),
+        };
+        let point = |name: &str| Point {
+            host: "box".to_string(),
+            netns: "gateway".to_string(),
+            interface: name.to_string(),
+            process: None,
+            domain: 0,
+        };
+        let flows = vec![flow(0, end(1, 4000), end(9, 80)), flow(1, end(9, 5000), end(2, 8080))];
+        (flows, vec![point("eth0"), point("eth1")])
+    }
+
+    /// 100 bytes from 1000 on, dropped at 10 ms between their two names.
+    fn witness() -> Witness {
+        Witness {
+            at_ns: 10 * MS,
+            function: "nf_hook_slow".to_string(),
+            reason: "NETFILTER_DROP".to_string(),
+            sequence: 1000,
+            length: 100,
+            source: end(1, 4000),
+            destination: end(2, 8080),
+        }
+    }
+
+    fn with<T>(netns: &str, flows: &[Flow], ask: impl FnOnce(&Given<'_>) -> T) -> T {
+        let mut witnesses = Witnesses::default();
+        witnesses.add("box", netns, witness());
+        let (doubts, points) = (&Doubts::default(), &world().1);
+        let (facts, alive) = (&[], &[(0, i64::MAX); 2]);
+        ask(&Given { flows, facts, points, alive, doubts, witnesses: &witnesses })
+    }
+
+    fn check(
+        netns: &str,
+        flow: FlowIndex,
+        at_ms: i64,
+        sequence: u32,
+        sender: Side,
+        expected: bool,
+    ) {
+        let dropped = Dropped { flow, at_ns: at_ms * MS, sequence };
+        let found = with(netns, &world().0, |given| {
+            given.witnesses.of(given, dropped, sender, 100).map(Witness::words)
+        });
+        let words = expected.then(|| "nf_hook_slow: NETFILTER_DROP".to_string());
+        assert_eq!(found, words, "{netns} {flow} {at_ms} {sequence}");
+    }
+
+    #[test]
+    fn a_drop_is_that_of_the_packet_that_held_its_numbers_and_came_just_before() {
+        check("gateway", 0, 9, 1000, Side::Client, true);
+        check("gateway", 1, 9, 1000, Side::Client, true);
+        check("", 0, 9, 1000, Side::Client, true);
+        check("other", 0, 9, 1000, Side::Client, false);
+        check("gateway", 0, 9, 1099, Side::Client, true);
+        check("gateway", 0, 9, 901, Side::Client, true);
+        check("gateway", 0, 9, 1100, Side::Client, false);
+        check("gateway", 0, 9, 900, Side::Client, false);
+        check("gateway", 0, 9, 1000, Side::Server, false);
+        check("gateway", 0, 11, 1000, Side::Client, false);
+    }
+
+    fn check_untold(change: impl Fn(&mut Flow), expected: &[(FlowIndex, Side)]) {
+        let (mut flows, _) = world();
+        flows.iter_mut().for_each(change);
+        let found = with("gateway", &flows, |given| given.witnesses.untold(given, &[]));
+        let found: Vec<_> = found.iter().map(|lost| (lost.from, lost.sender)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_no_retransmission_tells_of_is_found_by_the_clients_end() {
+        check_untold(|_| (), &[(0, Side::Client)]);
+        // It went on for long and sent nothing again: its bytes arrived.
+        check_untold(|flow| flow.counters = Default::default(), &[]);
+        // Refused.
+        let reset = |flow: &mut Flow| (flow.close, flow.last_ns) = (Close::ServerReset, 11 * MS);
+        check_untold(reset, &[]);
+        check_untold(|flow| flow.first_ns = 5_000 * MS, &[]);
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again() {
+        let told = with("gateway", &world().0, |given| {
+            let mut told = given.witnesses.untold(given, &[]);
+            told.iter_mut().for_each(|lost| lost.at_ns = 9 * MS);
+            let again = given.witnesses.untold(given, &told);
+            told[0].reason.clear();
+            (again.len(), given.witnesses.untold(given, &told).len())
+        });
+        assert_eq!(told, (0, 1));
+    }
+}
