@@ -7,6 +7,9 @@ use std::ops::Range;
 
 /// Captured twice at one point rather than sent twice: nobody sends again so soon what he has no answer to.
 const CAPTURED_TWICE_NS: i64 = 100_000;
+/// Packets of one time stamp and no identification are one this soon: what was sent in one tick of the clock no two points tell apart alike
+/// (Linux's SYN-ACKs: one by the timer, one that answers a SYN sent again).
+const SAME_TICK_NS: i64 = 10_000_000;
 /// One IPv4 identification this soon names one packet.
 const SAME_ID_NS: i64 = 1_000_000_000;
 /// Copies before it that one is compared with.
@@ -37,7 +40,11 @@ impl Copied {
     /// Whether a second capture of this one is `other`.
     fn is_captured_twice(&self, other: &Copied) -> bool {
         let apart_ns = other.at_ns.saturating_sub(self.at_ns);
-        let within_ns = if self.id.is_some() { SAME_ID_NS } else { CAPTURED_TWICE_NS };
+        let within_ns = match (self.id, self.timestamp) {
+            (Some(_), _) => SAME_ID_NS,
+            (None, Some(_)) => SAME_TICK_NS,
+            (None, None) => CAPTURED_TWICE_NS,
+        };
         Copied { at_ns: 0, ..*self } == Copied { at_ns: 0, ..*other } && apart_ns < within_ns
     }
 }

@@ -305,6 +305,25 @@ fn two_packets_of_one_cut_frame_are_one_where_nothing_lies_between() {
     assert_eq!(ranges, [(2100, 2000, Fate::Dropped)]);
 }
 
+#[test]
+fn what_was_sent_twice_in_one_tick_is_one_wherever_the_two_lie_nearer() {
+    // As a SYN-ACK by the timer and one that answers the SYN sent again.
+    let nameless = |points: &[u32], us: i64, timestamp: u32| -> Vec<Segment> {
+        let timestamp = Some(timestamp);
+        let of = |s: Segment| Segment { id: None, timestamp, at_ns: us * 1_000, ..s };
+        sent(points, 0, 1000, 1, 0).into_iter().map(of).collect()
+    };
+    let segments = [
+        nameless(&[0, 1, 2], 0, 5),
+        nameless(&[0], 1_000_000, 1005),
+        nameless(&[0], 1_000_112, 1005),
+        nameless(&[1, 2], 1_000_050, 1005),
+        nameless(&[1, 2], 1_000_115, 1005),
+        acknowledged(1_002, 1001),
+    ];
+    check(&segments, &[(2, None, Fate::Dropped, Some(1000))]);
+}
+
 proptest! {
     #[test]
     fn no_order_loss_or_repetition_is_too_much(

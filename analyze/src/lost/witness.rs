@@ -179,7 +179,7 @@ impl Witnesses {
             let mut clock = None;
             for batch in bundles.batches(number, &kernel_path::TABLE).flatten() {
                 let clock = clock.get_or_insert_with(|| clock_of(bundles, number));
-                let rows = kernel_path::rows(&batch).into_iter();
+                let rows = kernel_path::rows(&batch);
                 found.extend(rows.filter_map(|row| Some((row.netns, witness(&row, clock)?))));
             }
             found.sort_by_key(|(_, witness)| witness.at_ns);
