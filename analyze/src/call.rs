@@ -56,20 +56,30 @@ pub struct Point {
 }
 
 impl Point {
+    /// The namespace, or the host where none was named.
+    pub fn place(&self) -> &str {
+        if self.netns.is_empty() { &self.host } else { &self.netns }
+    }
+
+    /// Whether both stand in one namespace of one host.
+    pub fn is_beside(&self, other: &Point) -> bool {
+        (&self.host, &self.netns) == (&other.host, &other.netns)
+    }
+
     /// `podA/eth0`, `gw7/eth0`, `host/if3`, `podA/python3[1234]`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
-        let place = if self.netns.is_empty() { &self.host } else { &self.netns };
+        let place = self.place();
         if let Some(process) = &self.process {
             let pod = process.pod.as_ref().map(|pod| pod.rsplit('/').next().unwrap_or(pod));
             let place = pod.or(process.container.as_deref()).unwrap_or(place);
-            if *place == process.name && process.pid == 0 {
+            if place == process.name && process.pid == 0 {
                 return process.label();
             }
             return format!("{place}/{}", process.label());
         }
         // A bare capture is a host of one interface, both named by the file.
-        if self.interface.is_empty() || self.interface == *place {
-            place.clone()
+        if self.interface.is_empty() || self.interface == place {
+            place.to_string()
         } else {
             format!("{place}/{}", self.interface)
         }
@@ -89,6 +99,13 @@ pub struct Endpoint {
     pub port: u16,
     /// The process, where a recorder saw its socket.
     pub process: Option<Process>,
+}
+
+impl Endpoint {
+    /// The namespace that it was located in, or the host; empty where it was not located.
+    pub fn place(&self) -> &str {
+        if self.netns.is_empty() { &self.host } else { &self.netns }
+    }
 }
 
 /// The four times of a span, nanoseconds of its point's clock domain. Absent: not seen at this point.
@@ -504,6 +521,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Its first part of a kind.
+    pub fn hop(&self, part: Part) -> Option<&Hop> {
+        self.hops.iter().find(|hop| hop.part == part)
+    }
+
     /// Times at the point nearest to the client.
     pub fn times(&self) -> &Times {
         &self.spans[0].times
@@ -670,6 +692,18 @@ pub enum Fate {
     Spurious,
     /// It was sent again, and where it was lost, or whether, can't be told.
     Unknown,
+}
+
+impl Fate {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Dropped => "dropped",
+            Fate::Bypassed => "bypassed",
+            Fate::Spurious => "spurious",
+            Fate::Unknown => "unknown",
+        }
+    }
 }
 
 /// Why it can't be told what became of a packet.

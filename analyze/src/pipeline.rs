@@ -41,6 +41,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let (clear, unused) = sockets::clear(&hosts, &config.id_fields);
     let given = Given { clear, id_fields: config.id_fields.clone() };
     whole.unused(unused, &points);
+    let mut cut: Vec<Cut<'_>> = Vec::new();
     for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
         let parts = partitions(files, &mut whole.losses);
         let each = |part| dissect(files, part, &given);
@@ -57,6 +58,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         let first = whole.flows.len();
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
         whole.mend(first, files, &parts, &given, &points);
+        cut.push((files, parts));
     }
     for host in &hosts {
         let parts = host.partitions().into_par_iter();
@@ -77,7 +79,10 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     flows.extend(told.flows.iter().cloned());
     losses.extend(told.losses.iter().cloned());
     let references = beside(&mut calls, told);
-    let lost_packets = find_lost(bundles, paths, (&flows, &facts, &points), &calls, &mut losses);
+    let seen = Seen { points: &points, flows: &flows, facts: &facts };
+    let (doubts, witnesses) = (Doubts::of(bundles), Witnesses::read(bundles));
+    let lost_packets = find_lost(&cut, paths, (&doubts, &witnesses), &seen, &calls, &mut losses);
+    drop(cut);
     let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
     losses.extend(routes::learn(&mut calls));
     let known =
@@ -189,26 +194,29 @@ fn in_time_order(by_connection: Vec<Vec<Call>>) -> (Vec<Call>, Vec<usize>) {
     (calls, went_to)
 }
 
+/// A host's packet files, and where they were cut.
+type Cut<'a> = (&'a [PacketFile], Vec<Partition>);
+
 /// Which packets were lost where, and whom that slowed.
 fn find_lost(
-    bundles: &Bundles,
+    cut: &[Cut<'_>],
     paths: Vec<Path>,
-    (flows, facts, points): (&[Flow], &[FlowFacts], &[Point]),
+    (doubts, witnesses): (&Doubts, &Witnesses),
+    seen: &Seen<'_>,
     calls: &[Call],
     losses: &mut Vec<Loss>,
 ) -> Vec<LostPacket> {
-    let (doubts, witnesses) = (&Doubts::of(bundles), &Witnesses::read(bundles));
+    let Seen { flows, facts, points } = *seen;
     let (paths, n_left_out) = lost::chosen(paths, flows);
     let wanted = Wanted::of(paths.iter().flat_map(|path| path.flows.iter().copied()), flows);
-    let mut segments: Vec<Segment> = Vec::new();
-    if !wanted.is_empty() {
-        for files in bundles.packet_files.chunk_by(|a, b| a.host() == b.host()) {
-            // What could not be used was counted before.
-            let parts = partitions(files, &mut Vec::new());
-            let each = parts.par_iter().map(|part| lost::segments(files, part, &wanted));
-            segments.extend(each.collect::<Vec<_>>().into_iter().flatten());
-        }
-    }
+    let parts: Vec<(&[PacketFile], &Partition)> =
+        cut.iter().flat_map(|(files, parts)| parts.iter().map(|part| (*files, part))).collect();
+    let mut segments: Vec<Segment> = if wanted.is_empty() {
+        Vec::new()
+    } else {
+        let each = parts.par_iter().map(|(files, part)| lost::segments(files, part, &wanted));
+        each.collect::<Vec<_>>().into_iter().flatten().collect()
+    };
     segments.par_sort_by_key(|segment| (segment.flow, segment.at_ns));
     let alive = &lost::alive(flows, points);
     let given = &lost::Given { flows, facts, points, alive, doubts, witnesses };

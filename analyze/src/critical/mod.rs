@@ -4,7 +4,7 @@
 
 use crate::align::Clocks;
 use crate::call::{
-    Call, CallIndex, CallState, Critical, Flow, Hop, LinkKind, Part, Point, SpanAt, Trace,
+    Analysis, Call, CallIndex, CallState, Critical, Flow, Hop, LinkKind, Part, Point, SpanAt, Trace,
 };
 use crate::hops;
 
@@ -25,6 +25,14 @@ pub struct Given<'a> {
     pub points: &'a [Point],
     /// How their clocks are related.
     pub clocks: &'a Clocks,
+}
+
+impl<'a> Given<'a> {
+    /// A finished reconstruction, and the calls that each of its calls caused.
+    pub fn of(analysis: &'a Analysis, children: &'a [Vec<CallIndex>]) -> Given<'a> {
+        let Analysis { calls, flows, points, clocks, .. } = analysis;
+        Given { calls, children, flows, points, clocks }
+    }
 }
 
 /// A time during which a call was waited for, by the clock of whoever waited.
@@ -234,13 +242,7 @@ mod tests {
     fn the_path_is_as_long_as_its_trace() {
         for analysis in [sample::shop(), sample::recorded()] {
             let children = hops::children(&analysis.calls);
-            let given = Given {
-                calls: &analysis.calls,
-                children: &children,
-                flows: &analysis.flows,
-                points: &analysis.points,
-                clocks: &analysis.clocks,
-            };
+            let given = Given::of(&analysis, &children);
             for trace in &analysis.traces {
                 let found = critical(&given, trace);
                 let path: i64 = found.iter().map(|(_, critical)| critical.path_ns).sum();

@@ -95,13 +95,7 @@ mod tests {
     fn nothing_saved_changes_nothing() {
         let analysis = sample::recorded();
         let children = hops::children(&analysis.calls);
-        let given = Given {
-            calls: &analysis.calls,
-            children: &children,
-            flows: &analysis.flows,
-            points: &analysis.points,
-            clocks: &analysis.clocks,
-        };
+        let given = Given::of(&analysis, &children);
         for trace in &analysis.traces {
             let was = given.duration_ns(trace.root);
             assert_eq!(replay(&given, trace, |_| 0), was);

@@ -2,7 +2,7 @@
 
 use super::counters::Counters;
 use super::{Concerned, Culprit, Finding, Severity, WhatIf};
-use crate::call::{Analysis, Call, CallIndex, Endpoint, Hop, Trace};
+use crate::call::{Analysis, Call, CallIndex, Endpoint, Trace};
 use crate::critical::{self, Given};
 use crate::hops;
 use crate::report::measure;
@@ -45,7 +45,8 @@ impl<'a> Case<'a> {
         let service_of = analysis.calls.iter().map(|call| {
             let name = names.server(&call.server);
             *numbers.entry(name).or_insert_with_key(|name| {
-                services.push(Service { name: name.clone(), place: place(&call.server) });
+                services
+                    .push(Service { name: name.clone(), place: call.server.place().to_string() });
                 services.len() as u32 - 1
             })
         });
@@ -95,21 +96,49 @@ impl<'a> Case<'a> {
             Some(last) if last.process.is_none() && !is_there(&call.server) => Culprit::Stretch {
                 from: last.label(),
                 to: String::new(),
-                place: if last.netns.is_empty() { last.host.clone() } else { last.netns.clone() },
+                place: last.place().to_string(),
             },
             _ => self.server(index),
         }
     }
 
-    /// Who made a call.
+    /// Who made a call, and where it was located: as a server, or else as the client here.
     pub fn client(&self, call: &Call) -> Culprit {
-        match &call.link {
-            Some(link) => self.server(link.parent),
-            None => Culprit::Service {
-                name: self.names.client(self.analysis, call),
-                place: place(&call.client),
-            },
+        let known = call.link.as_ref().map(|link| self.server(link.parent));
+        let (name, place) = match known {
+            Some(Culprit::Service { name, place }) => (name, place),
+            _ => (self.names.client(self.analysis, call), String::new()),
+        };
+        let place = if place.is_empty() { call.client.place().to_string() } else { place };
+        Culprit::Service { name, place }
+    }
+
+    /// Whether the call that caused this one failed, too; `None`: nothing caused it.
+    pub fn parent_failed(&self, index: CallIndex) -> Option<bool> {
+        self.call(index).link.as_ref().map(|link| self.call(link.parent).failed())
+    }
+
+    /// Whoever made a call, as a call that took longer for it: the time lies before this one.
+    pub fn asker(&self, index: CallIndex) -> CallIndex {
+        self.call(index).link.as_ref().map_or(index, |link| link.parent)
+    }
+
+    /// Which share of all traces' time it cost them.
+    pub fn share(&self, concerned: &[Concerned]) -> f64 {
+        let costs = self.costs(concerned);
+        let cost_ns = costs.values().map(|(ns, _)| *ns).fold(0, i64::saturating_add);
+        cost_ns as f64 / self.path_ns.max(1) as f64
+    }
+
+    /// What it cost each call: at most what lies on its trace's path; and whether the call failed for it.
+    fn costs(&self, concerned: &[Concerned]) -> BTreeMap<CallIndex, (i64, bool)> {
+        let mut costs: BTreeMap<CallIndex, (i64, bool)> = BTreeMap::new();
+        for concerned in concerned {
+            let known = costs.entry(concerned.call).or_default();
+            known.0 = self.on_path(concerned.call, known.0.saturating_add(concerned.cost_ns));
+            known.1 |= concerned.failed;
         }
+        costs
     }
 
     /// How long a call took, as far as it was seen.
@@ -123,15 +152,9 @@ impl<'a> Case<'a> {
         critical.map_or(0, |critical| ns.clamp(0, critical.path_ns.max(0)))
     }
 
-    /// How much of a part its trace had to wait for.
-    pub fn hop_on_path(&self, call: &Call, hop: &Hop) -> i64 {
-        critical::of_hop(call, hop).max(0)
-    }
-
     /// What the critical path was found in.
     pub fn given(&self) -> Given<'_> {
-        let Analysis { calls, flows, points, clocks, .. } = self.analysis;
-        Given { calls, children: &self.children, flows, points, clocks }
+        Given::of(self.analysis, &self.children)
     }
 
     /// The trace of a call.
@@ -179,12 +202,7 @@ impl<'a> Case<'a> {
 
     /// What a finding cost: of each call at most what lies on its trace's path, each call once.
     pub(super) fn weigh(&self, finding: &mut Finding) {
-        let mut by_call: BTreeMap<CallIndex, (i64, bool)> = BTreeMap::new();
-        for concerned in &finding.concerned {
-            let known = by_call.entry(concerned.call).or_default();
-            known.0 = self.on_path(concerned.call, known.0.saturating_add(concerned.cost_ns));
-            known.1 |= concerned.failed;
-        }
+        let by_call = self.costs(&finding.concerned);
         let each = by_call.iter();
         finding.concerned =
             each.map(|(&call, &(cost_ns, failed))| Concerned { call, cost_ns, failed }).collect();
@@ -242,11 +260,6 @@ fn p99(mut values: Vec<i64>) -> Option<i64> {
     values.sort_unstable();
     let rank = (values.len() * 99).div_ceil(100);
     values.get(rank.checked_sub(1)?).copied()
-}
-
-/// The namespace or host of an end.
-pub(super) fn place(end: &Endpoint) -> String {
-    if end.netns.is_empty() { end.host.clone() } else { end.netns.clone() }
 }
 
 /// The value in the middle of some; 0 of none.

@@ -32,6 +32,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// A failure if it is much, else a warning.
+    pub(crate) fn of(is_much: bool) -> Severity {
+        if is_much { Severity::Fail } else { Severity::Warn }
+    }
+
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
@@ -102,6 +107,13 @@ pub struct Concerned {
     pub cost_ns: i64,
     /// The call failed for it.
     pub failed: bool,
+}
+
+impl Concerned {
+    /// A call that took longer for it.
+    pub(crate) fn slowed(call: CallIndex, cost_ns: i64) -> Concerned {
+        Concerned { call, cost_ns, failed: false }
+    }
 }
 
 /// What traces would have taken without what a finding is about.

@@ -74,13 +74,12 @@ pub(super) fn stretch(case: &Case<'_>, index: CallIndex, hop: &Hop) -> Option<St
         case.analysis.points.get(span.point as usize)
     };
     let (from, to) = (point(hop.from)?, point(hop.to)?);
-    let is_one = (&from.host, &from.netns) == (&to.host, &to.netns);
-    let place = if from.netns.is_empty() { &from.host } else { &from.netns };
+    let place = if from.is_beside(to) { from.place() } else { "" };
     Some(Stretch {
         part: hop.part.name(),
         from: measure::point_label(case.analysis, call, usize::from(hop.from)),
         to: measure::point_label(case.analysis, call, usize::from(hop.to)),
-        place: if is_one { place.clone() } else { String::new() },
+        place: place.to_string(),
         is_network: from.process.is_none() && to.process.is_none(),
     })
 }

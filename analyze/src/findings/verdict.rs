@@ -1,5 +1,6 @@
 //! Findings → whose it was: over all, per slow or failed trace, and as one service sees it. Never blames without a finding.
 
+use super::case::median;
 use super::{Culprit, Finding, Severity};
 use crate::call::{Analysis, Endpoint};
 use crate::report::measure;
@@ -39,12 +40,11 @@ pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
             blamed.entry(trace).or_default().push((i, cost_ns, failed));
         }
     }
-    let usual = usual(analysis);
-    let each = (0..).zip(&analysis.traces).zip(usual);
-    each.filter_map(|((number, trace), usual_ns)| {
-        let root = measure::root(analysis, trace)?;
-        let ns = measure::duration(analysis, root).ns;
-        let (failed, slow) = (root.failed(), usual_ns.is_some_and(|usual_ns| ns / SLOW > usual_ns));
+    let slow = slow(analysis);
+    let each = (0..).zip(&analysis.traces);
+    each.filter_map(|(number, trace)| {
+        let failed = measure::root(analysis, trace)?.failed();
+        let slow = slow.contains_key(&number);
         let worst = blamed.get(&number).into_iter().flatten().max_by_key(|(i, cost_ns, broke)| {
             let is_told_only = analysis.findings[*i].severity == Severity::Pass;
             (failed && *broke, !is_told_only && *cost_ns > 0, *cost_ns, std::cmp::Reverse(*i))
@@ -61,25 +61,23 @@ pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
     .collect()
 }
 
-/// Per trace what is usual where it begins; `None` among too few.
-fn usual(analysis: &Analysis) -> Vec<Option<i64>> {
+/// Slow traces with how long they took, nanoseconds: much longer than is usual where they begin.
+pub(super) fn slow(analysis: &Analysis) -> BTreeMap<u32, i64> {
     type Entry<'a> = (&'a str, &'a str, &'a str);
-    let mut entries: BTreeMap<Entry<'_>, Vec<i64>> = BTreeMap::new();
-    let key = |trace: &crate::call::Trace| {
-        let root = measure::root(analysis, trace)?;
-        Some((&*root.server.host, &*root.server.netns, &*root.protocol))
-    };
-    for trace in &analysis.traces {
-        if let (Some(entry), Some(root)) = (key(trace), measure::root(analysis, trace)) {
-            entries.entry(entry).or_default().push(measure::duration(analysis, root).ns);
+    let mut entries: BTreeMap<Entry<'_>, Vec<(u32, i64)>> = BTreeMap::new();
+    for (number, trace) in (0..).zip(&analysis.traces) {
+        if let Some(root) = measure::root(analysis, trace) {
+            let entry = (&*root.server.host, &*root.server.netns, &*root.protocol);
+            let ns = measure::duration(analysis, root).ns;
+            entries.entry(entry).or_default().push((number, ns));
         }
     }
-    let middles: BTreeMap<Entry<'_>, i64> = entries
-        .into_iter()
-        .filter(|(_, all)| all.len() >= LEAST)
-        .map(|(entry, mut all)| (entry, super::case::median(&mut all)))
-        .collect();
-    analysis.traces.iter().map(|trace| middles.get(&key(trace)?).copied()).collect()
+    let mut slow = BTreeMap::new();
+    for traces in entries.into_values().filter(|traces| traces.len() >= LEAST) {
+        let usual_ns = median(&mut traces.iter().map(|(_, ns)| *ns).collect::<Vec<_>>());
+        slow.extend(traces.into_iter().filter(|(_, ns)| ns / SLOW > usual_ns));
+    }
+    slow
 }
 
 /// What is to blame over all: the worst finding, if any is more than told.

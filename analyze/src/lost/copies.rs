@@ -375,8 +375,11 @@ fn merge(mut found: Vec<(i64, LostPacket)>) -> Vec<LostPacket> {
     let mut merged: Vec<(i64, LostPacket)> = Vec::new();
     for (place, lost) in found {
         let end = place.saturating_add(i64::from(lost.length));
+        // An acknowledgment is found at each byte that it acknowledges.
         let before = merged.last_mut().filter(|(begin, earlier)| {
-            key(earlier) == key(&lost) && begin.saturating_add(earlier.length.into()) >= place
+            let touches = begin.saturating_add(earlier.length.into()) >= place;
+            let is_answer = earlier.length == 0 && lost.length == 0;
+            key(earlier) == key(&lost) && (touches || is_answer)
         });
         let Some((begin, earlier)) = before else {
             merged.push((place, lost));

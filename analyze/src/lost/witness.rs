@@ -98,11 +98,9 @@ impl Witness {
         }
     }
 
-    /// How well it fits, if it does without a number that says so: a server's end is that of many connections, a client's of one.
-    fn misfit(&self, flow: &Flow) -> Option<u8> {
-        let is_clients = [self.source, self.destination].contains(&flow.client);
-        let is_servers = [self.source, self.destination].contains(&flow.server);
-        is_clients.then_some(u8::from(!is_servers))
+    /// Whether its other end is the flow's server, too: where a box translates it may be named otherwise.
+    fn is_between(&self, flow: &Flow) -> bool {
+        [self.source, self.destination].contains(&flow.server)
     }
 
     /// Whether somebody answered with a reset.
@@ -118,7 +116,7 @@ impl Witness {
         self.length > 0 && went_on && counters.retransmissions + counters.syn_retransmissions == 0
     }
 
-    /// The packet as one that was lost, behind the flow that it fits best.
+    /// The packet as one that was lost, behind the flow that it fits best of those with its client's end.
     fn by_itself(&self, given: &Given<'_>, flows: &[FlowIndex]) -> Option<LostPacket> {
         let flow = |index: FlowIndex| &given.flows[index as usize];
         let lives = |&&index: &&FlowIndex| {
@@ -127,7 +125,7 @@ impl Witness {
             (from_ns..=last_ns.saturating_add(SOON_NS)).contains(&self.at_ns)
         };
         let here = flows.iter().filter(lives).copied();
-        let from = here.min_by_key(|&index| (self.misfit(flow(index)), index))?;
+        let from = here.min_by_key(|&index| (!self.is_between(flow(index)), index))?;
         let sender = self.sender(flow(from))?;
         if self.was_refused(flow(from)) || self.is_contradicted(flow(from), sender) {
             return None;
@@ -245,7 +243,8 @@ impl Witnesses {
         best
     }
 
-    /// What the kernel dropped and no retransmission tells of: acknowledgments, and what nobody sent again.
+    /// What the kernel dropped and no retransmission tells of: acknowledgments, and what nobody sent again. Without a number that says so
+    /// the client's end does: it is that of one connection, a server's of many.
     pub fn untold(&self, given: &Given<'_>, told: &[LostPacket]) -> Vec<LostPacket> {
         let spoken = told.iter().filter(|lost| !lost.reason.is_empty());
         let known: BTreeSet<usize> = spoken
@@ -260,12 +259,10 @@ impl Witnesses {
             if self.is_empty() || point.process.is_some() || flow.ip_protocol != TCP {
                 continue;
             }
-            for end in [flow.client, flow.server] {
-                let here = self.by_end.get(&(point.host.clone(), point.netns.clone(), end));
-                for &witness in here.into_iter().flatten() {
-                    if !known.contains(&witness) && self.all[witness].misfit(flow).is_some() {
-                        flows.entry(witness).or_default().push(index);
-                    }
+            let end = (point.host.clone(), point.netns.clone(), flow.client);
+            for &witness in self.by_end.get(&end).into_iter().flatten() {
+                if !known.contains(&witness) {
+                    flows.entry(witness).or_default().push(index);
                 }
             }
         }

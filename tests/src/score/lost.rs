@@ -54,7 +54,7 @@ pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
         .map(|(_, place)| *place)
         .collect();
     let mut score = LossScore::default();
-    let mut taken = vec![false; analysis.lost_packets.len()];
+    let mut taken: Vec<Vec<&Dropped>> = vec![Vec::new(); analysis.lost_packets.len()];
     for drop in &truth.drops {
         let place = drop.place.as_deref().unwrap_or("podB");
         let places: Vec<usize> = (0..taken.len())
@@ -65,10 +65,15 @@ pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
                     && is_inside(lost, analysis, place)
             })
             .collect();
-        // What passed cut or merged may be told of once, or twice.
-        let found = places.iter().find(|&&i| !taken[i]).or(places.first());
+        // Packets that a point saw as one frame are told of as one: it answers for each that lies wholly in it.
+        let answers = |&&i: &&usize| {
+            let lost = &analysis.lost_packets[i];
+            drop.lies_in(lost) && taken[i].iter().all(|other| !other.meets(drop))
+        };
+        let found = places.iter().find(|&&i| taken[i].is_empty());
+        let found = found.or_else(|| places.iter().find(answers));
         if let Some(&i) = found {
-            taken[i] = true;
+            taken[i].push(drop);
         } else {
             let Dropped { bytes, source, destination, sequence, .. } = drop;
             score.missed.push(format!("{bytes} bytes, {sequence}, {source} → {destination}"));
@@ -79,7 +84,7 @@ pub fn losses(analysis: &Analysis, truth: &Truth) -> LossScore {
     let claimed = analysis.lost_packets.iter().zip(&taken);
     let elsewhere = claimed.filter(|(lost, taken)| {
         let is_fault = unlogged.iter().any(|place| is_inside(lost, analysis, place));
-        lost.fate == Fate::Dropped && !**taken && !is_fault
+        lost.fate == Fate::Dropped && taken.is_empty() && !is_fault
     });
     score.elsewhere = elsewhere.count() as u64;
     score
@@ -116,8 +121,23 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    fn length(&self) -> u32 {
+        self.carries.unwrap_or(self.bytes.saturating_sub(HEADERS))
+    }
+
     fn carries(&self) -> bool {
-        self.carries.map_or(self.bytes > HEADERS, |n| n > 0)
+        self.length() > 0
+    }
+
+    fn lies_in(&self, lost: &LostPacket) -> bool {
+        let ahead = self.sequence.wrapping_sub(lost.sequence);
+        self.carries() && u64::from(ahead) + u64::from(self.length()) <= u64::from(lost.length)
+    }
+
+    /// Whether both took one number.
+    fn meets(&self, other: &Dropped) -> bool {
+        let ahead = |a: &Dropped, b: &Dropped| b.sequence.wrapping_sub(a.sequence) < a.length();
+        ahead(self, other) || ahead(other, self)
     }
 
     /// Whether this is the packet that is told of. A box that translates drops it between its two names.
@@ -127,9 +147,8 @@ impl Dropped {
             Side::Client => (flow.client, flow.server),
             Side::Server => (flow.server, flow.client),
         };
-        let length = self.carries.unwrap_or(self.bytes.saturating_sub(HEADERS));
         let is_in = self.sequence.wrapping_sub(lost.sequence) < lost.length.max(1)
-            || lost.sequence.wrapping_sub(self.sequence) < length.max(1);
+            || lost.sequence.wrapping_sub(self.sequence) < self.length().max(1);
         (from == self.source || to == self.destination)
             && is_in
             && (lost.length > 0) == self.carries()

@@ -35,7 +35,7 @@ struct Queue {
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut queues: BTreeMap<Culprit, Queue> = BTreeMap::new();
     for (index, call) in case.calls() {
-        let waited = call.hops.iter().find(|hop| hop.part == Part::ServerAcceptQueue);
+        let waited = call.hop(Part::ServerAcceptQueue);
         let waited_ns = waited.map_or(0, |hop| hop.total_ns);
         let again_ns = call.connect_ns.filter(|ns| *ns >= AGAIN_NS);
         if waited.is_none() && again_ns.is_none() {
@@ -48,8 +48,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             queue.waited.push((index, waited_ns));
         }
         if let Some(ns) = again_ns {
-            let parent = call.link.as_ref().map_or(index, |link| link.parent);
-            queue.again.push((parent, ns));
+            queue.again.push((case.asker(index), ns));
         }
     }
     queues.into_iter().filter_map(|(culprit, queue)| one(case, culprit, &queue)).collect()
@@ -71,12 +70,9 @@ fn one(case: &Case<'_>, culprit: Culprit, queue: &Queue) -> Option<Finding> {
         .waited
         .iter()
         .chain(again)
-        .map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false })
+        .map(|&(call, cost_ns)| Concerned::slowed(call, cost_ns))
         .collect();
-    let cost = concerned.iter().map(|c| case.on_path(c.call, c.cost_ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
-    let is_much = n >= LEAST && share >= MUCH;
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let severity = Severity::of(n >= LEAST && case.share(&concerned) >= MUCH);
     let name = culprit.words();
     let sentence = match overflows {
         0 => format!(

@@ -35,13 +35,10 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> Finding {
-    let parent_failed = |index: &CallIndex| {
-        // Whoever connected for nobody else was itself told.
-        let link = case.call(*index).link.as_ref();
-        link.is_none_or(|link| case.call(link.parent).failed())
-    };
+    // Whoever connected for nobody else was itself told.
+    let parent_failed = |index: &CallIndex| case.parent_failed(*index).unwrap_or(true);
     let n_failed = calls.iter().filter(|call| parent_failed(call)).count();
-    let severity = if n_failed > 0 { Severity::Fail } else { Severity::Warn };
+    let severity = Severity::of(n_failed > 0);
     let n = quantity::plural(calls.len() as u64, "connect");
     let name = culprit.words();
     let sentence = match status {
@@ -82,17 +79,10 @@ fn late(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64)]) -> Findin
         .map(|span| flows[span.flow as usize].counters[0].syn_retransmissions)
         .sum();
     // The time lies before the call, in whoever made it.
-    let concerned: Vec<Concerned> = calls
-        .iter()
-        .map(|(index, ns)| {
-            let parent = case.call(*index).link.as_ref().map(|link| link.parent);
-            Concerned { call: parent.unwrap_or(*index), cost_ns: *ns, failed: false }
-        })
-        .collect();
-    let cost = concerned.iter().map(|c| case.on_path(c.call, c.cost_ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
-    let is_much = calls.len() >= LEAST && share >= MUCH;
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let each = calls.iter();
+    let concerned: Vec<Concerned> =
+        each.map(|&(index, ns)| Concerned::slowed(case.asker(index), ns)).collect();
+    let severity = Severity::of(calls.len() >= LEAST && case.share(&concerned) >= MUCH);
     let sentence = format!(
         "{} to {} took up to {}",
         quantity::plural(calls.len() as u64, "connect"),

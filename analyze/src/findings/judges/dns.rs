@@ -56,12 +56,9 @@ fn one(case: &Case<'_>, service: u32, server: &Server) -> Vec<Finding> {
         if calls.is_empty() {
             continue;
         }
-        let failed = |index: CallIndex| {
-            let link = case.call(index).link.as_ref();
-            link.is_some_and(|link| case.call(link.parent).failed())
-        };
+        let failed = |index: CallIndex| case.parent_failed(index).unwrap_or(false);
         let n_failed = calls.iter().filter(|&&call| failed(call)).count();
-        let severity = if n_failed > 0 { Severity::Fail } else { Severity::Warn };
+        let severity = Severity::of(n_failed > 0);
         let sentence = format!(
             "{name} {what} {}; {} failed for it",
             quantity::plural(calls.len() as u64, "look-up"),
@@ -98,9 +95,9 @@ fn made_good(case: &Case<'_>, index: CallIndex) -> bool {
 
 fn slow(case: &Case<'_>, service: u32, server: &Server) -> Option<Finding> {
     let longest_ns = server.slow.iter().map(|(_, ns)| *ns).max()?;
-    let cost = server.slow.iter().map(|(call, ns)| case.on_path(*call, *ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
-    let severity = if share >= MUCH { Severity::Fail } else { Severity::Warn };
+    let slow = server.slow.iter();
+    let concerned: Vec<Concerned> = slow.map(|&(call, ns)| Concerned::slowed(call, ns)).collect();
+    let severity = Severity::of(case.share(&concerned) >= MUCH);
     let sentence = format!(
         "{} took up to {} for {} of {}",
         case.service(service).words(),
@@ -108,10 +105,8 @@ fn slow(case: &Case<'_>, service: u32, server: &Server) -> Option<Finding> {
         quantity::count(server.slow.len() as u64),
         quantity::plural(server.n as u64, "look-up")
     );
-    let concerned =
-        server.slow.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
     let mut finding =
-        case.finding(severity, "slow-dns", case.service(service), sentence, concerned.collect());
+        case.finding(severity, "slow-dns", case.service(service), sentence, concerned);
     finding.evidence.extend(server.slow.first().map(|&(index, ns)| {
         format!("{} took {}", measure::request(case.call(index)), quantity::duration(ns))
     }));

@@ -2,8 +2,8 @@
 //! acknowledgments): 40 ms or more for nothing. The writer can mend it: TCP_NODELAY, or one write instead of two. Never judges full
 //! segments: those wait for other reasons.
 
-use crate::call::{Call, CallIndex, Part, SpanAt};
-use crate::findings::case::{Case, place};
+use crate::call::{CallIndex, Part, SpanAt};
+use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::BTreeMap;
@@ -40,13 +40,11 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         let is_held = |span: &SpanAt, side: usize| {
             case.analysis.flows[span.flow as usize].pace[side].held_back.count > 0
         };
-        let transfer = |part: Part| {
-            let hop = call.hops.iter().find(|hop| hop.part == part);
-            hop.map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS)
-        };
+        let transfer =
+            |part: Part| call.hop(part).map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS);
         let answered = transfer(Part::ResponseTransfer).filter(|_| is_held(last, 1));
         let asked = transfer(Part::RequestTransfer).filter(|_| is_held(first, 0));
-        for (writer, ns) in [(case.server(index), answered), (client(case, call), asked)] {
+        for (writer, ns) in [(case.server(index), answered), (case.client(call), asked)] {
             let held = writers.entry(writer).or_default();
             held.n_of += 1;
             held.calls.extend(ns.map(|ns| (index, ns)));
@@ -55,32 +53,21 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     writers.into_iter().filter_map(|(culprit, held)| one(case, culprit, &held)).collect()
 }
 
-fn client(case: &Case<'_>, call: &Call) -> Culprit {
-    match case.client(call) {
-        Culprit::Service { name, place: at } if at.is_empty() => {
-            Culprit::Service { name, place: place(&call.client) }
-        }
-        culprit => culprit,
-    }
-}
-
 fn one(case: &Case<'_>, culprit: Culprit, held: &Held) -> Option<Finding> {
     let longest_ns = held.calls.iter().map(|(_, ns)| *ns).max()?;
-    let cost = held.calls.iter().map(|(call, ns)| case.on_path(*call, *ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
+    let each = held.calls.iter();
+    let concerned: Vec<Concerned> = each.map(|&(call, ns)| Concerned::slowed(call, ns)).collect();
     let n = held.calls.len();
-    let is_much = n >= LEAST && (share >= MUCH || n as f64 >= MOST * held.n_of as f64);
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let is_most = n as f64 >= MOST * held.n_of as f64;
+    let severity = Severity::of(n >= LEAST && (is_most || case.share(&concerned) >= MUCH));
     let sentence = format!(
         "{} writes in small pieces that wait for acknowledgments: {} took up to {} longer (Nagle's algorithm; set TCP_NODELAY or write once)",
         culprit.words(),
         quantity::plural(n as u64, "message"),
         quantity::duration(longest_ns)
     );
-    let concerned =
-        held.calls.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
     let mut finding =
-        case.finding(severity, "delayed-acknowledgment", culprit, sentence, concerned.collect());
+        case.finding(severity, "delayed-acknowledgment", culprit, sentence, concerned);
     finding.evidence.push(format!(
         "a small segment, {} or more until its acknowledgment, and the next one at once behind that: {} of {}",
         quantity::duration(LONG_NS),

@@ -28,7 +28,9 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     for packet in case.analysis.lost_packets.iter().filter(|packet| packet.fate == Fate::Dropped) {
         places.entry(culprit(case, packet)).or_default().push(packet);
     }
-    places.into_iter().map(|(culprit, packets)| one(case, culprit, &packets)).collect()
+    let unrepaired = unrepaired(case);
+    let each = places.into_iter();
+    each.map(|(culprit, packets)| one(case, culprit, &packets, &unrepaired)).collect()
 }
 
 /// Calls that got no answer since what they said was lost, and every copy of it.
@@ -44,20 +46,21 @@ fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
     let point =
         |flow: u32| &case.analysis.points[case.analysis.flows[flow as usize].point as usize];
     let from = point(packet.from);
-    let name = |point: &Point| match point.netns.is_empty() {
-        true => point.host.clone(),
-        false => point.netns.clone(),
-    };
     let to = packet.to.map(point);
-    let is_one = to.is_none_or(|to| (&to.host, &to.netns) == (&from.host, &from.netns));
+    let is_one = to.is_none_or(|to| to.is_beside(from));
     Culprit::Stretch {
         from: from.label(),
         to: to.map_or_else(String::new, Point::label),
-        place: if is_one { name(from) } else { String::new() },
+        place: if is_one { from.place().to_string() } else { String::new() },
     }
 }
 
-fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
+fn one(
+    case: &Case<'_>,
+    culprit: Culprit,
+    packets: &[&LostPacket],
+    unrepaired: &BTreeSet<CallIndex>,
+) -> Finding {
     let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
     for packet in packets {
         for &(call, ns) in &packet.slowed {
@@ -65,19 +68,18 @@ fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
             *known = (*known).max(ns);
         }
     }
-    let unrepaired: BTreeSet<CallIndex> =
-        unrepaired(case).into_iter().filter(|call| slowed.contains_key(call)).collect();
-    let cost =
-        slowed.iter().map(|(&call, &ns)| case.on_path(call, ns)).fold(0, i64::saturating_add);
-    let share = cost as f64 / case.path_ns.max(1) as f64;
+    let each = slowed.iter();
+    let concerned: Vec<Concerned> = each
+        .map(|(&call, &cost_ns)| Concerned { call, cost_ns, failed: unrepaired.contains(&call) })
+        .collect();
+    let has_failed = concerned.iter().any(|concerned| concerned.failed);
     let tries = packets.iter().fold(BTreeMap::<(u32, u32), usize>::new(), |mut tries, packet| {
         *tries.entry((packet.from, packet.sequence)).or_default() += 1;
         tries
     });
     let is_size = packets.iter().any(|packet| packet.reason.contains(TOO_BIG))
         || tries.values().any(|n| *n >= TRIES) && packets.iter().all(|p| p.repaired_ns.is_none());
-    let is_much = share >= MUCH || packets.len() >= MANY || !unrepaired.is_empty();
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let is_much = packets.len() >= MANY || has_failed || case.share(&concerned) >= MUCH;
     let n = quantity::plural(packets.len() as u64, "packet");
     let where_ = culprit.words();
     let longest = packets.iter().filter_map(|packet| packet.repaired_ns).max().unwrap_or(0);
@@ -95,12 +97,7 @@ fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
         ),
     };
     let class = if is_size { "packets-too-large" } else { "packets-lost" };
-    let concerned = slowed.iter().map(|(&call, &cost_ns)| Concerned {
-        call,
-        cost_ns,
-        failed: unrepaired.contains(&call),
-    });
-    let mut finding = case.finding(severity, class, culprit, sentence, concerned.collect());
+    let mut finding = case.finding(Severity::of(is_much), class, culprit, sentence, concerned);
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for packet in packets {
         *reasons.entry(&packet.reason).or_default() += 1;

@@ -58,11 +58,8 @@ fn one(case: &Case<'_>, caller: u32, callee: u32, parents: &[Vec<CallIndex>]) ->
         case.service(callee).words(),
         quantity::plural(parents.len() as u64, "request")
     );
-    let concerned = parents.iter().flatten().map(|&call| Concerned {
-        call,
-        cost_ns: case.duration_ns(call),
-        failed: false,
-    });
+    let each = parents.iter().flatten();
+    let concerned = each.map(|&call| Concerned::slowed(call, case.duration_ns(call)));
     let mut finding =
         case.finding(Severity::Warn, "many-calls", culprit, sentence, concerned.collect());
     finding.evidence.extend(

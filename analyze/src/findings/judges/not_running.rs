@@ -2,7 +2,7 @@
 //! A quota, a stopped or overloaded process, one thread for everything. Never judges what a process does when it runs.
 
 use crate::call::{CallIndex, Hop, Part};
-use crate::findings::case::{Case, place};
+use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::BTreeMap;
@@ -73,8 +73,7 @@ fn unread(case: &Case<'_>, index: CallIndex, hop: &Hop) -> Option<(Culprit, i64,
         let span = call.spans.get(usize::from(at))?;
         let point = case.analysis.points.get(span.point as usize)?;
         let name = point.process.as_ref()?.name.clone();
-        let place = if point.netns.is_empty() { &point.host } else { &point.netns };
-        Some(Culprit::Service { name, place: place.clone() })
+        Some(Culprit::Service { name, place: point.place().to_string() })
     };
     match hop.part {
         Part::ServerAcceptQueue | Part::ServerSched | Part::ServerBusy => {
@@ -92,7 +91,7 @@ fn client(case: &Case<'_>, index: CallIndex) -> Culprit {
     let call = case.call(index);
     match &call.client.process {
         Some(process) if call.link.is_none() => {
-            Culprit::Service { name: process.name.clone(), place: place(&call.client) }
+            Culprit::Service { name: process.name.clone(), place: call.client.place().to_string() }
         }
         _ => case.client(call),
     }
@@ -106,11 +105,11 @@ fn one(case: &Case<'_>, culprit: Culprit, mut process: Process) -> Option<Findin
         .windows(2)
         .filter(|pair| pair[1].until_ns.saturating_sub(pair[0].until_ns) > TOGETHER_NS)
         .count();
-    let cost = waited.iter().map(|waited| case.on_path(waited.call, waited.ns));
-    let cost_ns = cost.fold(0, i64::saturating_add);
-    let share = cost_ns as f64 / case.path_ns.max(1) as f64;
-    let is_much = waited.len() >= LEAST && n_times > 1 && share >= MUCH;
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let each = waited.iter();
+    let concerned: Vec<Concerned> =
+        each.map(|waited| Concerned::slowed(waited.call, waited.ns)).collect();
+    let is_rule = waited.len() >= LEAST && n_times > 1;
+    let severity = Severity::of(is_rule && case.share(&concerned) >= MUCH);
     let throttled_ns = case.counters.throttled_ns(&process.host, process.pid);
     let is_pace = waited.len() as f64 >= ALWAYS * process.n_reached as f64;
     let n = quantity::plural(waited.len() as u64, "message");
@@ -139,12 +138,7 @@ fn one(case: &Case<'_>, culprit: Culprit, mut process: Process) -> Option<Findin
             ),
         ),
     };
-    let concerned = waited.iter().map(|waited| Concerned {
-        call: waited.call,
-        cost_ns: waited.ns,
-        failed: false,
-    });
-    let mut finding = case.finding(severity, class, culprit, sentence, concerned.collect());
+    let mut finding = case.finding(severity, class, culprit, sentence, concerned);
     finding.evidence.push(format!(
         "arrived at its interface and read {} later or more, {n} of {}",
         quantity::duration(LONG_NS),

@@ -2,7 +2,7 @@
 //! request goes out on it. Never says that more connections would help: who answers may be what is slow.
 
 use crate::call::{CallIndex, Part};
-use crate::findings::case::{Case, place};
+use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ struct Pool {
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut pools: BTreeMap<(Culprit, u32), Pool> = BTreeMap::new();
     for (index, call) in case.calls().filter(|(_, call)| call.link.is_some()) {
-        let pool = pools.entry((client(case, index), case.service_of(index))).or_default();
+        let pool = pools.entry((case.client(call), case.service_of(index))).or_default();
         pool.n += 1;
         pool.connections.insert(call.spans[0].flow);
         let waited = call.before.iter().find(|before| before.part == Part::ClientPoolWait);
@@ -39,29 +39,12 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The service that asks, wherever it was located.
-fn client(case: &Case<'_>, index: CallIndex) -> Culprit {
-    let call = case.call(index);
-    match case.client(call) {
-        Culprit::Service { name, place: at } if at.is_empty() => {
-            Culprit::Service { name, place: place(&call.client) }
-        }
-        culprit => culprit,
-    }
-}
-
 fn one(case: &Case<'_>, culprit: Culprit, server: u32, pool: &Pool) -> Option<Finding> {
     // The time lies before the call, in whoever made it.
-    let concerned: Vec<Concerned> = pool
-        .waited
-        .iter()
-        .filter_map(|(index, ns)| {
-            let parent = case.call(*index).link.as_ref()?.parent;
-            Some(Concerned { call: parent, cost_ns: *ns, failed: false })
-        })
-        .collect();
-    let cost = concerned.iter().map(|c| case.on_path(c.call, c.cost_ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
+    let each = pool.waited.iter();
+    let concerned: Vec<Concerned> =
+        each.map(|&(index, ns)| Concerned::slowed(case.asker(index), ns)).collect();
+    let share = case.share(&concerned);
     let severity = match () {
         () if pool.waited.len() < LEAST => return None,
         () if share >= MUCH => Severity::Fail,

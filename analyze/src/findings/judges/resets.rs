@@ -46,12 +46,11 @@ pub(super) fn by(case: &Case<'_>, index: CallIndex) -> Option<(Culprit, String)>
     }
     let [here, next] =
         [last_seen, last_seen + 1].map(|at| &case.analysis.points[spans[at].point as usize]);
-    let is_one = (&here.host, &here.netns) == (&next.host, &next.netns);
-    let place = if here.netns.is_empty() { &here.host } else { &here.netns };
+    let place = if here.is_beside(next) { here.place() } else { "" };
     let culprit = Culprit::Stretch {
         from: label(last_seen),
         to: label(last_seen + 1),
-        place: if is_one { place.clone() } else { String::new() },
+        place: place.to_string(),
     };
     let how = format!(
         "the reset was seen at {} and not at {}, where it would have come from",
@@ -63,7 +62,7 @@ pub(super) fn by(case: &Case<'_>, index: CallIndex) -> Option<(Culprit, String)>
 
 fn one(case: &Case<'_>, culprit: Culprit, how: &str, calls: &[CallIndex]) -> Finding {
     let n_told = calls.iter().filter(|&&index| case.reached_root(index)).count();
-    let severity = if n_told > 0 { Severity::Fail } else { Severity::Warn };
+    let severity = Severity::of(n_told > 0);
     let sentence = format!(
         "{} reset {} under an open request",
         culprit.words(),

@@ -52,8 +52,7 @@ fn one(case: &Case<'_>, service: u32, tries: &[Vec<CallIndex>]) -> Finding {
         quantity::plural(tries.len() as u64, "request")
     );
     let beyond = tries.iter().flat_map(|calls| &calls[1..]);
-    let concerned =
-        beyond.map(|&call| Concerned { call, cost_ns: case.duration_ns(call), failed: false });
+    let concerned = beyond.map(|&call| Concerned::slowed(call, case.duration_ns(call)));
     let mut finding =
         case.finding(Severity::Warn, "retry-storm", culprit, sentence, concerned.collect());
     finding.evidence.extend(

@@ -4,7 +4,7 @@
 
 use crate::call::CallIndex;
 use crate::findings::case::{Case, median};
-use crate::findings::{Concerned, Finding, Judge, Severity};
+use crate::findings::{Concerned, Finding, Judge, Severity, verdict};
 use crate::report::quantity;
 use std::collections::BTreeMap;
 
@@ -17,9 +17,6 @@ pub(super) const SELF_TIME: Judge = Judge {
 
 /// A service that takes this share of all traces' time is told.
 const MOST: f64 = 0.3;
-/// A trace is slow if it took so many times what is usual where it begins, among so many.
-const SLOW: i64 = 3;
-const LEAST: usize = 20;
 
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut own: BTreeMap<u32, Vec<(CallIndex, i64)>> = BTreeMap::new();
@@ -29,7 +26,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             own.entry(case.service_of(index)).or_default().push((index, self_ns));
         }
     }
-    let slow = slow(case);
+    let slow = verdict::slow(case.analysis);
     let mut found = Vec::new();
     for (service, calls) in own {
         found.extend(unusual(case, service, &calls, &slow));
@@ -60,8 +57,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
                 quantity::plural(slow.len() as u64, "slow trace")
             );
         }
-        let concerned =
-            calls.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
+        let concerned = calls.iter().map(|&(call, ns)| Concerned::slowed(call, ns));
         let mut finding =
             case.finding(Severity::Pass, "own-work", culprit, sentence, concerned.collect());
         let mut values: Vec<i64> = calls.iter().map(|(_, ns)| *ns).collect();
@@ -120,25 +116,10 @@ fn unusual(
         quantity::duration(longest_ns),
         quantity::plural(found.len() as u64, "call")
     );
-    let concerned = found.iter().map(|&(call, cost_ns)| Concerned { call, cost_ns, failed: false });
+    let concerned = found.iter().map(|&(call, ns)| Concerned::slowed(call, ns));
     let mut finding =
         case.finding(Severity::Warn, "slow-work", culprit, sentence, concerned.collect());
     let (longest, usual) = (quantity::duration(longest_ns), quantity::duration(usual_ns));
     finding.evidence.push(format!("{kind}: {longest}, usually {usual}"));
     Some(finding)
-}
-
-/// Slow traces with how long they took.
-fn slow(case: &Case<'_>) -> BTreeMap<u32, i64> {
-    let mut entries: BTreeMap<u32, Vec<(u32, i64)>> = BTreeMap::new();
-    for (number, trace) in (0..).zip(&case.analysis.traces) {
-        let entry = entries.entry(case.service_of(trace.root)).or_default();
-        entry.push((number, case.duration_ns(trace.root)));
-    }
-    let mut slow = BTreeMap::new();
-    for traces in entries.values().filter(|traces| traces.len() >= LEAST) {
-        let usual_ns = median(&mut traces.iter().map(|(_, ns)| *ns).collect::<Vec<_>>());
-        slow.extend(traces.iter().copied().filter(|(_, ns)| ns / SLOW > usual_ns));
-    }
-    slow
 }

@@ -71,12 +71,11 @@ fn one_way(
         .collect();
     let worst_ns = excess.iter().map(|(passed, _)| passed.ns).max()?;
     let typical_ns = median(&mut excess.iter().map(|(_, more)| *more).collect::<Vec<_>>());
-    let cost_ns: i64 = excess
-        .iter()
-        .map(|(passed, more)| case.on_path(passed.call, *more))
-        .fold(0, i64::saturating_add);
     excess.sort_by_key(|(passed, _)| passed.call);
-    let share = cost_ns as f64 / case.path_ns.max(1) as f64;
+    let each = excess.iter();
+    let concerned: Vec<Concerned> =
+        each.map(|(passed, more)| Concerned::slowed(passed.call, *more)).collect();
+    let share = case.share(&concerned);
     let is_rule = excess.len() >= LEAST;
     let is_steady = excess.len() * 2 > passed.len() && typical_ns >= STEADY_NS;
     let severity = match () {
@@ -97,13 +96,7 @@ fn one_way(
         quantity::count(excess.len() as u64),
         quantity::plural(passed.len() as u64, "call"),
     );
-    let concerned = excess.iter().map(|(passed, more)| Concerned {
-        call: passed.call,
-        cost_ns: *more,
-        failed: false,
-    });
-    let mut finding =
-        case.finding(severity, "slow-hop", stretch.culprit(), sentence, concerned.collect());
+    let mut finding = case.finding(severity, "slow-hop", stretch.culprit(), sentence, concerned);
     let mut evidence = format!(
         "{direction}: p50 {}, quickest tenth {}, longest {}",
         quantity::duration(middle_ns),

@@ -100,7 +100,7 @@ fn one(case: &Case<'_>, service: u32, own: &[Own<'_>]) -> Option<Finding> {
     let n: usize = moments.iter().map(Vec::len).sum();
     let longest_ns = moments.iter().flatten().map(Own::lasted_ns).max()?;
     let is_much = moments.len() >= MOMENTS && n >= REQUESTS;
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let severity = Severity::of(is_much);
     // While they waited, was anybody else answered?
     let is_active = |group: &Vec<Own<'_>>| {
         let begin_ns = group.iter().map(|own| own.from_ns).max().unwrap_or(0);
@@ -120,11 +120,8 @@ fn one(case: &Case<'_>, service: u32, own: &[Own<'_>]) -> Option<Finding> {
         quantity::plural(moments.len() as u64, "single moment"),
         quantity::duration(longest_ns),
     );
-    let concerned = moments.iter().flatten().map(|own| Concerned {
-        call: own.call,
-        cost_ns: own.lasted_ns(),
-        failed: false,
-    });
+    let each = moments.iter().flatten();
+    let concerned = each.map(|own| Concerned::slowed(own.call, own.lasted_ns()));
     let mut finding = case.finding(severity, class, culprit, sentence, concerned.collect());
     let kinds: BTreeSet<&str> = moments.iter().flatten().map(|own| own.route).collect();
     let kinds: Vec<&str> = kinds.into_iter().take(SHOWN).collect();

@@ -23,10 +23,8 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             let counters = call.spans.iter().map(|s| case.analysis.flows[s.flow as usize].counters);
             counters.map(|counters| counters[side].zero_windows).max().unwrap_or(0)
         };
-        let transfer = |part: Part| {
-            let hop = call.hops.iter().find(|hop| hop.part == part);
-            hop.map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS)
-        };
+        let transfer =
+            |part: Part| call.hop(part).map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS);
         let mut note = |culprit: Culprit, ns: Option<i64>, n: u64| {
             if let Some(ns) = ns.filter(|_| n > 0) {
                 readers.entry(culprit).or_default().push((index, ns, n));
@@ -41,20 +39,16 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
 fn one(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64, u64)]) -> Option<Finding> {
     let longest_ns = calls.iter().map(|(_, ns, _)| *ns).max()?;
     let n_zero = calls.iter().map(|(.., n)| *n).max()?;
-    let cost = calls.iter().map(|(call, ns, _)| case.on_path(*call, *ns));
-    let share = cost.fold(0, i64::saturating_add) as f64 / case.path_ns.max(1) as f64;
-    let is_much = calls.len() >= LEAST && share >= MUCH;
-    let severity = if is_much { Severity::Fail } else { Severity::Warn };
+    let concerned: Vec<Concerned> =
+        calls.iter().map(|&(call, ns, _)| Concerned::slowed(call, ns)).collect();
+    let severity = Severity::of(calls.len() >= LEAST && case.share(&concerned) >= MUCH);
     let sentence = format!(
         "{} did not read as fast as it was sent to: {} took up to {} to pass",
         culprit.words(),
         quantity::plural(calls.len() as u64, "message"),
         quantity::duration(longest_ns)
     );
-    let concerned =
-        calls.iter().map(|&(call, cost_ns, _)| Concerned { call, cost_ns, failed: false });
-    let mut finding =
-        case.finding(severity, "receiver-full", culprit, sentence, concerned.collect());
+    let mut finding = case.finding(severity, "receiver-full", culprit, sentence, concerned);
     let n = quantity::plural(n_zero, "zero window");
     finding.evidence.push(format!("{n} advertised on one connection, at most"));
     Some(finding)

@@ -29,15 +29,6 @@ fn label(analysis: &Analysis, flow: u32) -> String {
     point.and_then(|point| analysis.points.get(point)).map_or_else(String::new, Point::label)
 }
 
-fn fate(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Dropped => "dropped",
-        Fate::Bypassed => "bypassed",
-        Fate::Spurious => "spurious",
-        Fate::Unknown => "unknown",
-    }
-}
-
 /// A table of them; nothing without any.
 pub(super) fn write(
     ink: &mut Ink<'_>,
@@ -66,7 +57,7 @@ pub(super) fn write(
         };
         grid.row([
             (super::offset(packet.at_ns.saturating_sub(at)), Tone::Plain),
-            (fate(packet.fate).to_string(), tone),
+            (packet.fate.name().to_string(), tone),
             (place(analysis, packet), tone),
             (quantity::known(packet.repaired_ns), Tone::Plain),
             (quantity::count(packet.length.into()), Tone::Plain),
@@ -117,7 +108,7 @@ pub(super) fn write_lines(
             .filter_map(|&(index, ns)| Some(SlowedLine { call: calls::id(call(index)?.id), ns }));
         let line = LostLine {
             schema: "afterpath.lost-packets/1",
-            fate: fate(packet.fate),
+            fate: packet.fate.name(),
             doubt: packet.doubt.map(LossDoubt::name),
             from: label(analysis, packet.from),
             to: packet.to.map(|to| label(analysis, to)),

@@ -7,9 +7,9 @@ use crate::{critical, findings, hops};
 /// With the paths of its traces, and what judges say of it.
 pub(crate) fn judged(mut analysis: Analysis) -> Analysis {
     let children = hops::children(&analysis.calls);
-    let Analysis { calls, flows, points, clocks, traces, .. } = &analysis;
-    let given = critical::Given { calls, children: &children, flows, points, clocks };
-    let found: Vec<_> = traces.iter().flat_map(|t| critical::critical(&given, t)).collect();
+    let given = critical::Given::of(&analysis, &children);
+    let found: Vec<_> =
+        analysis.traces.iter().flat_map(|t| critical::critical(&given, t)).collect();
     for (call, critical) in found {
         analysis.calls[call as usize].critical = Some(critical);
     }
