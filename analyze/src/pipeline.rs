@@ -69,7 +69,8 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     drop(hosts);
     whole.sort_flows();
     let Whole { mut flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
-    let (mut calls, paths) = join(&mut points, &flows, &facts, spans);
+    let n_domains = bundles.domains.len();
+    let (mut calls, paths) = join(&mut points, &flows, &facts, spans, (n_domains, &sockets));
     losses.extend(join::untiled(&calls, &points));
     let mut domains: Vec<String> = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let told = spans::told(bundles, points.len(), domains.len(), flows.len());
@@ -137,6 +138,7 @@ fn join(
     flows: &[Flow],
     facts: &[FlowFacts],
     spans: Vec<Span>,
+    (n_domains, sockets): (usize, &Sockets),
 ) -> (Vec<Call>, Vec<Path>) {
     let seen = &Seen { points, flows, facts };
     let mut homes = Homes::learn_points(seen);
@@ -150,6 +152,11 @@ fn join(
         .map(|(flows, spans)| join::connect(&flows, spans, seen, &homes))
         .collect();
     join::settle(&mut connections, seen, &mut homes);
+    join::settle_far(&mut connections, seen, &homes, |connections| {
+        let joints = join::joints(connections, seen);
+        let spans = joints.iter().map(|(spans, is_turned)| (&spans[..], *is_turned));
+        Clocks::of_spans(spans, flows, points, n_domains, sockets)
+    });
     let paths = connections.iter().flat_map(|c| join::paths(c, seen, &homes));
     let paths = paths.filter(|path| path.is_suspect(flows)).collect();
     let calls: Vec<Vec<Call>> =

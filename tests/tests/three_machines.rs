@@ -44,15 +44,20 @@ fn afterpath(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_late_name_server_is_found_in_the_packets_of_three_machines() {
+fn machines_with_clocks_of_their_own_and_no_more_than_packets() {
     let options =
         ["--topology", "mesh", "--requests", "120", "--concurrency", "8", "--fault", "dns-slow"];
     let Some(recording) = Recording::fresh(&options) else { return };
+    a_late_name_server_is_found(&recording.path());
+    a_proxy_that_nobody_recorded_joins_two_machines(&recording.path());
+}
+
+fn a_late_name_server_is_found(recording: &Path) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     for (netns, name, ahead_ms) in
         [("gw7", "gateway", 0), ("podA", "app", 40), ("dns", "names", -40)]
     {
-        let from = recording.path().join(format!("{netns}.eth0.pcap"));
+        let from = recording.join(format!("{netns}.eth0.pcap"));
         machine(&from, &folder.path().join(format!("{name}.pcap")), ahead_ms);
     }
     let files = ["gateway.pcap", "app.pcap", "names.pcap"];
@@ -69,4 +74,28 @@ fn a_late_name_server_is_found_in_the_packets_of_three_machines() {
     let slow = own.lines().find(|line| line.contains("\"slow-dns\"") && line.contains("\"judge\""));
     let slow = slow.expect("it is told, too");
     assert!(slow.contains("\"side\":\"downstream\""), "{slow}");
+}
+
+/// podD's sidecar forwards bytes from its interface to the service on its loopback; of the two sides only the far one was recorded.
+fn a_proxy_that_nobody_recorded_joins_two_machines(recording: &Path) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (capture, name, ahead_ms) in [("podA.eth0", "app", 0), ("podD.lo", "inner", 40)] {
+        let from = recording.join(format!("{capture}.pcap"));
+        machine(&from, &folder.path().join(format!("{name}.pcap")), ahead_ms);
+    }
+    afterpath(folder.path(), &["import", "-o", "two.afterpath", "app.pcap", "inner.pcap"]);
+    let clocks = afterpath(folder.path(), &["clocks", "--json", "two.afterpath"]);
+    println!("{clocks}");
+    let pair: serde_json::Value = clocks
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .find(|line: &serde_json::Value| line["clock"] == "app" && line["other"] == "inner")
+        .expect("their clocks are related by what the sidecar forwarded");
+    let [ahead, bound] =
+        ["ahead_ns", "bound_ns"].map(|field| pair[field].as_i64().expect("it is known"));
+    assert!((ahead - 40_000_000).abs() <= bound, "{pair}");
+    assert!(bound <= 2_000_000, "{pair}");
+    let calls = afterpath(folder.path(), &["export", "--format", "calls", "two.afterpath"]);
+    let joined = calls.lines().filter(|call| call.contains("\"forwarding\"")).count();
+    assert!(joined > 50, "{joined} calls pass both machines");
 }

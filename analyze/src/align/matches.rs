@@ -1,7 +1,7 @@
 //! The same bytes at two points with different clocks: what passed the one can't have passed the other before. First bytes only: where
 //! segments are merged on the way, a later byte is stamped with the first one's time. Never decides what follows.
 
-use crate::call::{Call, Flow, FlowIndex, OrderBasis, Point, SpanAt};
+use crate::call::{Flow, FlowIndex, OrderBasis, Point, SpanAt};
 use crate::dissect::sockets::log::Sockets;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,19 +24,18 @@ pub(super) struct Match {
 /// Stamps of captures are cut to microseconds, many of them.
 const RESOLUTION_NS: i64 = 1_000;
 
-/// All matches by pair of domains, the lower first, each pair's in order of time.
-pub(super) fn matches(
-    calls: &[Call],
+/// All matches by pair of domains, the lower first, each pair's in order of time; of calls, each its spans in path order and whether its
+/// connection's server asked.
+pub(super) fn matches<'a>(
+    calls: impl Iterator<Item = (&'a [SpanAt], bool)>,
     flows: &[Flow],
     points: &[Point],
     sockets: &Sockets,
 ) -> BTreeMap<(Domain, Domain), Vec<Match>> {
     let mut found = Found { pairs: BTreeMap::new(), points, sockets };
     let mut shaken: BTreeSet<(FlowIndex, FlowIndex)> = BTreeSet::new();
-    // Tracers say nothing of bytes.
-    for call in calls.iter().filter(|call| call.tracer.is_none()) {
-        let is_turned = flows[call.spans[0].flow as usize].client.port() != call.client.port;
-        for (a, b) in call.spans.iter().zip(&call.spans[1..]) {
+    for (spans, is_turned) in calls {
+        for (a, b) in spans.iter().zip(&spans[1..]) {
             if found.domain(a) == found.domain(b) || b.order_basis == OrderBasis::Undecided {
                 continue;
             }

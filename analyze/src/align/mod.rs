@@ -9,7 +9,7 @@ mod matches;
 mod pieces;
 mod timeline;
 
-use crate::call::{Call, Flow, Point};
+use crate::call::{Call, Flow, Point, SpanAt};
 use crate::dissect::sockets::log::Sockets;
 use matches::{Domain, matches};
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,22 @@ impl Clocks {
     /// Finds how the clocks of all domains are related.
     pub fn of(
         calls: &[Call],
+        flows: &[Flow],
+        points: &[Point],
+        n_domains: usize,
+        sockets: &Sockets,
+    ) -> Clocks {
+        // Tracers say nothing of bytes.
+        let calls = calls.iter().filter(|call| call.tracer.is_none()).map(|call| {
+            let is_turned = flows[call.spans[0].flow as usize].client.port() != call.client.port;
+            (&call.spans[..], is_turned)
+        });
+        Clocks::of_spans(calls, flows, points, n_domains, sockets)
+    }
+
+    /// The same by the spans of calls, each in path order and with whether its connection's server asked.
+    pub fn of_spans<'a>(
+        calls: impl Iterator<Item = (&'a [SpanAt], bool)>,
         flows: &[Flow],
         points: &[Point],
         n_domains: usize,

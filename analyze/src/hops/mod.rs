@@ -126,8 +126,10 @@ impl Path<'_> {
             to: to as u16,
             forward_ns: forward.map(|f| f.value_ns),
             return_ns: back.map(|r| r.value_ns),
-            total_ns: before.latency() - here.latency(),
-            bound_ns: forward.zip(back).map(|(f, r)| f.bound_ns.max(r.bound_ns) + stamped_ns),
+            total_ns: before.latency().saturating_sub(here.latency()),
+            bound_ns: forward
+                .zip(back)
+                .map(|(f, r)| f.bound_ns.max(r.bound_ns).saturating_add(stamped_ns)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The same request at several points → one call, its spans in path order. Pass 1 uses no time across domains; pass 2
 //! (`forwarding`) pairs the two connections of a process that forwards the same bytes. Never links calls.
 
+use crate::align::Clocks;
 use crate::call::{Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt};
 use crate::issue::Issue;
 use crate::lost::Path;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// IP protocol number (IANA).
 const TCP: u8 = 6;
+/// Times that forwarded connections are looked for again with what is known of the clocks then.
+const FAR_ROUNDS: usize = 2;
 
 mod connections;
 mod forwarding;
@@ -72,6 +75,39 @@ pub fn settle(connections: &mut Vec<Connection>, seen: &Seen<'_>, homes: &mut Ho
     let path = |c: &Connection| c.path.iter().map(|p| p.flow).collect::<Vec<_>>();
     homes.learn_homes(&connections.iter().map(path).collect::<Vec<_>>(), seen);
     forwarding::merge(connections, seen, homes);
+}
+
+/// The same where not both sides of the forwarding process were recorded on one clock: within what is known of the clocks.
+pub fn settle_far(
+    connections: &mut Vec<Connection>,
+    seen: &Seen<'_>,
+    homes: &Homes,
+    clocks: impl Fn(&[Connection]) -> Clocks,
+) {
+    for _ in 0..FAR_ROUNDS {
+        // What was merged may relate clocks that nothing else does.
+        let is_none = !forwarding::may_be_far(connections, seen, homes)
+            || forwarding::merge_far(connections, seen, homes, &clocks(connections)) == 0;
+        if is_none {
+            return;
+        }
+    }
+}
+
+/// The spans of each call in path order, and whether its connection's server asked.
+pub fn joints(connections: &[Connection], seen: &Seen<'_>) -> Vec<(Vec<SpanAt>, bool)> {
+    let of_one = |connection: &Connection| {
+        let each = connection.calls.iter().map(|spans| {
+            let mut at = spans_at(connection, spans, seen);
+            let is_turned = connection.spans[spans[0] as usize].asked_by == Side::Server;
+            if is_turned {
+                at.reverse();
+            }
+            (at, is_turned)
+        });
+        each.collect::<Vec<_>>()
+    };
+    connections.iter().flat_map(of_one).collect()
 }
 
 /// Its flows at interfaces, one path per TCP connection: a forwarding process ends one and begins another.
