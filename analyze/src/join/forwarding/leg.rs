@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 
 /// Calls behind a presumed pair that are looked at before all are.
 const NEAR: usize = 16;
+/// A clock goes faster than another by one part of so many at most.
+const FASTER: i64 = 10_000;
 /// Longest PROXY header: version 2 allows more, in practice its extensions stay below.
 const MAX_HEADER: u32 = 4096;
 
@@ -201,12 +203,16 @@ impl Leg {
         enough.then_some(matched)
     }
 
-    /// Whether a call was asked here before it was there, and answered here after.
+    /// Whether a call was asked here before it was there, and answered here after; that it took longer here needs no common clock.
     fn encloses(&self, call: &Heard, next: &Leg, later: &Heard, way: &Way<'_>) -> bool {
         let (here, there) = (self.ends[1].domain, next.ends[0].domain);
         let (left, entered) = (&call.left, &later.entered);
         way.are_in_order((here, left.request_first), (there, entered.request_first))
             && way.are_in_order((there, entered.response_first), (here, left.response_first))
+            && lasted(left).zip(lasted(entered)).is_none_or(|(here_ns, there_ns)| {
+                // Which of two clocks goes faster is not known, either.
+                here_ns.saturating_add(there_ns / FASTER) >= there_ns
+            })
     }
 
     /// The call whose request begins at this number.
@@ -222,6 +228,11 @@ impl Leg {
         header.is_none_or(|header| header <= MAX_HEADER)
             && begin(1).zip(answered).is_none_or(|(begin, answered)| begin == answered)
     }
+}
+
+/// From a request's first byte to its response's.
+fn lasted(times: &Times) -> Option<i64> {
+    Some(times.response_first?.saturating_sub(times.request_first?))
 }
 
 impl Heard {
