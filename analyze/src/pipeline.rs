@@ -2,7 +2,7 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 //! Long: what starts threads stands here and nowhere else.
 
-use crate::align::Clocks;
+use crate::align::{Clocks, ntp};
 use crate::call::{Analysis, Call, CallIndex, Flow, Loss, LostPacket, Point, Trace};
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
@@ -69,8 +69,8 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     drop(hosts);
     whole.sort_flows();
     let Whole { mut flows, facts, spans, n_packets, n_socket_events, sockets, mut losses } = whole;
-    let n_domains = bundles.domains.len();
-    let (mut calls, paths) = join(&mut points, &flows, &facts, spans, (n_domains, &sockets));
+    let mut ntp_errors_ns = ntp::errors(bundles);
+    let (mut calls, paths) = join(&mut points, &flows, &facts, spans, (&ntp_errors_ns, &sockets));
     losses.extend(join::untiled(&calls, &points));
     let mut domains: Vec<String> = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let told = spans::told(bundles, points.len(), domains.len(), flows.len());
@@ -84,7 +84,8 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let (doubts, witnesses) = (Doubts::of(bundles), Witnesses::read(bundles));
     let lost_packets = find_lost(&cut, paths, (&doubts, &witnesses), &seen, &calls, &mut losses);
     drop(cut);
-    let clocks = Clocks::of(&calls, &flows, &points, domains.len(), &sockets);
+    ntp_errors_ns.resize(domains.len(), None);
+    let clocks = Clocks::of(&calls, &flows, &points, ntp_errors_ns, &sockets);
     losses.extend(routes::learn(&mut calls));
     let known =
         link::Known { points: &points, flows: &flows, sockets: &sockets, references: &references };
@@ -138,7 +139,7 @@ fn join(
     flows: &[Flow],
     facts: &[FlowFacts],
     spans: Vec<Span>,
-    (n_domains, sockets): (usize, &Sockets),
+    (ntp_errors_ns, sockets): (&[Option<i64>], &Sockets),
 ) -> (Vec<Call>, Vec<Path>) {
     let seen = &Seen { points, flows, facts };
     let mut homes = Homes::learn_points(seen);
@@ -155,7 +156,7 @@ fn join(
     join::settle_far(&mut connections, seen, &homes, |connections| {
         let joints = join::joints(connections, seen);
         let spans = joints.iter().map(|(spans, is_turned)| (&spans[..], *is_turned));
-        Clocks::of_spans(spans, flows, points, n_domains, sockets)
+        Clocks::of_spans(spans, flows, points, ntp_errors_ns.to_vec(), sockets)
     });
     let paths = connections.iter().flat_map(|c| join::paths(c, seen, &homes));
     let paths = paths.filter(|path| path.is_suspect(flows)).collect();

@@ -143,8 +143,20 @@ pub struct Delay {
     /// The call whose packet it was, where its bytes told.
     #[serde(default)]
     pub call_id: Option<String>,
-    /// How long it was held.
+    /// How long it was held, at least: until it was told to go on.
     pub hold_ns: i64,
+    /// When it came …
+    pub t_received_ns: i64,
+    /// … and an instant by which it had gone.
+    pub t_released_ns: i64,
+}
+
+impl Delay {
+    /// How far a time lies outside of what the packet took: 0 if it may be that; less than 0 if it is too short.
+    pub fn outside_ns(&self, shown_ns: i64) -> i64 {
+        let most_ns = self.t_released_ns.saturating_sub(self.t_received_ns).max(self.hold_ns);
+        shown_ns.saturating_sub(shown_ns.clamp(self.hold_ns, most_ns))
+    }
 }
 
 impl Truth {

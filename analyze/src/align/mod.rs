@@ -6,6 +6,7 @@
 pub mod boottime;
 mod corridor;
 mod matches;
+pub mod ntp;
 mod pieces;
 mod timeline;
 
@@ -128,18 +129,20 @@ pub struct Clocks {
     stretches: Vec<Stretch>,
     /// When clocks were set, as they themselves or what passed between them tells.
     sets: Vec<ClockSet>,
+    /// By domain, see [`ntp::errors`].
+    ntp_errors_ns: Vec<Option<i64>>,
 }
 
 /// More often no clock is looked at closely: then all its times are doubtful.
 const MOST_SETS: usize = 64;
 
 impl Clocks {
-    /// Finds how the clocks of all domains are related.
+    /// Finds how the clocks of all domains are related. `ntp_errors_ns` has a place for each, see [`ntp::errors`].
     pub fn of(
         calls: &[Call],
         flows: &[Flow],
         points: &[Point],
-        n_domains: usize,
+        ntp_errors_ns: Vec<Option<i64>>,
         sockets: &Sockets,
     ) -> Clocks {
         // Tracers say nothing of bytes.
@@ -147,7 +150,7 @@ impl Clocks {
             let is_turned = flows[call.spans[0].flow as usize].client.port() != call.client.port;
             (&call.spans[..], is_turned)
         });
-        Clocks::of_spans(calls, flows, points, n_domains, sockets)
+        Clocks::of_spans(calls, flows, points, ntp_errors_ns, sockets)
     }
 
     /// The same by the spans of calls, each in path order and with whether its connection's server asked.
@@ -155,10 +158,12 @@ impl Clocks {
         calls: impl Iterator<Item = (&'a [SpanAt], bool)>,
         flows: &[Flow],
         points: &[Point],
-        n_domains: usize,
+        ntp_errors_ns: Vec<Option<i64>>,
         sockets: &Sockets,
     ) -> Clocks {
-        let mut clocks = Pairs::of(matches(calls, flows, points, sockets), n_domains).clocks();
+        let matches = matches(calls, flows, points, sockets);
+        let mut clocks = Pairs::of(matches, &ntp_errors_ns).clocks();
+        clocks.ntp_errors_ns = ntp_errors_ns;
         clocks.sets.extend(&sockets.sets);
         if let Some(more) = clocks.sets.get_mut(MOST_SETS..) {
             for set in more {
@@ -224,6 +229,11 @@ impl Clocks {
     /// Whose clock the timeline is that a domain is related to; its own where it is related to none.
     pub fn reference(&self, domain: u32) -> u32 {
         self.references.get(domain as usize).copied().unwrap_or(domain)
+    }
+
+    /// How far its kernel says that NTP kept a clock from Unix time, at most, nanoseconds; `None`: not synchronized, or nobody wrote it down.
+    pub fn ntp_error_ns(&self, domain: u32) -> Option<i64> {
+        self.ntp_errors_ns.get(domain as usize).copied().flatten()
     }
 
     /// The pair of two domains.

@@ -37,22 +37,31 @@ struct Pair {
 type Range = Option<(f64, f64)>;
 
 impl Pairs {
-    pub(super) fn of(matches: BTreeMap<(Domain, Domain), Vec<Match>>, n_domains: usize) -> Pairs {
+    /// By domain the greatest error that NTP left, where that is known.
+    pub(super) fn of(
+        matches: BTreeMap<(Domain, Domain), Vec<Match>>,
+        ntp_errors_ns: &[Option<i64>],
+    ) -> Pairs {
+        let n_domains = ntp_errors_ns.len();
         let mut pairs = Pairs {
             pairs: Vec::new(),
             references: (0..n_domains as u32).collect(),
             depths: vec![0; n_domains],
             roughly: vec![0; n_domains],
         };
-        pairs.relate(&matches);
+        pairs.relate(&matches, ntp_errors_ns);
         for ((low, high), matches) in matches {
             pairs.add(low, high, &matches);
         }
         pairs
     }
 
-    /// Finds the reference of every clock, the one of most matches, and about how far they are apart.
-    fn relate(&mut self, matches: &BTreeMap<(Domain, Domain), Vec<Match>>) {
+    /// Finds the reference of every clock, the one that NTP kept best, else that of most matches, and about how far they are apart.
+    fn relate(
+        &mut self,
+        matches: &BTreeMap<(Domain, Domain), Vec<Match>>,
+        ntp_errors_ns: &[Option<i64>],
+    ) {
         let mut neighbours: BTreeMap<Domain, Vec<(Domain, i64)>> = BTreeMap::new();
         let mut counts: BTreeMap<Domain, usize> = BTreeMap::new();
         for ((low, high), matches) in matches {
@@ -62,10 +71,13 @@ impl Pairs {
             *counts.entry(*low).or_default() += matches.len();
             *counts.entry(*high).or_default() += matches.len();
         }
-        let mut by_count: Vec<(Domain, usize)> = counts.into_iter().collect();
-        by_count.sort_by_key(|(domain, count)| (std::cmp::Reverse(*count), *domain));
+        let mut best_first: Vec<(Domain, usize)> = counts.into_iter().collect();
+        best_first.sort_by_key(|(domain, count)| {
+            let error_ns = ntp_errors_ns[*domain as usize].unwrap_or(i64::MAX);
+            (error_ns, std::cmp::Reverse(*count), *domain)
+        });
         let mut is_related = vec![false; self.references.len()];
-        for (reference, _) in by_count {
+        for (reference, _) in best_first {
             let mut next = VecDeque::from([reference]);
             if std::mem::replace(&mut is_related[reference as usize], true) {
                 continue;
@@ -407,7 +419,7 @@ mod tests {
             }
             all.sort_unstable();
         }
-        Pairs::of(matches, clocks.len()).clocks()
+        Pairs::of(matches, &vec![None; clocks.len()]).clocks()
     }
 
     /// Holds what is said of two instants that are one against that.
@@ -463,7 +475,7 @@ mod tests {
     fn one_way_and_nothing_are_said() {
         let one_way = |is_upper| {
             let m = |at| Match { at_ns: at, ahead_ns: 5_000, slack_ns: 1, is_upper };
-            Pairs::of([((0, 1), (0..100).map(m).collect())].into(), 3).clocks()
+            Pairs::of([((0, 1), (0..100).map(m).collect())].into(), &[None; 3]).clocks()
         };
         for found in [one_way(true), one_way(false)] {
             assert_eq!(found.pairs[0].quality, Quality::OneWay);
@@ -471,6 +483,20 @@ mod tests {
             assert_eq!(found.between((0, 1), (2, 1)), None);
         }
         assert_eq!(Clocks::default().between((0, 1), (1, 1)), None);
+    }
+
+    #[test]
+    fn the_reference_is_the_clock_that_ntp_kept_best_else_the_one_of_most_matches() {
+        let reference = |errors: [Option<i64>; 3]| {
+            let m = |n: i64| Match { at_ns: n, ahead_ns: 0, slack_ns: 1, is_upper: n % 2 == 0 };
+            let many = |n: i64| (0..n).map(m).collect::<Vec<_>>();
+            let matches = [((0, 1), many(9)), ((1, 2), many(99))];
+            Pairs::of(matches.into(), &errors).references
+        };
+        assert_eq!(reference([None; 3]), [1; 3]);
+        assert_eq!(reference([Some(7), None, None]), [0; 3]);
+        assert_eq!(reference([Some(7), None, Some(5)]), [2; 3]);
+        assert_eq!(reference([Some(7), Some(7), None]), [1; 3]);
     }
 
     proptest! {
@@ -485,7 +511,7 @@ mod tests {
                 matches.entry((a, b)).or_default().push(found);
             }
             matches.values_mut().for_each(|matches| matches.sort_unstable());
-            let found = Pairs::of(matches, 4).clocks();
+            let found = Pairs::of(matches, &[None; 4]).clocks();
             for (a, b) in [(0, 1), (1, 3), (2, 0)] {
                 if let Some(known) = found.between((a, at[0]), (b, at[1])) {
                     prop_assert!(known.bound_ns >= 0);

@@ -28,6 +28,8 @@ struct Line<'a> {
     other: &'a str,
     /// Whose Unix time the times of both are shown in.
     reference: &'a str,
+    /// Within how much of Unix time NTP kept that, as its kernel says; null: not synchronized, or nobody wrote it down.
+    reference_ntp_error_ns: Option<i64>,
     /// How far `other` is ahead of `clock` in the middle of the recording; null: unknown.
     ahead_ns: Option<i64>,
     bound_ns: Option<i64>,
@@ -63,6 +65,16 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
     ))?;
     table(analysis).write(&mut ink, "  ")?;
     ink.line("")?;
+    let references: BTreeSet<u32> =
+        pairs.iter().map(|pair| analysis.clocks.reference(pair.domains[0])).collect();
+    for reference in references {
+        let kept = match analysis.clocks.ntp_error_ns(reference) {
+            Some(ns) => format!("which NTP kept within {}", quantity::duration(ns)),
+            None => "of which no recorder says that NTP kept it".to_string(),
+        };
+        let name = name(analysis, reference);
+        ink.wrapped("", "  ", &format!("Times are the Unix time of {name}, {kept}."))?;
+    }
     ink.wrapped("", "  ", "Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much the truth lies. Worst: the widest ± of any time. Matches: bytes seen to pass forth and back, each of which is a limit on one side. That one way is longer than the other no recording shows: it is within the ±.")?;
     for pair in pairs.iter().filter(|pair| pair.quality >= Quality::OneWay) {
         let [first, second] = pair.domains.map(|domain| name(analysis, domain));
@@ -126,12 +138,13 @@ fn name(analysis: &Analysis, domain: u32) -> &str {
 
 fn line<'a>(analysis: &'a Analysis, pair: &ClockPair) -> Line<'a> {
     let [clock, other] = pair.domains.map(|domain| name(analysis, domain));
-    let reference = analysis.clocks.references.get(pair.domains[0] as usize);
+    let reference = analysis.clocks.reference(pair.domains[0]);
     Line {
         schema: SCHEMA,
         clock,
         other,
-        reference: name(analysis, reference.copied().unwrap_or(pair.domains[0])),
+        reference: name(analysis, reference),
+        reference_ntp_error_ns: analysis.clocks.ntp_error_ns(reference),
         ahead_ns: pair.ahead_ns,
         bound_ns: pair.bound_ns,
         worst_bound_ns: pair.worst_bound_ns,

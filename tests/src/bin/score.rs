@@ -37,6 +37,9 @@ struct Arguments {
     /// Only this linker, and no other (`afterpath`, or a baseline's name).
     #[arg(long, value_name = "NAME")]
     linker: Option<String>,
+    /// Make each recording so many times.
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
     /// Leave out each kind of evidence in turn, too; the long form does at 32 at once.
     #[arg(long)]
     each_evidence: bool,
@@ -173,7 +176,8 @@ impl Plan {
 fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let is_long = arguments.extent == Extent::Long;
-    for plan in PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short) {
+    let plans = PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short);
+    for plan in (0..arguments.repeat).flat_map(|_| plans.clone()) {
         let name = plan.name();
         if !name.contains(&arguments.only) {
             continue;

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod clocks;
+pub mod hops;
 mod links;
 pub mod lost;
 mod matching;
@@ -18,7 +19,7 @@ pub use matching::Matching;
 pub use verdict::VerdictScore;
 pub use wrong::{Became, Wrong};
 
-use crate::truth::{TrueCall, Truth};
+use crate::truth::{Delay, TrueCall, Truth};
 use afterpath::call::{Analysis, Call, Point, SpanAt};
 use afterpath::link::Evidence;
 use afterpath::pipeline::Config;
@@ -83,6 +84,8 @@ pub struct Score {
     pub serving_errors_ns: Vec<i64>,
     /// A hop across which a packet was held, shown minus logged.
     pub hold_errors_ns: Vec<i64>,
+    /// How far outside of what the relay logged that lies.
+    pub hold_outside_ns: Vec<i64>,
     /// What is said of clocks that are wrong.
     pub clocks: Option<ClockScore>,
     /// What is said of packets that were dropped.
@@ -119,7 +122,10 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
         }
         score.whole_traces.count(whole);
     }
-    score.hold_errors_ns = held(analysis, truth, &matching);
+    for (delay, shown_ns) in held(analysis, truth, &matching) {
+        score.hold_errors_ns.push(shown_ns - delay.hold_ns);
+        score.hold_outside_ns.push(delay.outside_ns(shown_ns));
+    }
     score.clocks = clocks::clocks(analysis, truth);
     score.losses = Some(lost::losses(analysis, truth));
     score.verdict = Some(verdict::blame(analysis, truth));
@@ -133,10 +139,14 @@ pub fn is_recorded(call: &TrueCall, analysis: &Analysis) -> bool {
     call.kind != "unix" || analysis.points.iter().any(|point| point.process.is_some())
 }
 
-/// What hops show of packets that were held, minus how long.
-fn held(analysis: &Analysis, truth: &Truth, matching: &Matching<'_>) -> Vec<i64> {
+/// What hops show of packets that were held.
+fn held<'a>(
+    analysis: &Analysis,
+    truth: &'a Truth,
+    matching: &Matching<'_>,
+) -> Vec<(&'a Delay, i64)> {
     let mut hops: BTreeMap<&(String, String), BTreeMap<usize, i64>> = BTreeMap::new();
-    let mut errors = Vec::new();
+    let mut held = Vec::new();
     for delay in &truth.delays {
         let here = hops.entry(&delay.between).or_insert_with(|| {
             let (from, to) = &delay.between;
@@ -144,9 +154,9 @@ fn held(analysis: &Analysis, truth: &Truth, matching: &Matching<'_>) -> Vec<i64>
         });
         let call = delay.call_id.as_deref().and_then(|id| matching.of(id));
         let shown = call.and_then(|call| here.get(&call));
-        errors.extend(shown.map(|shown_ns| shown_ns - delay.hold_ns));
+        held.extend(shown.map(|&shown_ns| (delay, shown_ns)));
     }
-    errors
+    held
 }
 
 fn score_call(
