@@ -776,6 +776,14 @@ pub struct LostPacket {
     pub slowed: Vec<(CallIndex, i64)>,
 }
 
+impl LostPacket {
+    /// Whether it did not get through, here or nobody knows where: not if its receiver may have had it when it was sent again.
+    pub fn is_missing(&self) -> bool {
+        let had = matches!(self.doubt, Some(LossDoubt::Acknowledged | LossDoubt::TooSoon));
+        self.fate == Fate::Dropped || (self.fate == Fate::Unknown && !had)
+    }
+}
+
 /// Something that could not be used, counted by its cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Loss {

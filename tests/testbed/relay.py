@@ -25,6 +25,7 @@ ATTRIBUTE_COMMAND, ATTRIBUTE_PARAMETERS = 1, 2
 ATTRIBUTE_HEADER, ATTRIBUTE_VERDICT, ATTRIBUTE_TIMESTAMP, ATTRIBUTE_PAYLOAD = 1, 2, 4, 10
 COMMAND_BIND, COPY_PACKET, DROP, ACCEPT = 1, 2, 0, 1
 REQUEST, ACKNOWLEDGE = 1, 4
+TIMESTAMPS = 35  # SO_TIMESTAMPNS: include/uapi/asm-generic/socket.h
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -46,6 +47,9 @@ class Queue:
     """The netlink socket of one packet queue."""
 
     def __init__(self):
+        # The kernel stamps what arrives only while somebody asks it to: capturing alone doesn't.
+        self.stamping = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.stamping.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self.socket.bind((0, 0))
         self.configure(attribute(ATTRIBUTE_COMMAND, struct.pack(">BBH", COMMAND_BIND, 0, socket.AF_INET)))
@@ -64,8 +68,7 @@ class Queue:
             raise OSError(-error, "the kernel refuses the packet queue")
 
     def receive(self) -> tuple:
-        """(packet number, its bytes from the IP header on, when it came). The kernel stamps packets while somebody captures; otherwise it
-        came when it is read here, which may be later."""
+        """(packet number, its bytes from the IP header on, when it came: the kernel's stamp, else when it is read here)."""
         message = self.socket.recv(1 << 17)
         received = time.time_ns()
         kind = struct.unpack_from("=H", message, 4)[0]

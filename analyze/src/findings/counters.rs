@@ -7,8 +7,16 @@ use afterpath_formats::table::processes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters that judges ask for; others stay on the disk.
-const OF_INTEREST: &[&str] =
-    &[LISTEN_OVERFLOWS, LISTEN_DROPS, BACKLOG_DROPS, THROTTLED_US, THROTTLED_NS, SOFTNET_DROPPED];
+const OF_INTEREST: &[&str] = &[
+    LISTEN_OVERFLOWS,
+    LISTEN_DROPS,
+    BACKLOG_DROPS,
+    THROTTLED_US,
+    THROTTLED_NS,
+    SOFTNET_DROPPED,
+    RECEIVED_DROPPED,
+    SENT_DROPPED,
+];
 
 /// All counters are read within this time of the first.
 const FIRST_READING_NS: i64 = 500_000_000;
@@ -25,6 +33,10 @@ pub const THROTTLED_US: &str = "cgroup.throttled_usec";
 pub const THROTTLED_NS: &str = "cgroup.throttled_time";
 /// Packets that a processor's queue had no room for.
 pub const SOFTNET_DROPPED: &str = "softnet.dropped";
+/// Packets that an interface had received and dropped, by `namespace/interface`.
+pub const RECEIVED_DROPPED: &str = "interface.rx_dropped";
+/// Packets that an interface was to send and dropped.
+pub const SENT_DROPPED: &str = "interface.tx_dropped";
 
 /// What was counted, by host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::*;
 use crate::align::{ClockPair, Quality};
 use crate::call::{
     Before, Call, CallIndex, CallState, Close, DirectionCounters, Endpoint, Fate, Flow, Hop, Known,
-    Latency, Link, LinkKind, Loss, LostPacket, OrderBasis, Part, Point, Process, SpanAt, Times,
-    Trace,
+    Latency, Link, LinkKind, Loss, LossDoubt, LostPacket, OrderBasis, Part, Point, Process, SpanAt,
+    Times, Trace,
 };
 use crate::protocol::{Outcome, Side};
 use crate::report::sample::judged;
@@ -333,6 +333,86 @@ fn lost_packets() {
     for fate in [Fate::Bypassed, Fate::Spurious, Fate::Unknown] {
         check_silent("lost-packets", |a, _| a.lost_packets = vec![lost(4, fate)]);
     }
+}
+
+#[test]
+fn retransmission_stalls() {
+    let stalled = |a: &mut Analysis, doubt: LossDoubt, ns: i64| {
+        for call in stores(4) {
+            longer(a, call, Part::Server, ns);
+            let flow = a.calls[call as usize].spans[0].flow;
+            a.lost_packets.push(LostPacket {
+                doubt: Some(doubt),
+                repaired_ns: Some(ns),
+                slowed: vec![(call, ns)],
+                ..lost(flow, Fate::Unknown)
+            });
+        }
+    };
+    check("retransmission-stall", (Severity::Fail, "sent-again"), |a, _| {
+        // By the first point of each: the web's process.
+        stalled(a, LossDoubt::BehindLastPoint, 204 * MS)
+    });
+    check_silent("retransmission-stall", |a, _| stalled(a, LossDoubt::BehindLastPoint, 2 * MS));
+    check_silent("retransmission-stall", |a, _| stalled(a, LossDoubt::Acknowledged, 204 * MS));
+}
+
+#[test]
+fn tls_handshakes() {
+    let shake = |a: &mut Analysis, order: CallIndex, ns: i64| {
+        let at = a.calls[order as usize].times().first().expect("it has times") + MS;
+        let index = call(a, &Plan { protocol: "tls", at, ns: MS, parent: Some(order) });
+        longer(a, index, Part::Server, ns);
+        index
+    };
+    check("tls", (Severity::Fail, "slow-tls"), |a, _| {
+        orders_of(4).for_each(|order| {
+            shake(a, order, 300 * MS);
+        });
+    });
+    check("tls", (Severity::Warn, "slow-tls"), |a, _| {
+        shake(a, 0, 300 * MS);
+    });
+    check("tls", (Severity::Fail, "tls-failed"), |a, _| {
+        let index = shake(a, 0, 0);
+        fails(a, index, "certificate_expired");
+    });
+    check_silent("tls", |a, _| {
+        shake(a, 0, 5 * MS);
+        // A long way takes its time.
+        let far = shake(a, 2, 300 * MS);
+        a.calls[far as usize].connect_ns = Some(100 * MS);
+    });
+}
+
+#[test]
+fn queues_in_relays() {
+    let kept = |a: &mut Analysis, kind: LinkKind, ns: i64| {
+        for call in stores(12).skip(2) {
+            let link = a.calls[call as usize].link.as_mut().expect("it has a parent");
+            link.kind = kind;
+            for span in &mut a.calls[call as usize].spans {
+                let times = &mut span.times;
+                for at in [&mut times.request_first, &mut times.request_last] {
+                    *at = at.map(|at| at + ns);
+                }
+                for at in [&mut times.response_first, &mut times.response_last] {
+                    *at = at.map(|at| at + ns);
+                }
+            }
+            longer(a, call - 1, Part::Server, ns);
+        }
+        for call in stores(2) {
+            a.calls[call as usize].link.as_mut().expect("it has a parent").kind = kind;
+        }
+    };
+    check("proxy-queue", (Severity::Fail, "queued-in-proxy"), |a, _| {
+        kept(a, LinkKind::Relay, 180 * MS)
+    });
+    // A service may take its time before it asks others.
+    check_silent("proxy-queue", |a, _| kept(a, LinkKind::Work, 180 * MS));
+    // One after another is no queue.
+    check_silent("proxy-queue", |a, _| kept(a, LinkKind::Relay, 30 * MS));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! point behind had seen this connection before, and where no recorder lost anything then; the kernel's own word needs none of it. Never
 //! compares times across clocks.
 
-use crate::call::{Call, CallIndex, Fate, Flow, FlowIndex, LostPacket, Point};
+use crate::call::{Call, CallIndex, Flow, FlowIndex, LostPacket, Point};
 use crate::dissect::FlowFacts;
 use crate::protocol::Side;
 use std::collections::BTreeMap;
@@ -120,11 +120,11 @@ pub fn lost(given: &Given<'_>, path: &Path, segments: &[Segment]) -> Found {
     found
 }
 
-/// Which calls each lost packet slowed, and by how much: all that were open on its connection until a copy got through.
+/// Which calls each packet that was lost, here or nobody knows where, slowed, and by how much: all that were open on its connection until
+/// a copy got through.
 pub fn slow(lost: &mut [LostPacket], paths: &[Path], calls: &[Call], given: &Given<'_>) {
     let mut by_flow: BTreeMap<FlowIndex, Vec<usize>> = BTreeMap::new();
-    let dropped = lost.iter().enumerate().filter(|(_, packet)| packet.fate == Fate::Dropped);
-    for (i, packet) in dropped {
+    for (i, packet) in lost.iter().enumerate().filter(|(_, packet)| packet.is_missing()) {
         by_flow.entry(packet.first).or_default().push(i);
     }
     // A request that never left its process waits behind what its connection lost.

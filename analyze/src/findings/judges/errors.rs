@@ -1,6 +1,6 @@
 //! Where errors begin: the deepest call that failed, none that it caused having failed. Errors that whoever asked is to blame for, and
-//! those that nobody was told of, weigh less. Never judges connects, look-ups, resets and what
-//! was lost: those have judges of their own.
+//! those that nobody was told of, weigh less. Never judges connects, look-ups, handshakes, resets and what was lost: those have judges of
+//! their own.
 
 use super::{lost, resets};
 use crate::call::{CallIndex, CallState};
@@ -24,7 +24,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut by_cause: BTreeMap<(Culprit, String), Vec<CallIndex>> = BTreeMap::new();
     let lost = lost::unrepaired(case);
     for (index, call) in case.calls() {
-        let is_own = matches!(call.protocol.as_str(), "tcp" | "dns");
+        let is_own = matches!(call.protocol.as_str(), "tcp" | "dns" | "tls");
         let caused = case.children[index as usize].iter().any(|&child| case.call(child).failed());
         if is_own
             || caused

@@ -3,7 +3,7 @@
 
 use crate::call::{CallIndex, Fate, LostPacket, Point};
 use crate::findings::case::Case;
-use crate::findings::counters::{BACKLOG_DROPS, SOFTNET_DROPPED};
+use crate::findings::counters::{BACKLOG_DROPS, RECEIVED_DROPPED, SENT_DROPPED, SOFTNET_DROPPED};
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub(super) fn unrepaired(case: &Case<'_>) -> BTreeSet<CallIndex> {
 }
 
 /// Where a packet was lost.
-fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
+pub(super) fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
     let point =
         |flow: u32| &case.analysis.points[case.analysis.flows[flow as usize].point as usize];
     let from = point(packet.from);
@@ -123,14 +123,23 @@ fn one(
 /// What the kernel counted of packets that it had no room for, at the place where these were lost.
 fn counted(case: &Case<'_>, packet: &LostPacket) -> Vec<String> {
     let flow = &case.analysis.flows[packet.from as usize];
-    let Point { host, netns, .. } = &case.analysis.points[flow.point as usize];
+    let Point { host, netns, interface, .. } = &case.analysis.points[flow.point as usize];
+    let here = format!("{netns}/{interface}");
     let of_host = |name: &'static str| case.counters.subjects(host, name).map(|(_, n)| n).sum();
-    let counts: [(i64, &str); 2] = [
+    let counts: [(i64, &str); 4] = [
         (
             case.counters.grew(host, BACKLOG_DROPS, netns),
             "segments that a socket's backlog had no room for",
         ),
         (of_host(SOFTNET_DROPPED), "packets that a processor's queue had no room for"),
+        (
+            case.counters.grew(host, RECEIVED_DROPPED, &here),
+            "packets dropped by this interface after it received them",
+        ),
+        (
+            case.counters.grew(host, SENT_DROPPED, &here),
+            "packets dropped by this interface instead of sending them",
+        ),
     ];
     let some = counts.into_iter().filter(|(n, _)| *n > 0);
     some.map(|(n, what)| format!("the kernel counted {} {what}", quantity::count(n as u64)))

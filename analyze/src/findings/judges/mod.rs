@@ -13,11 +13,14 @@ mod lost;
 mod many_calls;
 mod not_running;
 mod pool_wait;
+mod queue;
 mod recording;
 mod resets;
 mod retries;
 mod self_time;
 mod slow_stretch;
+mod stalls;
+mod tls;
 mod together;
 mod zero_window;
 
@@ -27,12 +30,15 @@ pub const JUDGES: &[Judge] = &[
     connects::CONNECTS,
     resets::RESETS,
     dns::DNS,
+    tls::TLS,
     lost::LOST,
+    stalls::STALLS,
     slow_stretch::SLOW_STRETCH,
     not_running::NOT_RUNNING,
     together::TOGETHER,
     accept_queue::ACCEPT_QUEUE,
     pool_wait::POOL_WAIT,
+    queue::QUEUE,
     held_back::HELD_BACK,
     zero_window::ZERO_WINDOW,
     self_time::SELF_TIME,

@@ -56,7 +56,7 @@ impl View<'_> {
         }
         for packet in &self.analysis.lost_packets {
             let slowed = packet.slowed.iter().find(|(slowed, _)| *slowed == index);
-            let Some((_, ns)) = slowed.filter(|_| packet.fate == Fate::Dropped) else { continue };
+            let Some((_, ns)) = slowed.filter(|_| packet.is_missing()) else { continue };
             let label = |flow: u32| {
                 let flow = &self.analysis.flows[flow as usize];
                 self.analysis.points[flow.point as usize].label()
@@ -69,13 +69,18 @@ impl View<'_> {
                 "" => String::new(),
                 reason => format!(" ({reason})"),
             };
-            write(
-                "lost",
-                &format!(
-                    "a packet {place}{reason}: {} until the next try",
-                    quantity::duration(*ns)
-                ),
-            )?;
+            let ns = quantity::duration(*ns);
+            match packet.fate {
+                Fate::Dropped => {
+                    write("lost", &format!("a packet {place}{reason}: {ns} until the next try"))?;
+                }
+                _ => write(
+                    "missing",
+                    &format!(
+                        "a packet or its acknowledgment, perhaps {place}: {ns} until the next try"
+                    ),
+                )?,
+            }
         }
         match call.critical {
             Some(critical) if critical.slack_ns > 0 => {
