@@ -531,10 +531,11 @@ impl Call {
         &self.spans[0].times
     }
 
-    /// Whether it went wrong: an error status, or no answer (an answer that the capture missed is none of its faults).
+    /// Whether it went wrong: an error status, or no answer. That the capture missed the answer, or ended before it, is none of its faults.
     pub fn failed(&self) -> bool {
+        let is_excused = |issue: &Issue| matches!(issue, Issue::ResponseMissing | Issue::InFlight);
         matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
-            || (self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing))
+            || (self.state == CallState::Open && !self.issues.iter().any(is_excused))
     }
 }
 

@@ -29,8 +29,10 @@ pub enum Issue {
     OrphanResponse,
     /// A request whose response was not captured although the conversation went on.
     ResponseMissing,
-    /// A request still open when the capture ended.
+    /// A request still open when its connection or the capture ended.
     OpenAtEnd,
+    /// Open when the recording ended, for no longer than such requests may take: nothing speaks against it.
+    InFlight,
     /// The same bytes came with different content (overlapping retransmission).
     OverlapConflict,
     /// A nesting, length or count above the parser's fixed limit.
@@ -56,6 +58,7 @@ impl Issue {
             Issue::OrphanResponse => "orphan-response",
             Issue::ResponseMissing => "response-missing",
             Issue::OpenAtEnd => "open-at-end",
+            Issue::InFlight => "in-flight",
             Issue::OverlapConflict => "overlap-conflict",
             Issue::LimitExceeded => "limit-exceeded",
             Issue::OrientationGuessed => "orientation-guessed",

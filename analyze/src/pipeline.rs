@@ -72,6 +72,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
     let mut ntp_errors_ns = ntp::errors(bundles);
     let (mut calls, paths) = join(&mut points, &flows, &facts, spans, (&ntp_errors_ns, &sockets));
     losses.extend(join::untiled(&calls, &points));
+    join::in_flight(&mut calls, &flows, &points);
     let mut domains: Vec<String> = bundles.domains.iter().map(|d| d.name.clone()).collect();
     let told = spans::told(bundles, points.len(), domains.len(), flows.len());
     let n_tracer_spans = told.n_spans;

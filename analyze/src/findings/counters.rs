@@ -146,7 +146,7 @@ impl Counters {
 
     /// Whether anything was counted at all.
     pub fn is_empty(&self) -> bool {
-        self.n_readings == 0
+        self.n_readings == 0 && self.grew.is_empty()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a recording does not hold that judges would have asked: why they can't say more. Never guesses.
 
 use super::counters::Counters;
-use crate::call::Analysis;
-use crate::report::{measure, quantity};
+use crate::call::{Analysis, Call};
+use crate::issue::Issue;
+use crate::report::quantity;
 
 /// In words, one line each; none where nothing is missing.
 pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {
@@ -29,10 +30,12 @@ pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {
             domains.len()
         ));
     }
-    let n_open = analysis.calls.iter().filter(|call| measure::is_open(call)).count();
-    if n_open > 0 {
-        let n = quantity::plural(n_open as u64, "request");
-        lines.push(format!("{n} still open when the recording or their connection ended"));
+    let is_in_flight = |call: &&Call| call.issues.contains(&Issue::InFlight);
+    let n_in_flight = analysis.calls.iter().filter(is_in_flight).count();
+    if n_in_flight > 0 {
+        let n = quantity::plural(n_in_flight as u64, "request");
+        lines
+            .push(format!("{n} in flight when the recording ended: how that went on is not known"));
     }
     lines
 }

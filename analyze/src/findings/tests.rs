@@ -180,11 +180,16 @@ fn longer(analysis: &mut Analysis, call: CallIndex, part: Part, ns: i64) {
         for (i, span) in call.spans.iter_mut().enumerate() {
             // What lies before a point is not seen there.
             let is_behind = match wanted {
-                Part::Wire | Part::ServerBusy => i < 2,
+                Part::Wire => i < 2,
                 Part::ResponseTransfer => false,
                 _ => true,
             };
             let times = &mut span.times;
+            // It was read later.
+            if matches!(wanted, Part::ServerBusy | Part::ServerAcceptQueue) && i == 2 {
+                times.request_first = times.request_first.map(|at| at + ns);
+                times.request_last = times.request_last.map(|at| at + ns);
+            }
             times.response_last = times.response_last.map(|at| at + ns);
             if is_behind || wanted == Part::Wire {
                 times.response_first = times.response_first.map(|at| at + ns);
@@ -255,6 +260,13 @@ fn connects() {
         fails(a, index, status);
     };
     check("connects", (Severity::Fail, "connect-refused"), |a, _| attempt(a, "refused"));
+    // Of nobody's request, and made good at the name's other address.
+    check("connects", (Severity::Warn, "connect-refused"), |a, _| {
+        let plan = Plan { protocol: "tcp", at: 3 * MS, ns: MS, parent: None };
+        let index = call(a, &plan);
+        fails(a, index, "refused");
+        a.calls[index as usize].server.address = [10, 9, 9, 9].into();
+    });
     check("connects", (Severity::Warn, "slow-connect"), |a, _| {
         a.calls[1].connect_ns = Some(200 * MS)
     });
@@ -433,22 +445,37 @@ fn slow_stretches() {
 
 #[test]
 fn processes_that_do_not_run() {
-    check("not-running", (Severity::Fail, "stood-still"), |a, _| {
-        for call in [0, 8, 20, 30, 40] {
-            longer(a, call, Part::ServerBusy, 200 * MS);
+    // Whatever came in 200 ms is read at their end.
+    let stopped = |a: &mut Analysis| {
+        for first in [2, 12] {
+            for (i, order) in (0..).zip((2 * first..).step_by(2).take(3)) {
+                longer(a, order, Part::ServerBusy, (200 - 50 * i) * MS);
+            }
         }
-    });
+    };
+    check("not-running", (Severity::Fail, "stood-still"), |a, _| stopped(a));
     check("not-running", (Severity::Fail, "throttled"), |a, counters| {
-        for call in [0, 8, 20, 30, 40] {
-            longer(a, call, Part::ServerBusy, 200 * MS);
-        }
+        stopped(a);
         counters.add("box", THROTTLED_US, "/web", 900_000);
         counters.add_cgroup("box", 7, "/web");
     });
     check("not-running", (Severity::Fail, "overloaded"), |a, _| {
         (0..N as CallIndex).for_each(|i| longer(a, 2 * i, Part::ServerBusy, 60 * MS));
     });
+    // Too short to say that it did nothing else.
+    check("not-running", (Severity::Warn, "busy"), |a, _| {
+        for call in [0, 8, 20, 30, 40] {
+            longer(a, call, Part::ServerBusy, 30 * MS);
+        }
+    });
     check_silent("not-running", |a, _| longer(a, 0, Part::ServerBusy, 5 * MS));
+    // It lay there since its packet was lost on the way to the socket.
+    check_silent("not-running", |a, _| {
+        longer(a, 0, Part::ServerBusy, 200 * MS);
+        let flow = a.calls[0].spans[1].flow;
+        a.lost_packets =
+            vec![LostPacket { slowed: vec![(0, 200 * MS)], ..lost(flow, Fate::Dropped) }];
+    });
 }
 
 #[test]
@@ -481,6 +508,11 @@ fn accept_queues() {
         counters.add("box", LISTEN_OVERFLOWS, "web", 12);
     });
     check("accept-queue", (Severity::Fail, "late-accept"), |a, _| accept(a, 300 * MS));
+    // Where the kernel was asked and counted none, it did accept, late.
+    check("accept-queue", (Severity::Warn, "late-accept"), |a, counters| {
+        accept(a, 300 * MS);
+        counters.add("box", THROTTLED_US, "/other", 0);
+    });
     check_silent("accept-queue", |a, _| accept(a, MS));
 }
 

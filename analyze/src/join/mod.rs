@@ -17,6 +17,7 @@ const FAR_ROUNDS: usize = 2;
 mod connections;
 mod forwarding;
 mod homes;
+mod in_flight;
 mod named;
 mod namespaces;
 mod order;
@@ -25,6 +26,7 @@ mod untiled;
 
 pub use connections::Seen;
 pub use homes::{Homes, Place};
+pub use in_flight::in_flight;
 pub use namespaces::{namespaces, rename};
 pub use untiled::untiled;
 

@@ -48,7 +48,7 @@ fn span_duration(analysis: &Analysis, call: &Call, index: usize) -> Seen {
         _ => None,
     };
     let last = span.times.last().into_iter().chain(seen_until).max().unwrap_or(first);
-    Seen { ns: last - first, at_least: call.state != CallState::OneWay }
+    Seen { ns: last.saturating_sub(first), at_least: call.state != CallState::OneWay }
 }
 
 /// First time of a call at the point nearest to its client, on that point's clock.

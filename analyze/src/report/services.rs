@@ -26,6 +26,8 @@ struct Tally {
     n_failed: u64,
     n_open: u64,
     durations: Vec<Seen>,
+    /// Own work that traces waited for, nanoseconds.
+    own_ns: i64,
 }
 
 /// Service and protocol, or client service, server service and protocol.
@@ -33,25 +35,42 @@ type Tallies = BTreeMap<Vec<String>, Tally>;
 
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let (services, edges) = tallies(analysis, options);
-    let recorded_ns = measure::recorded_ns(analysis);
+    let whole = Whole::of(analysis);
     if options.json {
-        return write_json(&services, &edges, recorded_ns, out);
+        return write_json(&services, &edges, &whole, out);
     }
     let mut ink = Ink::new(out, options);
     if services.is_empty() {
         return ink.line("no calls match");
     }
-    ink.line(&format!("services, over {} of recording", quantity::duration(recorded_ns)))?;
-    table(&["service", "protocol"], &services, recorded_ns, ink.width).write(&mut ink, "  ")?;
+    ink.line(&format!("services, over {} of recording", quantity::duration(whole.recorded_ns)))?;
+    table(&["service", "protocol"], &services, &whole, ink.width).write(&mut ink, "  ")?;
     if let Some(sources) = sources(analysis, options) {
         ink.line(&sources)?;
     }
     ink.line("")?;
     ink.line("who calls whom")?;
-    table(&["client", "server", "protocol"], &edges, recorded_ns, ink.width)
-        .write(&mut ink, "  ")?;
+    table(&["client", "server", "protocol"], &edges, &whole, ink.width).write(&mut ink, "  ")?;
     ink.line("")?;
-    ink.wrapped("", "  ", "Durations: request's first to response's last byte, for a service at the point nearest to it, for an edge nearest to the client. ≥: some requests were still open and may turn out slower.")
+    ink.wrapped("", "  ", "Durations: request's first to response's last byte, for a service at the point nearest to it, for an edge nearest to the client. ≥: some requests were still open and may turn out slower. Own: which share of all traces' time is this service's own work, what it waited for left out.")
+}
+
+/// What shares are of.
+struct Whole {
+    recorded_ns: i64,
+    /// Nanoseconds that all traces took.
+    traces_ns: i64,
+}
+
+impl Whole {
+    fn of(analysis: &Analysis) -> Whole {
+        let roots = analysis.traces.iter().filter_map(|trace| measure::root(analysis, trace));
+        let each = roots.map(|root| measure::duration(analysis, root).ns.max(0));
+        Whole {
+            recorded_ns: measure::recorded_ns(analysis),
+            traces_ns: each.fold(0, i64::saturating_add),
+        }
+    }
 }
 
 fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
@@ -75,6 +94,8 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
             tally.n_open += u64::from(open);
             tally.n_failed += u64::from(call.failed() && !open);
             tally.durations.push(duration);
+            let own_ns = call.critical.map_or(0, |critical| critical.self_ns);
+            tally.own_ns = tally.own_ns.saturating_add(own_ns);
         }
     }
     (services, edges)
@@ -103,11 +124,11 @@ fn sources(analysis: &Analysis, options: &Options) -> Option<String> {
 /// In a line of fewer columns not every figure has room.
 const NARROW: usize = 80;
 
-fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64, columns: usize) -> Grid {
-    // An edge's line has one more name; its rate and p90 are in the JSON. So are those of narrow lines.
+fn table(keys: &[&'static str], tallies: &Tallies, whole: &Whole, columns: usize) -> Grid {
+    // An edge's line has one more name; its rate and p90 are in the JSON. So is what has no room in narrow lines.
     let is_short = keys.len() == 3 || columns < NARROW;
-    let keep = |name: &str| !is_short || !matches!(name, "rate" | "p90");
-    let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max"];
+    let keep = |name: &str| !is_short || !matches!(name, "rate" | "p90" | "own");
+    let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max", "own"];
     let mut columns: Vec<_> = keys.iter().map(|k| (*k, Align::Flexible)).collect();
     columns.extend(numbers.into_iter().filter(|n| keep(n)).map(|name| (name, Align::Right)));
     let mut grid = Grid::new(&columns);
@@ -118,13 +139,14 @@ fn table(keys: &[&'static str], tallies: &Tallies, recorded_ns: i64, columns: us
         let share = |n: u64| (quantity::share(n as f64, tally.n as f64), red(n));
         let values = [
             (quantity::count(tally.n), Tone::Plain),
-            (quantity::rate(tally.n, recorded_ns), Tone::Plain),
+            (quantity::rate(tally.n, whole.recorded_ns), Tone::Plain),
             share(tally.n_failed),
             share(tally.n_open),
             p(500),
             p(900),
             p(990),
             (quantity::percentile(d.max()), Tone::Plain),
+            (quantity::share(tally.own_ns as f64, whole.traces_ns.max(1) as f64), Tone::Plain),
         ];
         let names = key.iter().map(|k| (k.clone(), Tone::Plain));
         let values = numbers.into_iter().zip(values).filter(|(n, _)| keep(n)).map(|(_, v)| v);
@@ -147,17 +169,24 @@ struct Line<'a> {
     n_open: u64,
     open_share: f64,
     duration: Option<Percentiles>,
+    /// Own work that traces waited for, and which share it is of all their time; of services only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_share: Option<f64>,
 }
 
 fn write_json(
     services: &Tallies,
     edges: &Tallies,
-    recorded_ns: i64,
+    whole: &Whole,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let all = services.iter().map(|x| ("afterpath.services/1", x));
     for (schema, (key, tally)) in all.chain(edges.iter().map(|x| ("afterpath.edges/1", x))) {
         let [client @ .., service, protocol] = key.as_slice() else { continue };
+        let own_ns = client.is_empty().then_some(tally.own_ns);
+        let recorded_ns = whole.recorded_ns;
         json::line(
             out,
             &Line {
@@ -172,6 +201,8 @@ fn write_json(
                 n_open: tally.n_open,
                 open_share: tally.n_open as f64 / tally.n as f64,
                 duration: percentiles(&Distribution::of(tally.durations.clone())),
+                own_ns,
+                own_share: own_ns.map(|ns| ns as f64 / whole.traces_ns.max(1) as f64),
             },
         )?;
     }

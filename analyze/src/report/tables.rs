@@ -129,7 +129,7 @@ fn of_calls<'a>() -> Vec<Column<CallRow<'a>>> {
     "status" StringArray "as the protocol writes it" r => Some(&r.call.status);
     "outcome" StringArray "ok, client-error, server-error" r => r.call.outcome.map(calls::outcome);
     "state" StringArray "complete, open, response-only, one-way" r => Some(calls::state(r.call.state));
-    "failed" BooleanArray "an error outcome, or open" r => Some(r.call.failed());
+    "failed" BooleanArray "an error outcome, or no answer; not what was in flight when the recording ended" r => Some(r.call.failed());
     "client_service" StringArray "the service that asked" r => Some(r.names.client(r.analysis, r.call));
     "client_host" StringArray "host of the asking end" r => Some(&r.call.client.host);
     "client_netns" StringArray "its network namespace" r => Some(&r.call.client.netns);

@@ -6,10 +6,11 @@ use super::{Cells, Column, Table, Type};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use std::sync::Arc;
 
-/// The table. A process that ended has two rows with the same `pid` and `valid_from_ns`: the one with `valid_to_ns` counts.
+/// The table. A process that ended has two rows with the same `pid` and `valid_from_ns`: the one with `valid_to_ns` counts. One that was
+/// moved has one for each cgroup.
 pub const TABLE: Table = Table {
     name: "processes",
-    about: "one process (one executable of it), from start or the recording's start to exit; written again when it went, that row counts",
+    about: "one process (one executable of it), from start or the recording's start to exit; written again when it was moved into another cgroup, and when it went: that row counts",
     order: &["pid", "valid_from_ns"],
     columns: &[
         Column::new("pid", Type::UInt32, "process, in the initial PID namespace"),

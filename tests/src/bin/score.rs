@@ -37,7 +37,7 @@ struct Arguments {
     /// Only this linker, and no other (`afterpath`, or a baseline's name).
     #[arg(long, value_name = "NAME")]
     linker: Option<String>,
-    /// Make each recording so many times.
+    /// Make each recording so many times, each with another load.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
     /// Leave out each kind of evidence in turn, too; the long form does at 32 at once.
@@ -177,13 +177,15 @@ fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let is_long = arguments.extent == Extent::Long;
     let plans = PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short);
-    for plan in (0..arguments.repeat).flat_map(|_| plans.clone()) {
+    for (round, plan) in (0..arguments.repeat).flat_map(|n| plans.clone().map(move |p| (n, p))) {
         let name = plan.name();
         if !name.contains(&arguments.only) {
             continue;
         }
         eprintln!("recording: {name}");
-        let options = plan.options(is_long);
+        let mut options = plan.options(is_long);
+        // The first as always; each further one is another load.
+        options.extend((round > 0).then(|| format!("--seed={}", 1_000 + round)));
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let record = if plan.by_recorder { Recording::by_recorder } else { Recording::fresh };
         let recording = record(&options).context("this machine can't record")?;

@@ -1,7 +1,7 @@
 //! Connects that fail, or take as long as a lost packet costs: refused, never answered, answered late. Never judges what is said on a
 //! connection.
 
-use crate::call::CallIndex;
+use crate::call::{CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
@@ -13,6 +13,8 @@ pub(super) const CONNECTS: Judge =
 
 /// A handshake this slow waited for a second try (RFC 6298: 1 s), or for a host far overloaded.
 const SLOW_NS: i64 = 150_000_000;
+/// Who was refused tries the next address of the name this soon.
+const ELSEWHERE_NS: i64 = 1_000_000_000;
 /// So many slow ones, and this share of all traces' time, are a failure.
 const LEAST: usize = 3;
 const MUCH: f64 = 0.01;
@@ -21,6 +23,9 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut failed: BTreeMap<(Culprit, String), Vec<CallIndex>> = BTreeMap::new();
     let mut slow: BTreeMap<Culprit, Vec<(CallIndex, i64)>> = BTreeMap::new();
     for (index, call) in case.calls() {
+        if call.protocol == "tcp" && !call.failed() {
+            continue;
+        }
         if call.protocol == "tcp" {
             let key = (case.unanswered_by(index), call.status.clone());
             failed.entry(key).or_default().push(index);
@@ -35,8 +40,10 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> Finding {
-    // Whoever connected for nobody else was itself told.
-    let parent_failed = |index: &CallIndex| case.parent_failed(*index).unwrap_or(true);
+    // Whoever connected for nobody else was itself told, unless it got through at another address.
+    let parent_failed = |index: &CallIndex| {
+        case.parent_failed(*index).unwrap_or_else(|| !is_made_good(case, *index))
+    };
     let n_failed = calls.iter().filter(|call| parent_failed(call)).count();
     let severity = Severity::of(n_failed > 0);
     let n = quantity::plural(calls.len() as u64, "connect");
@@ -68,6 +75,22 @@ fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex])
         .collect();
     finding.evidence.extend(ends.into_iter().take(3).map(|end| format!("{status} at {end}")));
     finding
+}
+
+/// Whether the same end got an answer at the same port of another address soon after: names have several, of which one may be dead.
+fn is_made_good(case: &Case<'_>, index: CallIndex) -> bool {
+    let tried = case.call(index);
+    let Some(first_ns) = tried.times().first() else { return false };
+    case.calls().any(|(_, call)| {
+        let soon = first_ns..first_ns.saturating_add(ELSEWHERE_NS);
+        call.server.port == tried.server.port
+            && call.server.address != tried.server.address
+            && call.client.place() == tried.client.place()
+            && call.spans[0].point == tried.spans[0].point
+            && call.state == CallState::Complete
+            && call.protocol != "tcp"
+            && call.times().first().is_some_and(|at| soon.contains(&at))
+    })
 }
 
 fn late(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64)]) -> Finding {

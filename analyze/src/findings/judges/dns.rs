@@ -31,7 +31,7 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         server.n += 1;
         let ns = case.duration_ns(index);
         match call.state {
-            CallState::Open => server.unanswered.push(index),
+            CallState::Open if call.failed() => server.unanswered.push(index),
             _ if call.failed() => server.denied.push(index),
             _ => {}
         }

@@ -1,11 +1,12 @@
 //! Processes that do not run when there is work: requests that lay at them, arrived and unread, and answers that they did not fetch.
-//! A quota, a stopped or overloaded process, one thread for everything. Never judges what a process does when it runs.
+//! A quota, a stopped or overloaded process, one thread for everything. Who did other work meanwhile was busy, which is a failure only where
+//! that is its pace. Never judges what a process does when it runs, nor what packets that were lost kept from it.
 
-use crate::call::{CallIndex, Hop, Part};
+use crate::call::{CallIndex, Hop, Part, PointIndex, Times};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.
 pub(super) const NOT_RUNNING: Judge = Judge {
@@ -16,6 +17,8 @@ pub(super) const NOT_RUNNING: Judge = Judge {
 
 /// A process that is given a processor reads sooner, on busy machines too.
 const LONG_NS: i64 = 25_000_000;
+/// Who does nothing on any connection for so long while something lies there does not run: an event loop does something else sooner.
+const STILL_NS: i64 = 40_000_000;
 /// Times that ended within this are one awakening.
 const TOGETHER_NS: i64 = 5_000_000;
 /// From so many waits and this share of all traces' time on it is a failure.
@@ -25,10 +28,13 @@ const MUCH: f64 = 0.03;
 const ALWAYS: f64 = 0.25;
 
 /// A time in which something lay unread.
+#[derive(Debug, Clone, Copy)]
 struct Waited {
     call: CallIndex,
     ns: i64,
     until_ns: i64,
+    /// For how long of it, at a stretch, the process did nothing on any connection.
+    silent_ns: i64,
 }
 
 #[derive(Default)]
@@ -41,34 +47,83 @@ struct Process {
 
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut processes: BTreeMap<Culprit, Process> = BTreeMap::new();
-    for (index, call) in case.calls() {
-        let mut here: BTreeMap<Culprit, (i64, i64, u32, String)> = BTreeMap::new();
+    let acts = acts(case);
+    // What never reached its socket nobody could read.
+    let missing = case.analysis.lost_packets.iter().filter(|lost| lost.is_missing());
+    let lost: BTreeSet<CallIndex> =
+        missing.flat_map(|lost| &lost.slowed).map(|(call, _)| *call).collect();
+    for (index, call) in case.calls().filter(|(index, _)| !lost.contains(index)) {
+        // What one process left unread of a call is one wait.
+        let mut here: BTreeMap<Culprit, (i64, PointIndex, i64)> = BTreeMap::new();
         for hop in &call.hops {
-            if let Some((culprit, ns, at)) = unread(case, index, hop) {
-                let point =
-                    call.spans.get(at).and_then(|s| case.analysis.points.get(s.point as usize));
-                let pid = point.and_then(|p| p.process.as_ref()).map_or(0, |process| process.pid);
-                let host = point.map_or_else(String::new, |point| point.host.clone());
-                let until_ns = call.spans.get(at).and_then(|s| s.times.request_last).unwrap_or(0);
-                let sum = here.entry(culprit).or_insert((0, until_ns, pid, host));
-                sum.0 = sum.0.saturating_add(ns.max(0));
-            }
+            let Some(Unread { culprit, ns, at, is_answer }) = unread(case, index, hop) else {
+                continue;
+            };
+            let Some(span) = call.spans.get(at) else { continue };
+            let times = span.times;
+            let read_ns = if is_answer { times.response_first } else { times.request_last };
+            let sum = here.entry(culprit).or_insert((0, span.point, read_ns.unwrap_or(0)));
+            sum.0 = sum.0.saturating_add(ns.max(0));
         }
-        for (culprit, (ns, until_ns, pid, host)) in here {
+        for (culprit, (ns, at, until_ns)) in here {
             let process = processes.entry(culprit).or_default();
-            (process.host, process.pid) = (host, pid);
+            if let Some(point) = case.analysis.points.get(at as usize) {
+                process.host.clone_from(&point.host);
+                process.pid = point.process.as_ref().map_or(0, |process| process.pid);
+            }
             process.n_reached += 1;
             if ns >= LONG_NS {
-                process.waited.push(Waited { call: index, ns, until_ns });
+                let acts = acts.get(&at).map_or(&[][..], Vec::as_slice);
+                let silent_ns = silent(acts, until_ns.saturating_sub(ns), until_ns);
+                process.waited.push(Waited { call: index, ns, until_ns, silent_ns });
             }
         }
     }
-    processes.into_iter().filter_map(|(culprit, process)| one(case, culprit, process)).collect()
+    processes.into_iter().filter_map(|(culprit, process)| one(case, culprit, &process)).collect()
 }
 
-/// Whose process left what a hop is about unread, for how long, and at which place in the path it stands.
-fn unread(case: &Case<'_>, index: CallIndex, hop: &Hop) -> Option<(Culprit, i64, usize)> {
+/// When each process read or wrote anything of a call, by its point, in order.
+fn acts(case: &Case<'_>) -> BTreeMap<PointIndex, Vec<i64>> {
+    let mut acts: BTreeMap<PointIndex, Vec<i64>> = BTreeMap::new();
+    for span in case.calls().flat_map(|(_, call)| &call.spans) {
+        let point = case.analysis.points.get(span.point as usize);
+        if point.is_some_and(|point| point.process.is_some()) {
+            let Times { request_first, request_last, response_first, response_last } = span.times;
+            let times = [request_first, request_last, response_first, response_last];
+            acts.entry(span.point).or_default().extend(times.into_iter().flatten());
+        }
+    }
+    acts.values_mut().for_each(|times| times.sort_unstable());
+    acts
+}
+
+/// The longest time between two of these, inside of a time.
+fn silent(acts: &[i64], from_ns: i64, until_ns: i64) -> i64 {
+    let inside =
+        acts.partition_point(|at| *at <= from_ns)..acts.partition_point(|at| *at < until_ns);
+    let inside = acts.get(inside).unwrap_or_default().iter().copied();
+    let (mut before_ns, mut longest_ns) = (from_ns, 0);
+    for at_ns in inside.chain([until_ns]) {
+        longest_ns = longest_ns.max(at_ns.saturating_sub(before_ns));
+        before_ns = at_ns;
+    }
+    longest_ns
+}
+
+/// What lay unread: whose process it was for, how long, at which place in the path it stands, and which way it went.
+struct Unread {
+    culprit: Culprit,
+    ns: i64,
+    at: usize,
+    is_answer: bool,
+}
+
+/// Whether a hop is about something that lay unread.
+fn unread(case: &Case<'_>, index: CallIndex, hop: &Hop) -> Option<Unread> {
     let call = case.call(index);
+    let of = |culprit: Culprit, ns: i64, at: u16, is_answer: bool| {
+        Some(Unread { culprit, ns, at: usize::from(at), is_answer })
+    };
     let gateway = |at: u16| {
         let span = call.spans.get(usize::from(at))?;
         let point = case.analysis.points.get(span.point as usize)?;
@@ -77,11 +132,11 @@ fn unread(case: &Case<'_>, index: CallIndex, hop: &Hop) -> Option<(Culprit, i64,
     };
     match hop.part {
         Part::ServerAcceptQueue | Part::ServerSched | Part::ServerBusy => {
-            Some((case.server(index), hop.total_ns, usize::from(hop.to)))
+            of(case.server(index), hop.total_ns, hop.to, false)
         }
-        Part::ClientRecvQueue => Some((client(case, index), hop.total_ns, usize::from(hop.from))),
-        Part::GatewayIn => Some((gateway(hop.to)?, hop.forward_ns?, usize::from(hop.to))),
-        Part::GatewayOut => Some((gateway(hop.from)?, hop.return_ns?, usize::from(hop.from))),
+        Part::ClientRecvQueue => of(client(case, index), hop.total_ns, hop.from, true),
+        Part::GatewayIn => of(gateway(hop.to)?, hop.forward_ns?, hop.to, false),
+        Part::GatewayOut => of(gateway(hop.from)?, hop.return_ns?, hop.from, true),
         _ => None,
     }
 }
@@ -97,22 +152,16 @@ fn client(case: &Case<'_>, index: CallIndex) -> Culprit {
     }
 }
 
-fn one(case: &Case<'_>, culprit: Culprit, mut process: Process) -> Option<Finding> {
-    let waited = &mut process.waited;
-    waited.sort_by_key(|waited| waited.until_ns);
+fn one(case: &Case<'_>, culprit: Culprit, process: &Process) -> Option<Finding> {
+    let waited = &process.waited;
     let longest_ns = waited.iter().map(|waited| waited.ns).max()?;
-    let n_times = 1 + waited
-        .windows(2)
-        .filter(|pair| pair[1].until_ns.saturating_sub(pair[0].until_ns) > TOGETHER_NS)
-        .count();
-    let each = waited.iter();
-    let concerned: Vec<Concerned> =
-        each.map(|waited| Concerned::slowed(waited.call, waited.ns)).collect();
-    let is_rule = waited.len() >= LEAST && n_times > 1;
-    let severity = Severity::of(is_rule && case.share(&concerned) >= MUCH);
+    let still: Vec<Waited> =
+        waited.iter().filter(|waited| waited.silent_ns >= STILL_NS).copied().collect();
     let throttled_ns = case.counters.throttled_ns(&process.host, process.pid);
     let is_pace = waited.len() as f64 >= ALWAYS * process.n_reached as f64;
+    let is_much = (is_pace && is_failure(case, waited)) || is_failure(case, &still);
     let n = quantity::plural(waited.len() as u64, "message");
+    let n_reached = quantity::count(process.n_reached as u64);
     let longest = quantity::duration(longest_ns);
     let name = culprit.words();
     let (class, sentence) = match () {
@@ -125,24 +174,32 @@ fn one(case: &Case<'_>, culprit: Culprit, mut process: Process) -> Option<Findin
         ),
         () if is_pace => (
             "overloaded",
-            format!(
-                "{name} could not keep up: {n} of {} lay unread, up to {longest}",
-                quantity::count(process.n_reached as u64)
-            ),
+            format!("{name} could not keep up: {n} of {n_reached} lay unread, up to {longest}"),
+        ),
+        () if still.is_empty() => (
+            "busy",
+            format!("{name} was busy with others: {n} of {n_reached} lay unread, up to {longest}"),
         ),
         () => (
             "stood-still",
             format!(
-                "{name} did not run when it should have: {n} lay unread until it went on, {}, up to {longest}",
-                times(n_times)
+                "{name} did not run when it should have: {} lay unread until it went on, {}, up to {longest}",
+                quantity::plural(still.len() as u64, "message"),
+                times(n_times(&still))
             ),
         ),
     };
-    let mut finding = case.finding(severity, class, culprit, sentence, concerned);
+    let each = waited.iter();
+    let concerned = each.map(|waited| Concerned::slowed(waited.call, waited.ns)).collect();
+    let mut finding = case.finding(Severity::of(is_much), class, culprit, sentence, concerned);
     finding.evidence.push(format!(
-        "arrived at its interface and read {} later or more, {n} of {}",
+        "arrived at its interface and read {} later or more, {n} of {n_reached}",
         quantity::duration(LONG_NS),
-        quantity::count(process.n_reached as u64)
+    ));
+    let silent_ns = waited.iter().map(|waited| waited.silent_ns).max().unwrap_or(0);
+    finding.evidence.push(format!(
+        "it neither read nor wrote anything meanwhile for up to {} at a stretch",
+        quantity::duration(silent_ns)
     ));
     if throttled_ns > 0 {
         let stopped = quantity::duration(throttled_ns);
@@ -157,9 +214,42 @@ fn one(case: &Case<'_>, culprit: Culprit, mut process: Process) -> Option<Findin
     Some(finding)
 }
 
+/// Whether these are so many, more than once, and cost so much that it is a failure.
+fn is_failure(case: &Case<'_>, waited: &[Waited]) -> bool {
+    let each = waited.iter();
+    let concerned: Vec<Concerned> =
+        each.map(|waited| Concerned::slowed(waited.call, waited.ns)).collect();
+    waited.len() >= LEAST && n_times(waited) > 1 && case.share(&concerned) >= MUCH
+}
+
+/// At how many times something was read that had lain.
+fn n_times(waited: &[Waited]) -> usize {
+    let mut until: Vec<i64> = waited.iter().map(|waited| waited.until_ns).collect();
+    until.sort_unstable();
+    let apart = |pair: &&[i64]| pair[1].saturating_sub(pair[0]) > TOGETHER_NS;
+    usize::from(!until.is_empty()) + until.windows(2).filter(apart).count()
+}
+
 fn times(n: usize) -> String {
     match n {
         1 => "once".to_string(),
         n => format!("{} times", quantity::count(n as u64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_silence_lies_between_what_it_did() {
+        let check = |acts: &[i64], from: i64, until: i64, expected: i64| {
+            assert_eq!(silent(acts, from, until), expected, "{acts:?} {from} {until}");
+        };
+        check(&[], 0, 100, 100);
+        check(&[10, 40, 95], 0, 100, 55);
+        check(&[0, 100, 200], 0, 100, 100);
+        check(&[10, 40, 95], 50, 90, 40);
+        check(&[5], 9, 3, 0);
     }
 }

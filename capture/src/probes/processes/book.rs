@@ -45,6 +45,18 @@ impl Book {
         }
     }
 
+    /// Tells anew of who was moved into another cgroup since: no event does.
+    pub(super) fn look_again(&mut self) {
+        let wanted = self.processes.values().filter(|row| self.is_wanted(row));
+        let moved: Vec<(ProcessRow, String)> = wanted
+            .filter_map(|row| Some((row.clone(), node::cgroup(row.pid)?)))
+            .filter(|(row, cgroup)| row.cgroup.as_ref() != Some(cgroup))
+            .collect();
+        for (row, cgroup) in moved {
+            self.begin(row, Some(cgroup));
+        }
+    }
+
     /// Takes what is there at the recording's start. Those that events told of meanwhile stay as told.
     pub(super) fn scan(&mut self, now_ns: i64) {
         for id in node::ids() {
@@ -239,6 +251,24 @@ mod tests {
             threads.iter().map(|row| (row.name.as_str(), row.valid_to_ns)).collect();
         assert_eq!(names, [("sh", None), ("sh", Some(20)), ("x", None), ("x", Some(30))]);
         assert!(book.processes.is_empty() && book.threads.is_empty());
+    }
+
+    #[test]
+    fn who_was_moved_into_another_cgroup_is_told_of_anew() {
+        let mut book = Book::new(false, &Filter::default(), Broker::own());
+        let own = node::look(std::process::id()).expect("it is there");
+        book.saw(std::process::id(), own, 10);
+        book.look_again();
+        assert_eq!(book.told().0.len(), 1, "nobody was moved");
+        let row = book.processes.get_mut(&std::process::id()).expect("it is known");
+        row.cgroup = Some("/before".to_string());
+        book.look_again();
+        let told = book.told().0;
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (told[0].valid_from_ns, told[0].cgroup.clone()),
+            (10, node::cgroup(std::process::id()))
+        );
     }
 
     #[test]

@@ -53,6 +53,10 @@ impl Decoder for Book {
         record.inspect(|record| self.take(record)).is_some()
     }
 
+    fn each_second(&mut self, _now_ns: i64, _rows: &mut dyn Rows) {
+        self.look_again();
+    }
+
     fn hand_on(&mut self, rows: &mut dyn Rows) {
         let (told, told_threads) = self.told();
         if !told.is_empty() {

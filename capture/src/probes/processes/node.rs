@@ -43,7 +43,8 @@ pub(super) fn look(id: u32) -> Option<Seen> {
     })
 }
 
-/// The cgroup's path: of the v2 hierarchy unless that says nothing, else of the first v1 controller that does.
+/// The cgroup's path: of the v2 hierarchy unless that says nothing, else of v1's processor controller, whose quotas are counted, else of
+/// the first one that does.
 pub(super) fn cgroup(id: u32) -> Option<String> {
     path_of(&fs::read_to_string(format!("/proc/{id}/cgroup")).ok()?)
 }
@@ -52,7 +53,13 @@ fn path_of(text: &str) -> Option<String> {
     let paths = || text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     let v2 = text.lines().find_map(|line| line.strip_prefix("0::"));
     let says = |path: &&str| !matches!(*path, "" | "/");
-    let path = v2.filter(says).or_else(|| paths().find(says)).or(v2).or_else(|| paths().next());
+    let is_cpu = |line: &&str| {
+        let mut controllers = line.split(':').nth(1).unwrap_or_default().split(',');
+        controllers.any(|controller| controller == "cpu")
+    };
+    let cpu = text.lines().find(is_cpu).and_then(|line| line.splitn(3, ':').nth(2));
+    let path = v2.filter(says).or(cpu.filter(says)).or_else(|| paths().find(says));
+    let path = path.or(v2).or_else(|| paths().next());
     path.map(str::to_string)
 }
 
@@ -76,6 +83,7 @@ mod tests {
     fn cgroups_of_all_hierarchies() {
         check("0::/user.slice/x.scope\n", Some("/user.slice/x.scope"));
         check("12:cpu:/docker/abc\n0::/\n", Some("/docker/abc"));
+        check("12:pids:/a\n4:cpu,cpuacct:/b\n0::/\n", Some("/b"));
         check("12:cpu:/\n1:name=systemd:/init.scope\n0::/\n", Some("/init.scope"));
         check("0::/\n", Some("/"));
         check("", None);
