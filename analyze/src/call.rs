@@ -531,11 +531,15 @@ impl Call {
         &self.spans[0].times
     }
 
+    /// Whether it really got no answer before its connection or the recording ended, as far as the capture can tell.
+    pub fn is_open(&self) -> bool {
+        self.state == CallState::Open && !self.issues.contains(&Issue::ResponseMissing)
+    }
+
     /// Whether it went wrong: an error status, or no answer. That the capture missed the answer, or ended before it, is none of its faults.
     pub fn failed(&self) -> bool {
-        let is_excused = |issue: &Issue| matches!(issue, Issue::ResponseMissing | Issue::InFlight);
         matches!(self.outcome, Some(Outcome::ClientError | Outcome::ServerError))
-            || (self.state == CallState::Open && !self.issues.iter().any(is_excused))
+            || (self.is_open() && !self.issues.contains(&Issue::InFlight))
     }
 }
 

@@ -12,8 +12,9 @@ pub fn errors(bundles: &Bundles) -> Vec<Option<i64>> {
         let rows: Vec<ClockRow> = batches.flat_map(|batch| clock::rows(&batch)).collect();
         let Some(worst_ns) = worst(&rows) else { continue };
         for interface in bundles.interfaces.iter().filter(|interface| interface.host == host) {
-            let known = &mut errors[interface.domain.0 as usize];
-            *known = Some(known.map_or(worst_ns, |known| known.max(worst_ns)));
+            if let Some(known) = errors.get_mut(interface.domain.0 as usize) {
+                *known = Some(known.map_or(worst_ns, |known| known.max(worst_ns)));
+            }
         }
     }
     errors

@@ -149,9 +149,10 @@ impl Given<'_> {
         let times = call.times();
         let seen = times.duration_ns().or_else(|| {
             let first = times.first()?;
-            let until = match call.state {
-                CallState::Open => self.flows[call.spans[0].flow as usize].last_ns,
-                _ => first,
+            // Where the capture missed the answer, it may have come at any time.
+            let until = match call.is_open() {
+                true => self.flows[call.spans[0].flow as usize].last_ns,
+                false => first,
             };
             Some(until.max(times.last()?).saturating_sub(first))
         });

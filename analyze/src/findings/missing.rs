@@ -30,6 +30,14 @@ pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {
             domains.len()
         ));
     }
+    let is_unheard = |call: &&Call| call.issues.contains(&Issue::ResponseMissing);
+    let n_unheard = analysis.calls.iter().filter(is_unheard).count();
+    if n_unheard > 0 {
+        let n = quantity::plural(n_unheard as u64, "request");
+        lines.push(format!(
+            "the answers of {n} were not captured: how they ended, and when, is not known"
+        ));
+    }
     let is_in_flight = |call: &&Call| call.issues.contains(&Issue::InFlight);
     let n_in_flight = analysis.calls.iter().filter(is_in_flight).count();
     if n_in_flight > 0 {

@@ -24,10 +24,7 @@ type Kind = (IpAddr, u16, String);
 pub fn in_flight(calls: &mut [Call], flows: &[Flow], points: &[Point]) {
     let ends = ends(flows, points);
     let longest = longest(calls);
-    let is_open = |call: &&mut Call| {
-        call.state == CallState::Open && !call.issues.contains(&Issue::ResponseMissing)
-    };
-    for call in calls.iter_mut().filter(is_open) {
+    for call in calls.iter_mut().filter(|call| call.is_open()) {
         let Some(first) = call.spans.first() else { continue };
         let of_call = call.spans.iter().map(|span| &flows[span.flow as usize]);
         if of_call.clone().all(|flow| is_one_way(flow, points)) {
@@ -63,6 +60,7 @@ pub fn in_flight(calls: &mut [Call], flows: &[Flow], points: &[Point]) {
                 let is_leave = last_ns.saturating_sub(asked_ns) <= LEAVE_NS;
                 if is_leave && of_call.clone().all(|flow| !is_broken(flow.close)) {
                     call.state = CallState::OneWay;
+                    call.issues.retain(|issue| *issue != Issue::OpenAtEnd);
                 }
             }
             Some(_) => {}

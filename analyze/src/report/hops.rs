@@ -103,7 +103,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         let key = (names.caller(analysis, call), names.server(&call.server), call.protocol.clone());
         let edge = edges.entry(key).or_default();
         edge.n_calls += 1;
-        edge.n_open += usize::from(measure::is_open(call));
+        edge.n_open += usize::from(call.is_open());
         edge.n_without_hops += usize::from(call.hops.is_empty());
         edge.durations.push(measure::duration(analysis, call));
         let trace = analysis.traces.get(call.trace as usize);

@@ -2,7 +2,6 @@
 //! was. Never compares instants of two clock domains.
 
 use crate::call::{Analysis, Call, CallIndex, CallState, Hop, Part, Point, Trace};
-use crate::issue::Issue;
 use std::collections::BTreeMap;
 
 /// A duration, exact or a lower bound.
@@ -19,12 +18,7 @@ pub fn duration(analysis: &Analysis, call: &Call) -> Seen {
     span_duration(analysis, call, 0)
 }
 
-/// Whether a request really got no answer before its connection or the recording ended, as far as the capture can tell.
-pub fn is_open(call: &Call) -> bool {
-    call.state == CallState::Open && !call.issues.contains(&Issue::ResponseMissing)
-}
-
-/// The same at the point nearest to its server.
+/// How long a call took at the point nearest to its server.
 pub fn server_duration(analysis: &Analysis, call: &Call) -> Seen {
     let last = call.spans.len().saturating_sub(1);
     let times = call.spans.get(last).map(|s| s.times).unwrap_or_default();
@@ -42,7 +36,7 @@ fn span_duration(analysis: &Analysis, call: &Call, index: usize) -> Seen {
     let first = span.times.first().unwrap_or(0);
     let seen_until = match call.state {
         // Where the capture missed the answer, it may have come at any time after the last thing seen.
-        CallState::Open if is_open(call) => {
+        CallState::Open if call.is_open() => {
             analysis.flows.get(span.flow as usize).map(|f| f.last_ns)
         }
         _ => None,
@@ -213,7 +207,7 @@ fn begins_with(text: &str, word: &str) -> bool {
 /// The status, or the state of a call that has none. Not yet harmless.
 pub fn status(call: &Call) -> String {
     match (call.status.as_str(), call.state) {
-        ("", CallState::Open) if is_open(call) => "open".to_owned(),
+        ("", CallState::Open) if call.is_open() => "open".to_owned(),
         ("", CallState::Open) => "unseen".to_owned(),
         ("", CallState::ResponseOnly) => "no request".to_owned(),
         ("", CallState::OneWay) => "one-way".to_owned(),

@@ -89,7 +89,7 @@ fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
             (services.entry(service).or_default(), at_server),
             (edges.entry(edge).or_default(), at_client),
         ] {
-            let open = measure::is_open(call);
+            let open = call.is_open();
             tally.n += 1;
             tally.n_open += u64::from(open);
             tally.n_failed += u64::from(call.failed() && !open);

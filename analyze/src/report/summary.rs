@@ -47,7 +47,7 @@ fn protocols(analysis: &Analysis) -> BTreeMap<&str, Protocol> {
     let mut protocols: BTreeMap<&str, Protocol> = BTreeMap::new();
     for call in &analysis.calls {
         let p = protocols.entry(&call.protocol).or_default();
-        let open = measure::is_open(call);
+        let open = call.is_open();
         p.n_calls += 1;
         p.n_open += u64::from(open);
         p.n_failed += u64::from(call.failed() && !open);

@@ -1,11 +1,12 @@
 //! Connects that fail, or take as long as a lost packet costs: refused, never answered, answered late. Never judges what is said on a
 //! connection.
 
-use crate::call::{CallIndex, CallState};
+use crate::call::{Call, CallIndex, CallState, PointIndex};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Its entry in the table of judges.
 pub(super) const CONNECTS: Judge =
@@ -15,6 +16,8 @@ pub(super) const CONNECTS: Judge =
 const SLOW_NS: i64 = 150_000_000;
 /// Who was refused tries the next address of the name this soon.
 const ELSEWHERE_NS: i64 = 1_000_000_000;
+/// Answers after it that are looked at.
+const MOST_LOOKED_AT: usize = 1_000;
 /// So many slow ones, and this share of all traces' time, are a failure.
 const LEAST: usize = 3;
 const MUCH: f64 = 0.01;
@@ -33,16 +36,22 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             slow.entry(case.server(index)).or_default().push((index, ns));
         }
     }
+    let answered = if failed.is_empty() { Answered::new() } else { answered(case) };
     let failed = failed
         .into_iter()
-        .map(|((culprit, status), calls)| failing(case, culprit, &status, &calls));
+        .map(|((culprit, status), calls)| failing(case, &answered, culprit, (&status, &calls)));
     failed.chain(slow.into_iter().map(|(culprit, calls)| late(case, culprit, &calls))).collect()
 }
 
-fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> Finding {
+fn failing(
+    case: &Case<'_>,
+    answered: &Answered,
+    culprit: Culprit,
+    (status, calls): (&str, &[CallIndex]),
+) -> Finding {
     // Whoever connected for nobody else was itself told, unless it got through at another address.
     let parent_failed = |index: &CallIndex| {
-        case.parent_failed(*index).unwrap_or_else(|| !is_made_good(case, *index))
+        case.parent_failed(*index).unwrap_or_else(|| !is_made_good(answered, case.call(*index)))
     };
     let n_failed = calls.iter().filter(|call| parent_failed(call)).count();
     let severity = Severity::of(n_failed > 0);
@@ -77,20 +86,32 @@ fn failing(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex])
     finding
 }
 
+/// Who got an answer at which port, from when on, at which address: by the client's point and the port, in order of time.
+type Answered = BTreeMap<(PointIndex, u16), Vec<(i64, IpAddr)>>;
+
+fn answered(case: &Case<'_>) -> Answered {
+    let mut answered = Answered::new();
+    for (_, call) in case.calls() {
+        let is_answered = call.state == CallState::Complete && call.protocol != "tcp";
+        if let Some(first_ns) = call.times().first().filter(|_| is_answered) {
+            let key = (call.spans[0].point, call.server.port);
+            answered.entry(key).or_default().push((first_ns, call.server.address));
+        }
+    }
+    answered.values_mut().for_each(|times| times.sort_unstable());
+    answered
+}
+
 /// Whether the same end got an answer at the same port of another address soon after: names have several, of which one may be dead.
-fn is_made_good(case: &Case<'_>, index: CallIndex) -> bool {
-    let tried = case.call(index);
+fn is_made_good(answered: &Answered, tried: &Call) -> bool {
     let Some(first_ns) = tried.times().first() else { return false };
-    case.calls().any(|(_, call)| {
-        let soon = first_ns..first_ns.saturating_add(ELSEWHERE_NS);
-        call.server.port == tried.server.port
-            && call.server.address != tried.server.address
-            && call.client.place() == tried.client.place()
-            && call.spans[0].point == tried.spans[0].point
-            && call.state == CallState::Complete
-            && call.protocol != "tcp"
-            && call.times().first().is_some_and(|at| soon.contains(&at))
-    })
+    let Some(times) = answered.get(&(tried.spans[0].point, tried.server.port)) else {
+        return false;
+    };
+    let from = times.partition_point(|(at, _)| *at < first_ns);
+    let until_ns = first_ns.saturating_add(ELSEWHERE_NS);
+    let mut soon = times[from..].iter().take(MOST_LOOKED_AT).take_while(|(at, _)| *at < until_ns);
+    soon.any(|(_, address)| *address != tried.server.address)
 }
 
 fn late(case: &Case<'_>, culprit: Culprit, calls: &[(CallIndex, i64)]) -> Finding {

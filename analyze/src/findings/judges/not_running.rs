@@ -19,6 +19,8 @@ pub(super) const NOT_RUNNING: Judge = Judge {
 const LONG_NS: i64 = 25_000_000;
 /// Who does nothing on any connection for so long while something lies there does not run: an event loop does something else sooner.
 const STILL_NS: i64 = 40_000_000;
+/// Shorter silences are not looked at.
+const QUIET_NS: i64 = 10_000_000;
 /// Times that ended within this are one awakening.
 const TOGETHER_NS: i64 = 5_000_000;
 /// From so many waits and this share of all traces' time on it is a failure.
@@ -47,7 +49,7 @@ struct Process {
 
 fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut processes: BTreeMap<Culprit, Process> = BTreeMap::new();
-    let acts = acts(case);
+    let silences = silences(case);
     // What never reached its socket nobody could read.
     let missing = case.analysis.lost_packets.iter().filter(|lost| lost.is_missing());
     let lost: BTreeSet<CallIndex> =
@@ -73,8 +75,8 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             }
             process.n_reached += 1;
             if ns >= LONG_NS {
-                let acts = acts.get(&at).map_or(&[][..], Vec::as_slice);
-                let silent_ns = silent(acts, until_ns.saturating_sub(ns), until_ns);
+                let silences = silences.get(&at).map_or(&[][..], Vec::as_slice);
+                let silent_ns = silent(silences, until_ns.saturating_sub(ns), until_ns);
                 process.waited.push(Waited { call: index, ns, until_ns, silent_ns });
             }
         }
@@ -82,8 +84,11 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     processes.into_iter().filter_map(|(culprit, process)| one(case, culprit, &process)).collect()
 }
 
-/// When each process read or wrote anything of a call, by its point, in order.
-fn acts(case: &Case<'_>) -> BTreeMap<PointIndex, Vec<i64>> {
+/// From when to when a process neither read nor wrote anything of any call, in order.
+type Silences = Vec<(i64, i64)>;
+
+/// Of each process by its point, those that are long enough to look at.
+fn silences(case: &Case<'_>) -> BTreeMap<PointIndex, Silences> {
     let mut acts: BTreeMap<PointIndex, Vec<i64>> = BTreeMap::new();
     for span in case.calls().flat_map(|(_, call)| &call.spans) {
         let point = case.analysis.points.get(span.point as usize);
@@ -93,21 +98,23 @@ fn acts(case: &Case<'_>) -> BTreeMap<PointIndex, Vec<i64>> {
             acts.entry(span.point).or_default().extend(times.into_iter().flatten());
         }
     }
-    acts.values_mut().for_each(|times| times.sort_unstable());
-    acts
+    acts.into_iter().map(|(point, times)| (point, between(times))).collect()
 }
 
-/// The longest time between two of these, inside of a time.
-fn silent(acts: &[i64], from_ns: i64, until_ns: i64) -> i64 {
-    let inside =
-        acts.partition_point(|at| *at <= from_ns)..acts.partition_point(|at| *at < until_ns);
-    let inside = acts.get(inside).unwrap_or_default().iter().copied();
-    let (mut before_ns, mut longest_ns) = (from_ns, 0);
-    for at_ns in inside.chain([until_ns]) {
-        longest_ns = longest_ns.max(at_ns.saturating_sub(before_ns));
-        before_ns = at_ns;
-    }
-    longest_ns
+/// The silences before, between and after these.
+fn between(mut acts: Vec<i64>) -> Silences {
+    acts.extend([i64::MIN, i64::MAX]);
+    acts.sort_unstable();
+    let pairs = acts.windows(2).map(|pair| (pair[0], pair[1]));
+    pairs.filter(|(from, to)| to.saturating_sub(*from) >= QUIET_NS).collect()
+}
+
+/// The longest silence inside of a time; 0: none that is looked at.
+fn silent(silences: &[(i64, i64)], from_ns: i64, until_ns: i64) -> i64 {
+    let first = silences.partition_point(|(_, to)| *to <= from_ns);
+    let inside = silences[first..].iter().take_while(|(from, _)| *from < until_ns);
+    let each = inside.map(|(from, to)| (*to).min(until_ns).saturating_sub((*from).max(from_ns)));
+    each.max().filter(|ns| *ns >= QUIET_NS).unwrap_or(0)
 }
 
 /// What lay unread: whose process it was for, how long, at which place in the path it stands, and which way it went.
@@ -197,10 +204,16 @@ fn one(case: &Case<'_>, culprit: Culprit, process: &Process) -> Option<Finding> 
         quantity::duration(LONG_NS),
     ));
     let silent_ns = waited.iter().map(|waited| waited.silent_ns).max().unwrap_or(0);
-    finding.evidence.push(format!(
-        "it neither read nor wrote anything meanwhile for up to {} at a stretch",
-        quantity::duration(silent_ns)
-    ));
+    finding.evidence.push(match silent_ns {
+        0 => {
+            let quiet = quantity::duration(QUIET_NS);
+            format!("it read or wrote something else meanwhile every {quiet} at least")
+        }
+        ns => {
+            let ns = quantity::duration(ns);
+            format!("it neither read nor wrote anything meanwhile for up to {ns} at a stretch")
+        }
+    });
     if throttled_ns > 0 {
         let stopped = quantity::duration(throttled_ns);
         finding.evidence.push(format!("its cgroup's quota stopped it for {stopped}"));
@@ -241,15 +254,22 @@ fn times(n: usize) -> String {
 mod tests {
     use super::*;
 
+    const MS: i64 = 1_000_000;
+
+    /// Of a process that did something at these milliseconds, and something that lay there from … to.
+    fn check(acts: &[i64], from: i64, until: i64, expected: i64) {
+        let silences = between(acts.iter().map(|at| at * MS).collect());
+        let found = silent(&silences, from * MS, until * MS);
+        assert_eq!(found, expected * MS, "{acts:?} {from} {until}");
+    }
+
     #[test]
     fn the_longest_silence_lies_between_what_it_did() {
-        let check = |acts: &[i64], from: i64, until: i64, expected: i64| {
-            assert_eq!(silent(acts, from, until), expected, "{acts:?} {from} {until}");
-        };
         check(&[], 0, 100, 100);
         check(&[10, 40, 95], 0, 100, 55);
         check(&[0, 100, 200], 0, 100, 100);
         check(&[10, 40, 95], 50, 90, 40);
+        check(&[0, 9, 18, 27], 0, 27, 0);
         check(&[5], 9, 3, 0);
     }
 }

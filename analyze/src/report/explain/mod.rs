@@ -263,7 +263,7 @@ fn usual(analysis: &Analysis, names: &Names) -> BTreeMap<(String, String, String
 /// Slow: at or above the p90 of its kind and at least twice its median.
 fn note(call: &Call, duration: Seen, usual: Option<&(i64, i64)>) -> Note {
     match usual {
-        _ if measure::is_open(call) => Note::Open,
+        _ if call.is_open() => Note::Open,
         _ if call.failed() => Note::Failed,
         Some((p90, p50)) if duration.ns >= *p90 && duration.ns / 2 >= *p50 => Note::Slow,
         _ => Note::None,

@@ -309,7 +309,7 @@ impl<'a> View<'a> {
                 &issues.join(", "),
             )?;
         }
-        if measure::is_open(call) {
+        if call.is_open() {
             let text = "no response was seen until its connection or the recording ended";
             ink.wrapped(&format!("{indent}  open   "), &format!("{indent}         "), text)?;
         }
