@@ -26,10 +26,11 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
     let mut failed: BTreeMap<(Culprit, String), Vec<CallIndex>> = BTreeMap::new();
     let mut slow: BTreeMap<Culprit, Vec<(CallIndex, i64)>> = BTreeMap::new();
     for (index, call) in case.calls() {
-        if call.protocol == "tcp" && !call.failed() {
-            continue;
-        }
         if call.protocol == "tcp" {
+            // One that was under way when the recording ended is none.
+            if !call.failed() {
+                continue;
+            }
             let key = (case.unanswered_by(index), call.status.clone());
             failed.entry(key).or_default().push(index);
         } else if let Some(ns) = call.connect_ns.filter(|ns| *ns >= SLOW_NS) {

@@ -41,6 +41,16 @@ pub(super) fn unrepaired(case: &Case<'_>) -> BTreeSet<CallIndex> {
     calls.filter(|&call| case.call(call).failed()).collect()
 }
 
+/// The calls that some packets slowed, each by the one that it waited for longest.
+pub(super) fn slowed(packets: &[&LostPacket]) -> BTreeMap<CallIndex, i64> {
+    let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
+    for &(call, ns) in packets.iter().flat_map(|packet| &packet.slowed) {
+        let known = slowed.entry(call).or_default();
+        *known = (*known).max(ns);
+    }
+    slowed
+}
+
 /// Where a packet was lost.
 pub(super) fn culprit(case: &Case<'_>, packet: &LostPacket) -> Culprit {
     let point =
@@ -61,13 +71,7 @@ fn one(
     packets: &[&LostPacket],
     unrepaired: &BTreeSet<CallIndex>,
 ) -> Finding {
-    let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
-    for packet in packets {
-        for &(call, ns) in &packet.slowed {
-            let known = slowed.entry(call).or_default();
-            *known = (*known).max(ns);
-        }
-    }
+    let slowed = slowed(packets);
     let each = slowed.iter();
     let concerned: Vec<Concerned> = each
         .map(|(&call, &cost_ns)| Concerned { call, cost_ns, failed: unrepaired.contains(&call) })

@@ -1,4 +1,5 @@
-//! The judges, one file each, one line each in [`JUDGES`]. None knows of another.
+//! The judges, one file each, one line each in [`JUDGES`]. None asks for another's findings; what two of them tell apart alike (where a
+//! packet was lost, whom it slowed, who reset a connection) stands in the one that it is about.
 
 use super::Judge;
 

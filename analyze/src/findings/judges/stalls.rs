@@ -2,7 +2,7 @@
 //! in a network that nobody recorded. Never judges what was placed, what arrived after all, and what was sent again at once.
 
 use super::lost;
-use crate::call::{CallIndex, Fate, LostPacket};
+use crate::call::{Fate, LostPacket};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
@@ -35,11 +35,7 @@ fn is_stall(packet: &LostPacket) -> bool {
 }
 
 fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
-    let mut slowed: BTreeMap<CallIndex, i64> = BTreeMap::new();
-    for &(call, ns) in packets.iter().flat_map(|packet| &packet.slowed) {
-        let known = slowed.entry(call).or_default();
-        *known = (*known).max(ns);
-    }
+    let slowed = lost::slowed(packets);
     let longest_ns = slowed.values().copied().max().unwrap_or(0);
     let each = slowed.iter();
     let concerned: Vec<Concerned> = each.map(|(&call, &ns)| Concerned::slowed(call, ns)).collect();
