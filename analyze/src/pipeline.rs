@@ -8,7 +8,7 @@ use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions}
 use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
-use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Unused};
+use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Whole};
 use crate::findings::counters::Counters;
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
@@ -57,7 +57,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         whole.flows.reserve_exact(sum(|d| d.flows.len()));
         let first = whole.flows.len();
         dissected.into_iter().for_each(|(d, losses)| whole.add(d, losses, &points));
-        whole.mend(first, files, &parts, &given, &points);
+        mend(&mut whole, first, (files, &parts), &given, &points);
         cut.push((files, parts));
     }
     for host in &hosts {
@@ -131,6 +131,22 @@ fn recorded(bundles: &Bundles, points: &mut Vec<Point>) -> Vec<Recorded> {
         }
     }
     hosts
+}
+
+/// Puts whole connections in the place of those that redirections tore, among the flows from `first` on.
+fn mend(
+    whole: &mut Whole,
+    first: usize,
+    (files, parts): (&[PacketFile], &[Partition]),
+    given: &Given,
+    points: &[Point],
+) {
+    let torn = Torn::find(&whole.flows[first..], &whole.facts[first..]);
+    if !torn.is_empty() {
+        let each = parts.par_iter().flat_map(|part| halves(files, part, &torn));
+        let dissected = redirected::dissect(each.collect(), Dissector::knowing(given));
+        whole.replace(first, &torn, dissected, points);
+    }
 }
 
 /// Pass 1 and pass 2; connections are independent but for where endpoints live and what is forwarded.
@@ -299,112 +315,6 @@ fn points(bundles: &Bundles) -> Vec<Point> {
         domain: interface.domain.0,
     };
     bundles.interfaces.iter().map(point).collect()
-}
-
-/// The results of all partitions so far.
-#[derive(Default)]
-struct Whole {
-    flows: Vec<Flow>,
-    facts: Vec<FlowFacts>,
-    spans: Vec<Span>,
-    n_packets: u64,
-    n_socket_events: u64,
-    sockets: Sockets,
-    losses: Vec<Loss>,
-}
-
-impl Whole {
-    fn add(&mut self, dissected: Dissected, losses: Vec<Loss>, points: &[Point]) {
-        let offset = self.flows.len() as u32;
-        self.flows.extend(dissected.flows);
-        self.facts.extend(dissected.facts);
-        self.spans.extend(dissected.spans.into_iter().map(|mut span| {
-            span.flow += offset;
-            span
-        }));
-        self.n_packets += dissected.n_packets;
-        let logs = dissected.logs.into_iter().map(|(flow, log)| (flow + offset, log));
-        self.sockets.logs.extend(logs);
-        self.losses.extend(losses);
-        self.unused(dissected.unused, points);
-    }
-
-    /// Puts whole connections in the place of those that redirections tore, among the flows from `first` on.
-    fn mend(
-        &mut self,
-        first: usize,
-        files: &[PacketFile],
-        parts: &[Partition],
-        given: &Given,
-        points: &[Point],
-    ) {
-        let torn = Torn::find(&self.flows[first..], &self.facts[first..]);
-        if torn.is_empty() {
-            return;
-        }
-        let packets: Vec<_> =
-            parts.par_iter().flat_map(|part| halves(files, part, &torn)).collect();
-        let whole = redirected::dissect(packets, Dissector::knowing(given));
-        let is_half: Vec<bool> =
-            self.flows.iter().enumerate().map(|(i, f)| i >= first && torn.has(f)).collect();
-        let mut place = 0;
-        let places: Vec<u32> = is_half
-            .iter()
-            .map(|half| {
-                place += u32::from(!half);
-                place - u32::from(!half)
-            })
-            .collect();
-        let mut keep = is_half.iter().map(|half| !half);
-        self.flows.retain(|_| keep.next().unwrap_or(true));
-        let mut keep = is_half.iter().map(|half| !half);
-        self.facts.retain(|_| keep.next().unwrap_or(true));
-        self.spans.retain_mut(|span| {
-            let is_kept = !is_half[span.flow as usize];
-            span.flow = places[span.flow as usize];
-            is_kept
-        });
-        // Its packets were counted as those of the halves.
-        self.add(Dissected { n_packets: 0, ..whole }, Vec::new(), points);
-    }
-
-    /// What could not be used, by point and cause.
-    fn unused(&mut self, unused: Unused, points: &[Point]) {
-        self.losses.extend(unused.into_iter().map(|((point, cause), count)| Loss {
-            place: points[point as usize].label(),
-            cause: cause.to_string(),
-            count,
-        }));
-    }
-
-    /// What is known of a host's threads and clock, and what could not be read of it.
-    fn add_host(&mut self, recorded: &Recorded) {
-        self.n_socket_events += recorded.n_events;
-        self.sockets.waits.extend(recorded.waits());
-        self.sockets.signals.extend(recorded.signals());
-        self.sockets.tasks.extend(recorded.tasks());
-        self.sockets.sets.extend(recorded.sets());
-        self.sockets.bounds_ns.insert(recorded.host, recorded.bound_ns());
-        self.losses.extend(recorded.losses.iter().cloned());
-    }
-
-    /// Flows in (point, client, server, first time) order, whatever the partitions were.
-    fn sort_flows(&mut self) {
-        let mut order: Vec<u32> = (0..self.flows.len() as u32).collect();
-        order.sort_by_key(|&i| {
-            let flow = &self.flows[i as usize];
-            (flow.point, flow.client, flow.server, flow.first_ns, i)
-        });
-        let mut new_index = vec![0u32; order.len()];
-        order.iter().enumerate().for_each(|(new, &old)| new_index[old as usize] = new as u32);
-        let mut flows: Vec<Option<Flow>> =
-            std::mem::take(&mut self.flows).into_iter().map(Some).collect();
-        self.flows = order.iter().filter_map(|&i| flows[i as usize].take()).collect();
-        self.facts = order.iter().map(|&i| self.facts[i as usize]).collect();
-        let logs = std::mem::take(&mut self.sockets.logs).into_iter();
-        self.sockets.logs = logs.map(|(flow, log)| (new_index[flow as usize], log)).collect();
-        self.spans.iter_mut().for_each(|span| span.flow = new_index[span.flow as usize]);
-    }
 }
 
 /// What the recording itself says it lost.

@@ -2,8 +2,8 @@
 //! makers' tools, the testbed's truth and the scorer. Never part of the product.
 
 pub mod checkout;
-pub mod conversation;
 pub mod delay;
+pub mod endure;
 pub mod generate;
 pub mod machine;
 pub mod numbered;

@@ -23,11 +23,13 @@ mod proxied;
 pub mod redirected;
 pub mod sockets;
 mod speech;
+mod whole;
 
 use clear::Clear;
 use conversation::{Conversation, Room};
 use datagrams::Exchange;
 pub use proxied::Proxied;
+pub use whole::Whole;
 
 /// From 1970 to 2116, the last instant a classic capture can name and ten years more; what lies outside is damaged, and
 /// clamped so that no difference, and no sum of two, can overflow.

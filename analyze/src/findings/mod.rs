@@ -162,8 +162,8 @@ pub struct Judge {
     pub judge: fn(&Case<'_>) -> Vec<Finding>,
 }
 
-/// All findings, the worst first; of those that are as bad, the one that more traces felt, then the one that more failed for, then the one
-/// that cost more time.
+/// All findings, the worst first; of those that are as bad, the one that more slow and failed traces are blamed on, then the one that more
+/// traces felt, then the one that more failed for, then the one that cost more time.
 pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
     let case = Case::new(analysis, counters);
     let mut found: Vec<Finding> = Vec::new();
@@ -179,7 +179,13 @@ pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
         (std::cmp::Reverse(worst), f.judge.clone(), f.culprit.clone())
     };
     found.sort_by_cached_key(order);
-    found
+    let mut n_blamed = vec![0_u32; found.len()];
+    for verdict in verdict::blamed(analysis, &found) {
+        verdict.finding.into_iter().for_each(|finding| n_blamed[finding] += 1);
+    }
+    let mut found: Vec<(u32, Finding)> = n_blamed.into_iter().zip(found).collect();
+    found.sort_by_key(|(n_blamed, finding)| std::cmp::Reverse((finding.severity, *n_blamed)));
+    found.into_iter().map(|(_, finding)| finding).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::call::{
     Latency, Link, LinkKind, Loss, LossDoubt, LostPacket, OrderBasis, Part, Point, Process, SpanAt,
     Times, Trace,
 };
+use crate::issue::Issue;
 use crate::protocol::{Outcome, Side};
 use crate::report::sample::judged;
 
@@ -249,6 +250,12 @@ fn errors_where_they_begin() {
     });
     check("error-origin", (Severity::Pass, "errors"), |a, _| {
         a.calls[3].outcome = Some(Outcome::ClientError);
+    });
+    // The recording ended before it was answered: that is nobody's error.
+    check_silent("error-origin", |a, _| {
+        let store = &mut a.calls[3];
+        (store.state, store.outcome) = (CallState::Open, None);
+        store.issues.push(Issue::InFlight);
     });
 }
 
@@ -530,6 +537,16 @@ fn pools() {
     check("pool-wait", (Severity::Fail, "pool-wait"), |a, _| wait(a, 50 * MS));
     check("pool-wait", (Severity::Warn, "pool-wait"), |a, _| wait(a, 2 * MS));
     check_silent("pool-wait", |a, _| wait(a, 1_000));
+    // Whoever answers was slow now and then, and so held the connections that the others waited for.
+    let held = |a: &mut Analysis, nth: usize| {
+        for store in stores(N).step_by(nth) {
+            longer(a, store, Part::Server, 600 * MS);
+        }
+        wait(a, 20 * MS);
+    };
+    check("pool-wait", (Severity::Pass, "pool-wait"), |a, _| held(a, 10));
+    // It always is: then there are too few connections.
+    check("pool-wait", (Severity::Warn, "pool-wait"), |a, _| held(a, 3));
 }
 
 #[test]
@@ -575,6 +592,22 @@ fn own_work_is_told() {
 }
 
 #[test]
+fn unusual_work_is_warned_of() {
+    let slow_work = (Severity::Warn, "slow-work".to_string());
+    let slowed = |n: usize| {
+        said("self-time", |a, _| {
+            stores(n).for_each(|store| {
+                longer(a, store, Part::Server, 200 * MS);
+                longer(a, store - 1, Part::Server, 200 * MS);
+            });
+        })
+    };
+    assert!(slowed(6).contains(&slow_work));
+    assert!(!slowed(4).contains(&slow_work), "too few");
+    assert!(!slowed(N).contains(&slow_work), "that is what it always takes");
+}
+
+#[test]
 fn retries_and_many_calls() {
     let again = |a: &mut Analysis, parents: u32, n: i64, failed: bool| {
         for parent in (0..2 * parents).step_by(2) {
@@ -601,10 +634,32 @@ fn retries_and_many_calls() {
 
 #[test]
 fn bypassed_points() {
-    check("bypassed", (Severity::Warn, "bypassed-point"), |a, _| {
-        for order in 0..N {
-            let times = &mut a.calls[2 * order].spans[1].times;
-            (times.request_first, times.request_last) = (None, None);
+    // The request, or the response, of so many orders went by a point unseen.
+    let unseen = |a: &mut Analysis, at: usize, way: usize, n: usize| {
+        for order in orders_of(n) {
+            let times = &mut a.calls[order as usize].spans[at].times;
+            match way {
+                0 => (times.request_first, times.request_last) = (None, None),
+                _ => (times.response_first, times.response_last) = (None, None),
+            }
+        }
+    };
+    check("bypassed", (Severity::Warn, "bypassed-point"), |a, _| unseen(a, 1, 0, N));
+    check("bypassed", (Severity::Warn, "bypassed-point"), |a, _| unseen(a, 1, 1, N));
+    // A few that it missed are no rule, nor is less than half.
+    check_silent("bypassed", |a, _| unseen(a, 1, 0, N / 2 - 1));
+    check_silent("bypassed", |a, _| {
+        a.calls.truncate(8);
+        a.traces.truncate(4);
+        unseen(a, 1, 0, 4);
+    });
+    // Nothing passed on both sides of the first point: its capture is of one direction, which the recording's own judge tells.
+    check_silent("bypassed", |a, _| unseen(a, 0, 0, N));
+    // Where it is not known which point comes first, none lies between.
+    check_silent("bypassed", |a, _| {
+        unseen(a, 1, 0, N);
+        for call in &mut a.calls {
+            call.spans[1].order_basis = OrderBasis::Undecided;
         }
     });
 }
@@ -641,7 +696,14 @@ fn losses_of_the_recording() {
 fn no_judge_is_without_a_case() {
     let this = include_str!("tests.rs");
     for judge in JUDGES {
-        assert!(this.contains(&format!("\"{}\"", judge.name)), "{} has no case", judge.name);
+        // What it says of own work, it says of all orders: its cases ask for more than one class at once.
+        let cases = match judge.name {
+            name @ "self-time" => [format!("said(\"{name}\""), format!("said(\"{name}\"")],
+            name => [format!("check(\"{name}\""), format!("check_silent(\"{name}\"")],
+        };
+        for case in cases {
+            assert!(this.contains(&case), "{}: no {case}…", judge.name);
+        }
         assert!(!judge.about.is_empty());
     }
 }

@@ -29,8 +29,13 @@ pub struct TraceVerdict {
 
 /// Verdicts of all slow and failed traces, in order. What made a trace fail goes before what made it slow, and that before what is only told.
 pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
+    blamed(analysis, &analysis.findings)
+}
+
+/// The same by these findings.
+pub(super) fn blamed(analysis: &Analysis, findings: &[Finding]) -> Vec<TraceVerdict> {
     let mut blamed: BTreeMap<u32, Vec<(usize, i64, bool)>> = BTreeMap::new();
-    for (i, finding) in analysis.findings.iter().enumerate() {
+    for (i, finding) in findings.iter().enumerate() {
         let mut here: BTreeMap<u32, (i64, bool)> = BTreeMap::new();
         for concerned in &finding.concerned {
             let sum = here.entry(analysis.calls[concerned.call as usize].trace).or_default();
@@ -46,7 +51,7 @@ pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
         let failed = measure::root(analysis, trace)?.failed();
         let slow = slow.contains_key(&number);
         let worst = blamed.get(&number).into_iter().flatten().max_by_key(|(i, cost_ns, broke)| {
-            let is_told_only = analysis.findings[*i].severity == Severity::Pass;
+            let is_told_only = findings[*i].severity == Severity::Pass;
             (failed && *broke, !is_told_only && *cost_ns > 0, *cost_ns, std::cmp::Reverse(*i))
         });
         let worst = worst.filter(|(_, cost_ns, broke)| *cost_ns > 0 || (failed && *broke));

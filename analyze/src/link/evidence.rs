@@ -1,40 +1,22 @@
-//! The kinds of evidence, by name, and which of them may be used. One more kind is a line in [`KINDS`], and a file that asks
+//! The kinds of evidence, by name, and which of them may be used. One more kind is a line in `kinds!`, and a file that asks
 //! whether it may speak. Never weighs anything.
 
-/// A kind of evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Ids that tracers planted.
-    Ids,
-    /// All that threads and tasks tell: the rules below.
-    Threads,
-    /// Threads that wait for each of their calls.
-    Waits,
-    /// Tasks, and who made them.
-    Tasks,
-    /// What was handed to another thread, or to a task that writes for others.
-    HandOffs,
-    /// The order in which an event loop works on what it read.
-    Turns,
-    /// What was read last.
-    Adjacency,
-    /// How long after what a service usually asks.
-    Delays,
-    /// Words that reappear.
-    Content,
-    /// How much longer what is passed on is, where it can't be read.
-    Sizes,
-    /// How often a request usually makes a kind of call.
-    Counts,
-    /// Statements of one transaction, commands of one write.
-    Transactions,
-    /// The order in which brokers deliver.
-    Queues,
-    /// How often such calls are made while nothing is being served.
-    Background,
+/// Kinds, each a line: what it is in code, as it is asked for, and what it is for whoever asks.
+macro_rules! kinds {
+    ($($kind:ident $name:literal $about:literal)*) => {
+        /// A kind of evidence.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Kind {
+            $(#[doc = $about] $kind,)*
+        }
+
+        /// All kinds.
+        pub const KINDS: &[Named] =
+            &[$(Named { kind: Kind::$kind, name: $name, about: $about }),*];
+    };
 }
 
-/// A kind with its name and what it is, on one line.
+/// A kind with its name and what it is.
 #[derive(Debug)]
 pub struct Named {
     /// Which.
@@ -45,35 +27,23 @@ pub struct Named {
     pub about: &'static str,
 }
 
-const fn named(kind: Kind, name: &'static str, about: &'static str) -> Named {
-    Named { kind, name, about }
+// Rules of threads stand together: see `Evidence::uses`.
+kinds! {
+    Ids "ids" "Ids that tracers planted"
+    Threads "threads" "All that threads and tasks tell: the five below"
+    Waits "waits" "Threads that wait for each of their calls work on one request"
+    Tasks "tasks" "Goroutines: what each has open, and who made it"
+    HandOffs "hand-offs" "What one thread or goroutine left for another, or woke it for"
+    Turns "turns" "An event loop works in the order in which it read"
+    Adjacency "adjacency" "What the thread or goroutine read last"
+    Delays "delays" "How long after what a service usually asks"
+    Content "content" "Words of a request that reappear in a call"
+    Sizes "sizes" "How much longer what is passed on is, where it is encrypted"
+    Counts "counts" "How often a request usually makes a kind of call"
+    Transactions "transactions" "Statements of a transaction have one cause"
+    Queues "queues" "A subscriber gets everything in the order of publication"
+    Background "background" "Calls made while nothing is served, too, or whose cause was missed"
 }
-
-/// All kinds.
-pub const KINDS: &[Named] = &[
-    named(Kind::Ids, "ids", "Ids that tracers planted"),
-    named(Kind::Threads, "threads", "All that threads and tasks tell: the five below"),
-    named(Kind::Waits, "waits", "Threads that wait for each of their calls work on one request"),
-    named(Kind::Tasks, "tasks", "Goroutines: what each has open, and who made it"),
-    named(
-        Kind::HandOffs,
-        "hand-offs",
-        "What one thread or goroutine left for another, or woke it for",
-    ),
-    named(Kind::Turns, "turns", "An event loop works in the order in which it read"),
-    named(Kind::Adjacency, "adjacency", "What the thread or goroutine read last"),
-    named(Kind::Delays, "delays", "How long after what a service usually asks"),
-    named(Kind::Content, "content", "Words of a request that reappear in a call"),
-    named(Kind::Sizes, "sizes", "How much longer what is passed on is, where it is encrypted"),
-    named(Kind::Counts, "counts", "How often a request usually makes a kind of call"),
-    named(Kind::Transactions, "transactions", "Statements of a transaction have one cause"),
-    named(Kind::Queues, "queues", "A subscriber gets everything in the order of publication"),
-    named(
-        Kind::Background,
-        "background",
-        "Calls made while nothing is served, too, or whose cause was missed",
-    ),
-];
 
 /// Which kinds may be used: all, less those left out to measure the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

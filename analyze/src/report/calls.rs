@@ -16,8 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 pub const SCHEMA: &str = "afterpath.calls/1";
 
 /// Its entry in the table of reports.
-pub(super) const CALLS: Report =
-    Report { name: "calls", about: "every call as JSON Lines, for other programs", write };
+pub(super) const CALLS: Report = Report {
+    name: "calls",
+    about: "Every call as JSON Lines, for other programs",
+    asks: None,
+    write,
+};
 
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(analysis);

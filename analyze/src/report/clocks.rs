@@ -12,10 +12,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// Its entry in the table of reports.
-pub(super) const CLOCKS: Report =
-    Report {
-        name: "clocks", about: "how far the clocks of machines are apart, ± how much", write
-    };
+pub(super) const CLOCKS: Report = Report {
+    name: "clocks",
+    about: "How far the clocks of machines are apart, ± how much, and by what that is known",
+    asks: Some(&[]),
+    write,
+};
 
 /// Version of the JSON lines.
 const SCHEMA: &str = "afterpath.clocks/1";

@@ -3,7 +3,7 @@
 
 use super::ink::Ink;
 use super::names::Names;
-use super::{Options, Report, json, quantity};
+use super::{Ask, Options, Report, json, quantity};
 use crate::call::Analysis;
 use crate::findings::verdict::{self, Side, TraceVerdict};
 use crate::findings::{Finding, JUDGES, Severity};
@@ -11,8 +11,12 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// Its entry in the table of reports.
-pub(super) const FINDINGS: Report =
-    Report { name: "findings", about: "what went wrong, whose it was, and what it cost", write };
+pub(super) const FINDINGS: Report = Report {
+    name: "findings",
+    about: "What went wrong, whose it was, what it cost, and what can't be told",
+    asks: Some(&[Ask::Service]),
+    write,
+};
 
 /// Version of the JSON lines.
 const SCHEMA: &str = "afterpath.findings/1";

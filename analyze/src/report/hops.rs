@@ -8,7 +8,7 @@ use super::ink::Ink;
 use super::measure::{self, Seen};
 use super::names::Names;
 use super::quantity::{self, Distribution};
-use super::{Options, Report};
+use super::{Ask, Options, Report};
 use crate::call::{Analysis, Before, Call, Fate, FlowIndex, Hop, Part};
 use crate::critical;
 use std::collections::BTreeMap;
@@ -19,7 +19,8 @@ pub(super) use lines::{Percentiles, percentiles};
 /// Its entry in the table of reports.
 pub(super) const HOPS: Report = Report {
     name: "hops",
-    about: "latency of every hop between services, percentiles and shares",
+    about: "Latency of every hop between services: percentiles, shares, what was not observed",
+    asks: Some(&[Ask::Selection]),
     write,
 };
 

@@ -6,15 +6,19 @@ use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::names::Names;
 use super::quantity;
-use super::{Options, Report, json};
+use super::{Ask, Options, Report, json};
 use crate::call::{Analysis, Call, Link};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Its entry in the table of reports.
-pub(super) const LINKS: Report =
-    Report { name: "links", about: "which call caused which, how sure that is and why", write };
+pub(super) const LINKS: Report = Report {
+    name: "links",
+    about: "Which call caused which, how sure that is and why",
+    asks: Some(&[Ask::Selection]),
+    write,
+};
 
 /// A link that is less sure than this is doubtful: it is shown by name.
 const SURE: f64 = 0.9;

@@ -43,22 +43,39 @@ pub struct Report {
     pub name: &'static str,
     /// What it shows, in one line.
     pub about: &'static str,
+    /// What its command takes beside bundles; `None`: it belongs to another command.
+    pub asks: Option<&'static [Ask]>,
     /// Writes it.
     pub write: fn(&Analysis, &Options, &mut dyn Write) -> io::Result<()>,
 }
 
+/// What may be asked of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Only some calls: [`Options::failed`], [`Options::filter`].
+    Selection,
+    /// [`Options::slowest`].
+    Slowest,
+    /// [`Options::trace`], [`Options::verbose`].
+    Trace,
+    /// [`Options::moment`], [`Options::window_ns`].
+    Moment,
+    /// [`Options::for_service`].
+    Service,
+}
+
 /// Every report.
 pub const REPORTS: &[Report] = &[
-    findings::FINDINGS,
+    summary::SUMMARY,
     traces::TRACES,
     waterfall::TRACE,
     hops::HOPS,
     services::SERVICES,
     flows::FLOWS,
     links::LINKS,
+    findings::FINDINGS,
     clocks::CLOCKS,
     explain::EXPLAIN,
-    summary::SUMMARY,
     calls::CALLS,
 ];
 

@@ -7,7 +7,7 @@ use super::ink::Ink;
 use super::measure::{self, Seen};
 use super::names::{Names, Source};
 use super::quantity::{self, Distribution};
-use super::{Options, Report, json};
+use super::{Ask, Options, Report, json};
 use crate::call::{Analysis, Call};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,8 @@ use std::io::{self, Write};
 /// Its entry in the table of reports.
 pub(super) const SERVICES: Report = Report {
     name: "services",
-    about: "requests, errors and durations per service; who calls whom",
+    about: "Requests, errors and durations per service; who calls whom",
+    asks: Some(&[Ask::Selection]),
     write,
 };
 

@@ -13,7 +13,8 @@ use std::io::{self, Write};
 /// Its entry in the table of reports.
 pub(super) const SUMMARY: Report = Report {
     name: "analyze",
-    about: "what was reconstructed, and what was lost or ambiguous",
+    about: "Reconstructs everything and says what was found, and what was lost or ambiguous",
+    asks: Some(&[]),
     write,
 };
 

@@ -4,15 +4,19 @@ use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::measure::{self, Seen};
 use super::names::Names;
-use super::{Options, Report, calls, instant, json, quantity};
+use super::{Ask, Options, Report, calls, instant, json, quantity};
 use crate::call::{Analysis, Call, Trace};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// Its entry in the table of reports.
-pub(super) const TRACES: Report =
-    Report { name: "traces", about: "the list of traces: duration, status, slowest part", write };
+pub(super) const TRACES: Report = Report {
+    name: "traces",
+    about: "The list of traces: when, how long, how they ended, where the time went",
+    asks: Some(&[Ask::Slowest, Ask::Selection]),
+    write,
+};
 
 const COLUMNS: [(&str, Align); 9] = [
     ("trace", Align::Whole),

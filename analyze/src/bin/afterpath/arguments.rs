@@ -1,10 +1,11 @@
-//! The command line: every subcommand and option with its help. Only what exists.
+//! The command line: every subcommand and option with its help, but for those of reports (`asked.rs`). Only what exists.
 
+use crate::asked::Asked;
 use afterpath::link::Evidence;
 use afterpath::link::evidence::{self, KINDS, Kind};
 use afterpath::pipeline::Config;
 use afterpath::protocol::IdFields;
-use afterpath::report::{Filter, Moment, Zone, instant};
+use afterpath::report::{Filter, Zone};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ops::RangeInclusive;
@@ -34,26 +35,9 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Captures (pcap, pcapng; rotated sets), or spans of tracers (Jaeger, OTLP), plain, gzip or zstd, into a bundle
     Import(Import),
-    /// Reconstructs everything and says what was found, and what was lost or ambiguous
-    Analyze(Reading),
-    /// The list of traces: when, how long, how they ended, where the time went
-    Traces(Traces),
-    /// One trace as a waterfall, with the time spent on every hop
-    Trace(Trace),
-    /// Latency of every hop between services: percentiles, shares, what was not observed
-    Hops(Selected),
-    /// Requests, errors and durations per service; who calls whom
-    Services(Selected),
-    /// TCP connections per point: round trips, responses, what was sent again, how they ended
-    Flows(Selected),
-    /// Which call caused which, how sure that is and why
-    Links(Selected),
-    /// What went wrong, whose it was, what it cost, and what can't be told
-    Findings(Findings),
-    /// How far the clocks of machines are apart, ± how much, and by what that is known
-    Clocks(Reading),
-    /// What happened around an instant: in flight, slow, failed, open, lost
-    Explain(Explain),
+    /// Each of the library's.
+    #[command(flatten)]
+    Report(Asked),
     /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet
     Export(Export),
     /// Compares every file of a bundle with its manifest; exits with 1 when something is wrong
@@ -176,60 +160,6 @@ pub(crate) struct Selection {
     /// spaces stand in quotes.
     #[arg(long = "where", value_name = "CONDITIONS")]
     pub(crate) conditions: Option<String>,
-}
-
-/// A report over chosen calls.
-#[derive(Args)]
-pub(crate) struct Selected {
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-}
-
-#[derive(Args)]
-pub(crate) struct Traces {
-    /// Only the N slowest, slowest first
-    #[arg(long, value_name = "N")]
-    pub(crate) slowest: Option<usize>,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-#[derive(Args)]
-pub(crate) struct Trace {
-    /// A trace's or call's id, the beginning of one, or a planted id (traceparent's trace id, X-Request-ID …)
-    pub(crate) id: String,
-    /// Every point and part on its own line
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-#[derive(Args)]
-pub(crate) struct Findings {
-    /// Tell each finding as this service (or namespace, host, pod) sees it: its own, upstream, downstream or elsewhere
-    #[arg(long = "for", value_name = "SERVICE")]
-    pub(crate) service: Option<String>,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-#[derive(Args)]
-pub(crate) struct Explain {
-    /// ISO 8601, a time of day, Unix time (seconds to nanoseconds), or +12.3s after the recording's start
-    #[arg(value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) time: String,
-    /// How far around it
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
-    pub(crate) window: i64,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
 }
 
 #[derive(Args)]
@@ -371,26 +301,8 @@ impl Selection {
     }
 }
 
-impl Explain {
-    /// The moment, read.
-    pub(crate) fn moment(&self) -> anyhow::Result<Moment> {
-        let zone = self.reading.shown.tz;
-        Moment::parse(&self.time, zone).ok_or_else(|| {
-            let text = format!(
-                "`{}` is no instant; give 2026-11-22T10:14:03Z, 10:14:03, Unix time or +12.3s",
-                self.time
-            );
-            crate::Failure::usage("bad-time", text).into()
-        })
-    }
-}
-
 fn zone(text: &str) -> Result<Zone, String> {
     Zone::parse(text).ok_or_else(|| "give UTC or an offset like +02:00".to_owned())
-}
-
-fn duration(text: &str) -> Result<i64, String> {
-    instant::parse_duration(text).ok_or_else(|| "give a duration like 500ms or 2s".to_owned())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
 mod arguments;
+mod asked;
 mod commands;
 mod failure;
 mod input;

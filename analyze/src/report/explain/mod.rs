@@ -8,7 +8,7 @@ use super::measure::{self, Seen};
 use super::names::Names;
 use super::outliers::{Outlier, outliers};
 use super::quantity::{self, Distribution};
-use super::{Options, Report, calls, instant, json};
+use super::{Ask, Options, Report, calls, instant, json};
 use crate::call::{Analysis, Call, Flow, LostPacket, Point};
 pub(in crate::report) use lines::write_loss_lines;
 use lines::{FlowLine, OutlierLine};
@@ -19,8 +19,12 @@ mod lines;
 mod lost;
 
 /// Its entry in the table of reports.
-pub(super) const EXPLAIN: Report =
-    Report { name: "explain", about: "what happened around an instant", write };
+pub(super) const EXPLAIN: Report = Report {
+    name: "explain",
+    about: "What happened around an instant: in flight, slow, failed, open, lost",
+    asks: Some(&[Ask::Moment, Ask::Selection]),
+    write,
+};
 
 /// Ordinary calls listed in text; the noteworthy are always all listed.
 const ORDINARY: usize = 10;

@@ -6,7 +6,7 @@ mod gathered;
 mod lines;
 mod text;
 
-use super::{Options, Report};
+use super::{Ask, Options, Report};
 use crate::call::{Analysis, Latency};
 use gathered::Gathered;
 use std::io::{self, Write};
@@ -14,7 +14,8 @@ use std::io::{self, Write};
 /// Its entry in the table of reports.
 pub(super) const FLOWS: Report = Report {
     name: "flows",
-    about: "connections per point: round trips, responses, what was sent again, how they ended",
+    about: "TCP connections per point: round trips, responses, what was sent again, how they ended",
+    asks: Some(&[Ask::Selection]),
     write,
 };
 

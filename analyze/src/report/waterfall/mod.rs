@@ -7,7 +7,7 @@ use super::measure::{self, SlowestPart};
 use super::names::Names;
 use super::timeline::{Place, Timeline};
 use super::traces::{self, TraceLine};
-use super::{Options, Report, calls, instant, json, quantity};
+use super::{Ask, Options, Report, calls, instant, json, quantity};
 use crate::call::{Analysis, Call, CallIndex, Trace};
 use bar::Axis;
 use std::collections::BTreeMap;
@@ -22,8 +22,12 @@ mod why;
 pub use find::find;
 
 /// Its entry in the table of reports.
-pub(super) const TRACE: Report =
-    Report { name: "trace", about: "one trace as a waterfall with every hop", write };
+pub(super) const TRACE: Report = Report {
+    name: "trace",
+    about: "One trace as a waterfall, with the time spent on every hop",
+    asks: Some(&[Ask::Trace]),
+    write,
+};
 
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(analysis);

@@ -4,7 +4,6 @@ use crate::arguments::{Arguments, Command};
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory};
 
-mod analyze;
 mod demo;
 mod export;
 mod import;
@@ -12,7 +11,7 @@ mod man;
 mod pack;
 mod record;
 mod repair;
-mod report;
+pub(crate) mod report;
 mod verify;
 
 /// Does what was asked.
@@ -25,16 +24,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
                 matches.subcommand_matches("import").map_or_else(Vec::new, |m| import::words(a, m));
             import::run(a, &words, strict)
         }
-        Command::Analyze(a) => analyze::run(a, strict),
-        Command::Traces(a) => report::traces(a, strict),
-        Command::Trace(a) => report::trace(a, strict),
-        Command::Hops(a) => report::selected("hops", a, strict),
-        Command::Services(a) => report::selected("services", a, strict),
-        Command::Flows(a) => report::selected("flows", a, strict),
-        Command::Links(a) => report::selected("links", a, strict),
-        Command::Findings(a) => report::findings(a, strict),
-        Command::Clocks(a) => report::clocks(a, strict),
-        Command::Explain(a) => report::explain(a, strict),
+        Command::Report(asked) => report::run(asked, strict),
         Command::Export(a) => export::run(a, strict),
         Command::Verify(a) => verify::run(a, strict),
         Command::Pack(a) => pack::run(a),

@@ -1,12 +1,15 @@
-//! Bytes as a conversation, and what every protocol makes of it: the driver of the fuzz target (`fuzz/`) and of the test of its corpus. It
-//! judges no answer, only that there is one: no panic, no message outside of what was said, no stretch that ends before it begins.
+//! Bytes as a conversation, and what every protocol makes of it: no panic, no message outside of what was said, no stretch that ends before
+//! it begins.
 //!
 //! First byte: bit 0 UDP, bit 1 joined late. Second: the server's port. Then turns: a byte (bit 0 the server speaks, bit 1 what follows was
 //! lost, bit 2 a stretch ends behind it), a length in two bytes (little-endian), so many bytes, none where they were lost.
 
+use super::Way;
 use afterpath::protocol::{
     Carry, Half, IdFields, Message, PROTOCOLS, Piece, Protocol, Side, Stretch, Transport,
 };
+
+pub(super) const WAY: Way = Way { name: "protocols", endure, is_quick: true };
 
 const PORTS: [u16; 8] = [80, 53, 443, 3306, 4222, 5432, 6379, 50_051];
 
@@ -15,8 +18,12 @@ const SERVER: u8 = 1;
 const LOST: u8 = 2;
 const CUT: u8 = 4;
 
+fn endure(bytes: &[u8]) {
+    Conversation::read(bytes).endure();
+}
+
 /// A conversation of captured runs, and where it is cut into stretches.
-pub struct Conversation {
+struct Conversation {
     transport: Transport,
     from_start: bool,
     server_port: u16,
@@ -28,7 +35,7 @@ pub struct Conversation {
 
 impl Conversation {
     /// Any bytes are one.
-    pub fn read(bytes: &[u8]) -> Conversation {
+    fn read(bytes: &[u8]) -> Conversation {
         let [first, port, rest @ ..] = bytes else { return Conversation::read(&[0, 0]) };
         let mut conversation = Conversation {
             transport: if first & 1 != 0 { Transport::Udp } else { Transport::Tcp },
@@ -67,7 +74,7 @@ impl Conversation {
     }
 
     /// Every protocol is asked, and reads it in its stretches.
-    pub fn endure(&self) {
+    fn endure(&self) {
         for protocol in PROTOCOLS {
             let whole = self.cuts.last().copied().unwrap_or_default();
             let _ = self.stretch([0; 2], whole, true, |stretch| protocol.probe(stretch));
