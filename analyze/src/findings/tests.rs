@@ -476,6 +476,11 @@ fn processes_that_do_not_run() {
         }
     });
     check_silent("not-running", |a, _| longer(a, 0, Part::ServerBusy, 5 * MS));
+    // The clock was set about then: that it lay there at all is not sure.
+    check_silent("not-running", |a, _| {
+        stopped(a);
+        a.calls.iter_mut().flat_map(|c| &mut c.hops).for_each(|h| h.bound_ns = Some(300 * MS));
+    });
     // It lay there since its packet was lost on the way to the socket.
     check_silent("not-running", |a, _| {
         longer(a, 0, Part::ServerBusy, 200 * MS);

@@ -65,7 +65,9 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             let times = span.times;
             let read_ns = if is_answer { times.response_first } else { times.request_last };
             let sum = here.entry(culprit).or_insert((0, span.point, read_ns.unwrap_or(0)));
-            sum.0 = sum.0.saturating_add(ns.max(0));
+            // Where a clock was set, a packet's time and a read's are no longer comparable: only what is beyond doubt counts.
+            let sure_ns = ns.saturating_sub(hop.bound_ns.unwrap_or(0)).max(0);
+            sum.0 = sum.0.saturating_add(sure_ns);
         }
         for (culprit, (ns, at, until_ns)) in here {
             let process = processes.entry(culprit).or_default();
