@@ -88,6 +88,10 @@ pub trait Protocol: Sync {
     /// Lower-case name, as printed: `http1`, `dns`.
     fn name(&self) -> &'static str;
 
+    /// The beginning of a conversation that no other protocol claims.
+    #[cfg(test)]
+    fn sample(&self) -> laws::Dialog;
+
     /// Whether this stretch (the beginning of a conversation, or of what was captured of it) is this protocol, spoken by
     /// the client half as client. When the direction is unknown, `dissect` asks for both orientations.
     fn probe(&self, stretch: &Stretch<'_>) -> Match;

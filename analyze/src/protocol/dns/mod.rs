@@ -31,6 +31,11 @@ impl Protocol for Dns {
         "dns"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         let known_port = PORTS.contains(&stretch.server_port);
         let sides = [Side::Client, Side::Server].map(|side| fits(stretch, side));

@@ -36,6 +36,11 @@ impl Protocol for Http1 {
         "http1"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp {
             return Match::No;

@@ -42,6 +42,11 @@ impl Protocol for Http2 {
         "http2"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp {
             return Match::No;
@@ -123,5 +128,3 @@ impl Talk {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;

@@ -38,6 +38,11 @@ impl Protocol for Mysql {
         "mysql"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp {
             return Match::No;
@@ -116,5 +121,3 @@ impl State {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;

@@ -82,6 +82,11 @@ impl Protocol for Nats {
         "nats"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp {
             return Match::No;
@@ -276,5 +281,3 @@ fn correlation(subject: &[u8], asked_by: Side) -> u64 {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;

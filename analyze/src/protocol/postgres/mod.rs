@@ -67,6 +67,11 @@ impl Protocol for Postgres {
         "postgres"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport == Transport::Tcp { probe::probe(stretch) } else { Match::No }
     }
@@ -162,5 +167,3 @@ impl State {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;

@@ -72,6 +72,11 @@ impl Protocol for Redis {
         "redis"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp {
             return Match::No;
@@ -169,5 +174,3 @@ fn reply_match(server: &Half<'_>) -> Option<Match> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;

@@ -37,6 +37,11 @@ impl Protocol for Tls {
         "tls"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != super::Transport::Tcp {
             return Match::No;

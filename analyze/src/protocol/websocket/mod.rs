@@ -50,6 +50,11 @@ impl Protocol for Websocket {
         "websocket"
     }
 
+    #[cfg(test)]
+    fn sample(&self) -> super::laws::Dialog {
+        tests::sample()
+    }
+
     /// From its start it is known by the upgrade alone. Joined late: frames one after the other, the client's masked, the server's not.
     fn probe(&self, stretch: &Stretch<'_>) -> Match {
         if stretch.transport != Transport::Tcp || stretch.from_start {
@@ -145,5 +150,3 @@ fn outcome(code: u16, from: Side) -> Option<Outcome> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::sample;
