@@ -330,7 +330,8 @@ fn recorded_losses(bundles: &Bundles) -> Vec<Loss> {
 fn sum_up(losses: Vec<Loss>) -> Vec<Loss> {
     let mut sums: BTreeMap<(String, String), u64> = BTreeMap::new();
     for Loss { place, cause, count } in losses {
-        *sums.entry((place, cause)).or_default() += count;
+        let sum = sums.entry((place, cause)).or_default();
+        *sum = sum.saturating_add(count);
     }
     sums.into_iter().map(|((place, cause), count)| Loss { place, cause, count }).collect()
 }

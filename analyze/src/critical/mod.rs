@@ -73,7 +73,7 @@ pub fn critical(given: &Given<'_>, trace: &Trace) -> Vec<(CallIndex, Critical)> 
     while let Some(Visit { call: index, total_ns, slack_ns, is_on_path }) = open.pop() {
         let awaited = given.awaited(index);
         let (own, others) = along(given.work(index), &awaited);
-        let waited_ns: i64 = own.iter().map(Awaited::lasted_ns).sum();
+        let waited_ns: i64 = own.iter().map(Awaited::lasted_ns).fold(0, i64::saturating_add);
         let visit = |child: &Awaited, later_ns: i64| Visit {
             call: child.call,
             total_ns: child.lasted_ns(),

@@ -209,7 +209,8 @@ impl<'a> Case<'a> {
         let (mut slowed, mut failed) = (BTreeMap::<u32, i64>::new(), BTreeSet::new());
         for concerned in &finding.concerned {
             let trace = self.trace_of(concerned.call);
-            *slowed.entry(trace).or_default() += concerned.cost_ns;
+            let sum: &mut i64 = slowed.entry(trace).or_default();
+            *sum = sum.saturating_add(concerned.cost_ns);
             if concerned.failed {
                 failed.insert(trace);
             }

@@ -129,7 +129,9 @@ fn counted(case: &Case<'_>, packet: &LostPacket) -> Vec<String> {
     let flow = &case.analysis.flows[packet.from as usize];
     let Point { host, netns, interface, .. } = &case.analysis.points[flow.point as usize];
     let here = format!("{netns}/{interface}");
-    let of_host = |name: &'static str| case.counters.subjects(host, name).map(|(_, n)| n).sum();
+    let of_host = |name: &'static str| {
+        case.counters.subjects(host, name).map(|(_, n)| n).fold(0, i64::saturating_add)
+    };
     let counts: [(i64, &str); 4] = [
         (
             case.counters.grew(host, BACKLOG_DROPS, netns),

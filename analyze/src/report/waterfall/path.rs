@@ -83,8 +83,11 @@ impl View<'_> {
         run: &[Hop],
         indent: &str,
     ) -> io::Result<()> {
-        let sum = |of: fn(&Hop) -> Option<i64>| run.iter().map(of).sum::<Option<i64>>();
-        let bound = run.iter().filter_map(|h| h.bound_ns).sum();
+        let add = i64::saturating_add;
+        let sum = |of: fn(&Hop) -> Option<i64>| {
+            run.iter().map(of).try_fold(0, |sum, ns| ns.map(|ns| add(sum, ns)))
+        };
+        let bound = run.iter().filter_map(|h| h.bound_ns).fold(0, add);
         let times = times(sum(|h| h.forward_ns), sum(|h| h.return_ns), Some(bound));
         let labels: Vec<String> =
             run.iter().map(|h| measure::point_label(self.analysis, call, h.to as usize)).collect();
@@ -218,7 +221,7 @@ impl View<'_> {
             .filter(|(part, ns)| *ns != 0 || always(*part))
             .map(|(part, ns)| unbroken(&format!("{} {}", short(*part), quantity::duration(*ns))))
             .collect();
-        let sum: i64 = parts.iter().map(|(_, ns)| ns).sum();
+        let sum = parts.iter().map(|(_, ns)| *ns).fold(0, i64::saturating_add);
         let whole = measure::duration(self.analysis, call);
         let text = match (sum == whole.ns, call.state) {
             (true, _) => format!("{} = {}", terms.join(" + "), unbroken(&quantity::seen(whole))),
