@@ -67,9 +67,12 @@ struct Place {
     overhead: u64,
 }
 
+/// No call of a library moves more: its lengths are of type `int`.
+const MOST_MOVED: i64 = i32::MAX as i64;
+
 impl Stream {
     fn push(&mut self, row: &PlaintextRow<'_>, place: Option<(u32, u64)>) {
-        let (offset, length) = (self.length, row.result.max(0) as u64);
+        let (offset, length) = (self.length, row.result.clamp(0, MOST_MOVED) as u64);
         self.length += length;
         let bytes = row.bytes.unwrap_or(&[]);
         let bytes = &bytes[..bytes.len().min(length as usize)];
