@@ -46,9 +46,15 @@ impl Pieces {
                 return found;
             }
             let is_last = rest.len() - n_fit <= SEVERAL;
-            if found.left_out.len() < MOST_LEFT_OUT && (is_last || is_alone(&rest, n_fit)) {
+            // Too far off for any line that is looked for, whatever the others say.
+            let is_beyond = n_fit == 0;
+            let may_leave_out = found.left_out.len() < MOST_LEFT_OUT;
+            if may_leave_out && (is_beyond || is_last || is_alone(&rest, n_fit)) {
                 found.left_out.push(rest.remove(n_fit).at_ns);
                 continue;
+            }
+            if is_beyond {
+                break;
             }
             // What fits the piece behind, backwards, may already be of it.
             let begin = n_fit - fitting_backwards(&rest, n_fit);
@@ -154,6 +160,16 @@ mod tests {
         walls[700].ahead_ns = -5e6;
         let found = Pieces::of(&walls);
         assert_eq!((found.pieces.len(), found.left_out.len()), (1, 1));
+    }
+
+    #[test]
+    fn walls_that_no_line_passes_are_left_out_and_never_waited_for() {
+        let found = Pieces::of(&walls(|i| if i % 100 == 50 { 5e15 } else { 0.0 }, 1_000));
+        // Of each such instant the lower wall; the upper one is merely far away.
+        assert_eq!((found.pieces.len(), found.left_out.len()), (1, 10));
+        let found = Pieces::of(&walls(|_| 5e15, 1_000));
+        assert_eq!((found.pieces.len(), found.left_out.len()), (0, 2_000));
+        assert_eq!(Pieces::of(&walls(|_| -5e15, 20)).pieces, []);
     }
 
     #[test]
