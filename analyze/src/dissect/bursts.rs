@@ -71,7 +71,10 @@ impl Bursts {
         let mut arrivals: Vec<(Side, Arrival)> = Vec::new();
         for (i, side) in [Side::Client, Side::Server].into_iter().enumerate() {
             let new = ends.directions[i].arrivals_from(from[i]);
-            arrivals.extend(new.iter().filter(|a| a.offset >= from[i]).map(|a| (side, *a)));
+            // What came in one packet with the end of a handshake begins behind it.
+            let behind = |a: &Arrival| Arrival { offset: a.offset.max(from[i]), ..*a };
+            let all = new.iter().filter(|a| a.end > from[i]).map(behind);
+            arrivals.extend(all.map(|arrival| (side, arrival)));
         }
         arrivals.sort_by_key(|(side, a)| (a.time_ns, *side, a.offset));
         for (side, arrival) in arrivals {
