@@ -326,6 +326,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_in_one_packet_with_the_end_of_a_handshake_begins_behind_it() {
+        let mut talk = Talk::open();
+        for (side, said) in
+            [0, 1, 0, 1].into_iter().zip(crate::protocol::tls::tests::exchange_1_3())
+        {
+            talk.say(side, &said);
+        }
+        let spans = dissect(&talk.frames).spans;
+        let told: Vec<_> = spans.iter().map(|s| (s.protocol, s.bytes[0])).collect();
+        assert_eq!(told, [("tls", 103), ("opaque", 5 + 81)]);
+    }
+
+    #[test]
     fn a_response_lost_in_a_gap_does_not_shift_the_next() {
         let mut frames = two_requests().frames;
         frames.drain(4..6); // the first response

@@ -184,4 +184,4 @@ impl Handshake {
 }
 
 #[cfg(test)]
-pub(in crate::protocol) mod tests;
+pub(crate) mod tests;

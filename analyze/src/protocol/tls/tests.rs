@@ -101,6 +101,13 @@ fn dialog_1_3(server: &[usize], client: &[usize]) -> Dialog {
         .client(data(200))
 }
 
+/// TLS 1.3 and one exchange: the request leaves with the client's Finished, the answer comes with two tickets. Who speaks takes turns.
+pub(crate) fn exchange_1_3() -> [Vec<u8>; 4] {
+    let server = [hello_1_3(&[8; 32]), CHANGE.to_vec(), data(900)].concat();
+    let request = [CHANGE.to_vec(), data(69), data(81)].concat();
+    [client_hello(1), server, request, [data(282), data(282), data(115)].concat()]
+}
+
 fn line(m: &Message) -> String {
     let issues: Vec<_> = m.issues.iter().map(|i| i.name()).collect();
     let attributes: Vec<_> = m.attributes.iter().map(|(name, v)| format!("{name}={v}")).collect();
