@@ -1,6 +1,5 @@
 //! The whole way on one screen: bundles → dissect, pair → join (beside it: spans) → align → link → assemble → hops → critical → findings. The only file with
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
-//! Long: what starts threads stands here and nowhere else.
 
 use crate::align::{Clocks, ntp};
 use crate::call::{Analysis, Call, CallIndex, Flow, Loss, LostPacket, Point, Trace};

@@ -11,6 +11,7 @@ mod tables;
 use afterpath::pipeline::{Config, analyze};
 use afterpath::report::{Moment, Options, REPORTS, calls};
 use afterpath_formats::bundle::{Bundles, verify};
+use afterpath_formats::import::{HostPlan, ImportPlan};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -37,6 +38,18 @@ fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.expect("a temporary folder")
+}
+
+/// Bytes as the one file of an import, of which all is asked that can be.
+fn answer_import(bytes: &[u8], import: impl FnOnce(&ImportPlan) -> bool) {
+    let folder = folder();
+    let file = folder.path().join("a");
+    std::fs::write(&file, bytes).expect("room for it");
+    let output = folder.path().join("a.afterpath");
+    let hosts = vec![HostPlan::bare(&file)];
+    if import(&ImportPlan { hosts, output: output.clone(), ..ImportPlan::default() }) {
+        answer(output);
+    }
 }
 
 /// All that can be asked of a bundle.

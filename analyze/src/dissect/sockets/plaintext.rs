@@ -230,7 +230,7 @@ impl Calls {
                     self.outbound = Some((self.outbound.map_or(before, |(first, _)| first), after));
                 }
                 (Some(INBOUND), None | Some("fin")) => {
-                    let length = event.result.unwrap_or(0).clamp(0, i64::from(i32::MAX)) as u32;
+                    let length = event.result.unwrap_or(0).clamp(0, MOST_MOVED) as u32;
                     self.records.receive(before, event.bytes.unwrap_or(&[]), length);
                 }
                 _ => {}
