@@ -76,9 +76,7 @@ fn common_cuts(files: &[PacketFile]) -> Result<Vec<Vec<Range<u64>>>, Error> {
 
 fn first_hash(files: &[PacketFile], rows: &[Range<u64>]) -> Option<i64> {
     let first = |(file, rows): (&PacketFile, &Range<u64>)| {
-        let one = rows.start..rows.end.min(rows.start + 1);
-        let batch = file.read_headers(one).next()?.ok()?;
-        (!batch.is_empty()).then(|| batch.packet(0).flow_hash)
+        if rows.is_empty() { None } else { file.flow_hash_at(rows.start) }
     };
     files.iter().zip(rows).filter_map(first).min()
 }
@@ -110,10 +108,8 @@ pub fn chosen<T>(
     let mut found: Vec<T> =
         reassembled.filter_map(|datagram| take(&datagram.packet(), &[])).collect();
     let ends = |(file, rows): (&PacketFile, &Range<u64>)| {
-        let last = rows.end.saturating_sub(1).max(rows.start);
-        let one = |row: u64| file.read_headers(row..(row + 1).min(rows.end)).next()?.ok();
-        let hash = |batch: PacketBatch| (!batch.is_empty()).then(|| batch.packet(0).flow_hash);
-        Some((one(rows.start).and_then(hash)?, one(last).and_then(hash)?))
+        let last = rows.end.checked_sub(1).filter(|last| *last >= rows.start)?;
+        Some((file.flow_hash_at(rows.start)?, file.flow_hash_at(last)?))
     };
     for (file, rows) in files.iter().zip(&part.rows) {
         let Some((first, last)) = ends((file, rows)) else { continue };

@@ -1,7 +1,7 @@
 //! What judges look at: the reconstruction, the services' names, who called whom, what lies on traces' paths. Never a judgement.
 
 use super::counters::Counters;
-use super::{Concerned, Culprit, Finding, Severity, WhatIf};
+use super::{Concerned, Culprit, Finding, Severity, WhatIf, verdict};
 use crate::call::{Analysis, Call, CallIndex, Endpoint, Trace};
 use crate::critical::{self, Given};
 use crate::hops;
@@ -25,6 +25,8 @@ pub struct Case<'a> {
     pub children: Vec<Vec<CallIndex>>,
     /// Nanoseconds that all traces took.
     pub path_ns: i64,
+    /// Slow traces with how long they took, nanoseconds.
+    pub slow: BTreeMap<u32, i64>,
     services: Vec<Service>,
     service_of: Vec<u32>,
 }
@@ -51,8 +53,9 @@ impl<'a> Case<'a> {
             })
         });
         let service_of = service_of.collect();
+        let slow = verdict::slow(analysis);
         let mut case =
-            Case { analysis, names, counters, children, path_ns: 0, services, service_of };
+            Case { analysis, names, counters, children, path_ns: 0, slow, services, service_of };
         let whole = |trace: &Trace| case.duration_ns(trace.root);
         case.path_ns = analysis.traces.iter().map(whole).fold(0, i64::saturating_add);
         case

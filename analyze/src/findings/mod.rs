@@ -180,7 +180,7 @@ pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
     };
     found.sort_by_cached_key(order);
     let mut n_blamed = vec![0_u32; found.len()];
-    for verdict in verdict::blamed(analysis, &found) {
+    for verdict in verdict::blamed(analysis, &case.slow, &found) {
         verdict.finding.into_iter().for_each(|finding| n_blamed[finding] += 1);
     }
     let mut found: Vec<(u32, Finding)> = n_blamed.into_iter().zip(found).collect();

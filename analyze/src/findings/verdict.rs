@@ -29,11 +29,15 @@ pub struct TraceVerdict {
 
 /// Verdicts of all slow and failed traces, in order. What made a trace fail goes before what made it slow, and that before what is only told.
 pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
-    blamed(analysis, &analysis.findings)
+    blamed(analysis, &slow(analysis), &analysis.findings)
 }
 
-/// The same by these findings.
-pub(super) fn blamed(analysis: &Analysis, findings: &[Finding]) -> Vec<TraceVerdict> {
+/// The same by these findings, and these traces slow.
+pub(super) fn blamed(
+    analysis: &Analysis,
+    slow: &BTreeMap<u32, i64>,
+    findings: &[Finding],
+) -> Vec<TraceVerdict> {
     let mut blamed: BTreeMap<u32, Vec<(usize, i64, bool)>> = BTreeMap::new();
     for (i, finding) in findings.iter().enumerate() {
         let mut here: BTreeMap<u32, (i64, bool)> = BTreeMap::new();
@@ -45,7 +49,6 @@ pub(super) fn blamed(analysis: &Analysis, findings: &[Finding]) -> Vec<TraceVerd
             blamed.entry(trace).or_default().push((i, cost_ns, failed));
         }
     }
-    let slow = slow(analysis);
     let each = (0..).zip(&analysis.traces);
     each.filter_map(|(number, trace)| {
         let failed = measure::root(analysis, trace)?.failed();

@@ -122,9 +122,12 @@ impl Assignment<'_> {
             let first = self.units[unit as usize].first();
             self.roles.kind(first, first).1
         };
+        // What one has is possible for it: only what comes has to be. The unit itself may go.
+        let may_go = |unit: UnitIndex, to| self.units[unit as usize].place(to).is_some();
         let mut ways = vec![exchanged(mine, theirs, |u| u == unit, |_| false)];
-        let alike = theirs.iter().copied().filter(|other| kind(*other) == kind(unit));
-        for other in alike.clone() {
+        let of = kind(unit);
+        let alike = theirs.iter().copied().filter(|other| kind(*other) == of);
+        for other in alike.clone().filter(|other| may_go(*other, own)) {
             ways.push(exchanged(mine, theirs, |u| u == unit, |u| u == other));
         }
         let from = start(unit);
@@ -134,18 +137,19 @@ impl Assignment<'_> {
         let count = |of: &[UnitIndex], is_so: &dyn Fn(UnitIndex) -> bool| {
             of.iter().filter(|u| is_so(**u)).take(2).count()
         };
+        let all_may = |of: &[UnitIndex], go: &dyn Fn(UnitIndex) -> bool, to| {
+            of.iter().filter(|u| go(**u)).all(|u| may_go(*u, to))
+        };
         // Of one each, that is one of the ways above.
-        if count(mine, &follows) + count(theirs, &theirs_follows) > 2 {
+        if count(mine, &follows) + count(theirs, &theirs_follows) > 2
+            && all_may(mine, &follows, to)
+            && all_may(theirs, &theirs_follows, own)
+        {
             ways.push(exchanged(mine, theirs, follows, theirs_follows));
         }
-        let is_possible = |parent: CallIndex, units: &[UnitIndex]| {
-            units.iter().all(|unit| self.units[*unit as usize].place(parent).is_some())
-        };
-        let changes = ways.into_iter().filter_map(|[a, b]| {
-            (is_possible(own, &a) && is_possible(to, &b)).then(|| {
-                let gain = self.story(own, &a) + self.story(to, &b) - now;
-                Change { gain, units: [(own, a), (to, b)] }
-            })
+        let changes = ways.into_iter().map(|[a, b]| {
+            let gain = self.story(own, &a) + self.story(to, &b) - now;
+            Change { gain, units: [(own, a), (to, b)] }
         });
         changes.max_by_key(|change| change.gain)
     }

@@ -106,6 +106,12 @@ impl PacketFile {
         Ok(cuts)
     }
 
+    /// The flow hash of a row; `None` where there is no such row, or it can't be read. Reads only the page that it lies in.
+    pub fn flow_hash_at(&self, row: u64) -> Option<i64> {
+        let batch = Batches::new(self, row..row.saturating_add(1), Columns::FlowHash).next()?.ok()?;
+        batch.column(0).as_primitive::<Int64Type>().values().first().copied()
+    }
+
     /// Reads `rows` with headers and frames. Damage in one row group gives one error there, then the next row group.
     pub fn read(&self, rows: Range<u64>) -> PacketReader {
         self.packets(rows, Columns::Packets)

@@ -2,7 +2,7 @@
 //! acknowledgments): 40 ms or more for nothing. The writer can mend it: TCP_NODELAY, or one write instead of two. Never judges full
 //! segments: those wait for other reasons.
 
-use crate::call::{CallIndex, Part, SpanAt};
+use crate::call::{Call, CallIndex, Part, SpanAt};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
 use crate::report::quantity;
@@ -29,21 +29,13 @@ struct Held {
 }
 
 fn judge(case: &Case<'_>) -> Vec<Finding> {
+    let calls = || case.calls().filter_map(|(index, call)| Some((index, call, held(case, call)?)));
+    // Naming the writers of all messages costs more than looking at their flows.
+    if !calls().any(|(.., ns)| ns.iter().any(Option::is_some)) {
+        return Vec::new();
+    }
     let mut writers: BTreeMap<Culprit, Held> = BTreeMap::new();
-    for (index, call) in case.calls().filter(|(_, call)| call.tracer.is_none()) {
-        let interfaces = call
-            .spans
-            .iter()
-            .filter(|span| case.analysis.points[span.point as usize].process.is_none());
-        let spans: Vec<&SpanAt> = interfaces.collect();
-        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { continue };
-        let is_held = |span: &SpanAt, side: usize| {
-            case.analysis.flows[span.flow as usize].pace[side].held_back.count > 0
-        };
-        let transfer =
-            |part: Part| call.hop(part).map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS);
-        let answered = transfer(Part::ResponseTransfer).filter(|_| is_held(last, 1));
-        let asked = transfer(Part::RequestTransfer).filter(|_| is_held(first, 0));
+    for (index, call, [asked, answered]) in calls() {
         for (writer, ns) in [(case.server(index), answered), (case.client(call), asked)] {
             let held = writers.entry(writer).or_default();
             held.n_of += 1;
@@ -51,6 +43,26 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     writers.into_iter().filter_map(|(culprit, held)| one(case, culprit, &held)).collect()
+}
+
+/// How long a call's request and its answer took to pass if they were held back; `None`: its packets were not recorded.
+fn held(case: &Case<'_>, call: &Call) -> Option<[Option<i64>; 2]> {
+    if call.tracer.is_some() {
+        return None;
+    }
+    let is_interface =
+        |span: &&SpanAt| case.analysis.points[span.point as usize].process.is_none();
+    let mut interfaces = call.spans.iter().filter(is_interface);
+    let first = interfaces.next()?;
+    let last = interfaces.next_back().unwrap_or(first);
+    let is_held = |span: &SpanAt, side: usize| {
+        case.analysis.flows[span.flow as usize].pace[side].held_back.count > 0
+    };
+    let transfer = |part: Part| call.hop(part).map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS);
+    Some([
+        transfer(Part::RequestTransfer).filter(|_| is_held(first, 0)),
+        transfer(Part::ResponseTransfer).filter(|_| is_held(last, 1)),
+    ])
 }
 
 fn one(case: &Case<'_>, culprit: Culprit, held: &Held) -> Option<Finding> {

@@ -4,7 +4,7 @@
 
 use crate::call::CallIndex;
 use crate::findings::case::{Case, median};
-use crate::findings::{Concerned, Finding, Judge, Severity, verdict};
+use crate::findings::{Concerned, Finding, Judge, Severity};
 use crate::report::quantity;
 use std::collections::BTreeMap;
 
@@ -26,10 +26,10 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
             own.entry(case.service_of(index)).or_default().push((index, self_ns));
         }
     }
-    let slow = verdict::slow(case.analysis);
+    let slow = &case.slow;
     let mut found = Vec::new();
     for (service, calls) in own {
-        found.extend(unusual(case, service, &calls, &slow));
+        found.extend(unusual(case, service, &calls));
         let sum = |calls: &[(CallIndex, i64)]| {
             calls.iter().map(|(_, ns)| *ns).fold(0, i64::saturating_add)
         };
@@ -85,8 +85,8 @@ fn unusual(
     case: &Case<'_>,
     service: u32,
     calls: &[(CallIndex, i64)],
-    slow: &BTreeMap<u32, i64>,
 ) -> Option<Finding> {
+    let slow = &case.slow;
     let mut kinds: BTreeMap<&str, Vec<(CallIndex, i64)>> = BTreeMap::new();
     for (index, ns) in calls {
         kinds.entry(&case.call(*index).route).or_default().push((*index, *ns));

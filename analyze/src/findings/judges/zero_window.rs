@@ -25,13 +25,15 @@ fn judge(case: &Case<'_>) -> Vec<Finding> {
         };
         let transfer =
             |part: Part| call.hop(part).map(|hop| hop.total_ns).filter(|ns| *ns >= LONG_NS);
-        let mut note = |culprit: Culprit, ns: Option<i64>, n: u64| {
-            if let Some(ns) = ns.filter(|_| n > 0) {
-                readers.entry(culprit).or_default().push((index, ns, n));
+        let mut note = |part: Part, side: usize, culprit: &dyn Fn() -> Culprit| {
+            let Some(ns) = transfer(part) else { return };
+            let n = n_zero(side);
+            if n > 0 {
+                readers.entry(culprit()).or_default().push((index, ns, n));
             }
         };
-        note(case.client(call), transfer(Part::ResponseTransfer), n_zero(0));
-        note(case.server(index), transfer(Part::RequestTransfer), n_zero(1));
+        note(Part::ResponseTransfer, 0, &|| case.client(call));
+        note(Part::RequestTransfer, 1, &|| case.server(index));
     }
     readers.into_iter().filter_map(|(culprit, calls)| one(case, culprit, &calls)).collect()
 }

@@ -8,12 +8,14 @@ use crate::{input, terminal};
 use afterpath::report::{self, Options};
 use anyhow::Result;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 
 /// Any report.
 pub(crate) fn run(asked: &Asked, strict: bool) -> Result<()> {
     // What was asked wrongly is said before anything is read.
     let options = asked.options()?;
-    let input = input::read(&asked.reading.bundles, &asked.reading.analyzed)?;
+    // The process ends behind the report: freeing the strings of every call before that would be work for nobody.
+    let input = ManuallyDrop::new(input::read(&asked.reading.bundles, &asked.reading.analyzed)?);
     asked.check(&input.analysis)?;
     to_stdout(|out| Ok((asked.report.write)(&input.analysis, &options, out)?))?;
     input::check_strict(&input, strict)
