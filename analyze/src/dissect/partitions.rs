@@ -95,8 +95,8 @@ pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedP
     chosen(files, part, torn.hashes(), read, |packet, _| torn.mend(packet))
 }
 
-/// What `take` makes of the packets of one partition and of their frames (empty of reassembled datagrams, and where `read` leaves them
-/// out); nothing is read where none of the flows of these hashes, in order, lies in it.
+/// What `take` makes of the packets of one partition that belong to flows of these hashes, which are in order, and of their frames (empty
+/// of reassembled datagrams, and where `read` leaves them out). Others are read only where they lie between.
 pub fn chosen<T>(
     files: &[PacketFile],
     part: &Partition,
@@ -117,10 +117,13 @@ pub fn chosen<T>(
         if hashes.get(from).is_none_or(|hash| *hash > last) {
             continue;
         }
-        // What can't be read was counted before.
-        for batch in read(file, rows.clone()).flatten() {
-            let each = 0..batch.len();
-            found.extend(each.filter_map(|row| take(&batch.packet(row), batch.frame(row))));
+        let wanted = |batch: &PacketBatch, row| hashes.binary_search(&batch.flow_hash(row)).is_ok();
+        for rows in file.rows_of_flows(rows.clone(), hashes) {
+            // What can't be read was counted before.
+            for batch in read(file, rows).flatten() {
+                let each = (0..batch.len()).filter(|row| wanted(&batch, *row));
+                found.extend(each.filter_map(|row| take(&batch.packet(row), batch.frame(row))));
+            }
         }
     }
     found

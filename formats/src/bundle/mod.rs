@@ -7,6 +7,7 @@ mod fragment_rows;
 pub mod manifest;
 pub(crate) mod map;
 pub mod names;
+mod near_rows;
 pub mod open;
 pub mod pack;
 pub mod packet_file;

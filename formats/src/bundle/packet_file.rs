@@ -1,5 +1,6 @@
 //! Reading one file of the packets table by row ranges that respect flows. Never holds more than a batch and its pages.
 
+use super::near_rows::near;
 use super::table_file::{TableFile, guarded};
 use crate::error::{At, Error, Kind, Result};
 use crate::table::packet_batch::{PacketBatch, Point};
@@ -108,8 +109,31 @@ impl PacketFile {
 
     /// The flow hash of a row; `None` where there is no such row, or it can't be read. Reads only the page that it lies in.
     pub fn flow_hash_at(&self, row: u64) -> Option<i64> {
-        let batch = Batches::new(self, row..row.saturating_add(1), Columns::FlowHash).next()?.ok()?;
+        let batch =
+            Batches::new(self, row..row.saturating_add(1), Columns::FlowHash).next()?.ok()?;
         batch.column(0).as_primitive::<Int64Type>().values().first().copied()
+    }
+
+    /// Where in `rows` the flows of these hashes, which are in order, lie; some rows of others lie between. Reads only `flow_hash`; a
+    /// row group of which it can't be read holds none.
+    pub fn rows_of_flows(&self, rows: Range<u64>, hashes: &[i64]) -> Vec<Range<u64>> {
+        let mut batches = Batches::new(self, rows.clone(), Columns::FlowHash);
+        let (mut at, mut wanted) = (rows.start, Vec::new());
+        while let Some(batch) = batches.next() {
+            let Ok(batch) = batch else {
+                at = self.starts[batches.group + 1];
+                continue;
+            };
+            let found = batch.column(0).as_primitive::<Int64Type>().values();
+            for flow in found.chunk_by(|a, b| a == b) {
+                let end = at + flow.len() as u64;
+                if hashes.binary_search(&flow[0]).is_ok() {
+                    wanted.extend(at..end);
+                }
+                at = end;
+            }
+        }
+        near(wanted.into_iter())
     }
 
     /// Reads `rows` with headers and frames. Damage in one row group gives one error there, then the next row group.

@@ -90,6 +90,11 @@ impl PacketBatch {
         }
     }
 
+    /// The flow hash of row `row`, without what else [`PacketBatch::packet`] makes of it.
+    pub fn flow_hash(&self, row: usize) -> i64 {
+        self.flow_hash.value(row)
+    }
+
     /// The captured frame of row `row`; empty when frames were not read.
     pub fn frame(&self, row: usize) -> &[u8] {
         match &self.frame {

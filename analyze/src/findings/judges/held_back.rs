@@ -50,8 +50,7 @@ fn held(case: &Case<'_>, call: &Call) -> Option<[Option<i64>; 2]> {
     if call.tracer.is_some() {
         return None;
     }
-    let is_interface =
-        |span: &&SpanAt| case.analysis.points[span.point as usize].process.is_none();
+    let is_interface = |span: &&SpanAt| case.analysis.points[span.point as usize].process.is_none();
     let mut interfaces = call.spans.iter().filter(is_interface);
     let first = interfaces.next()?;
     let last = interfaces.next_back().unwrap_or(first);

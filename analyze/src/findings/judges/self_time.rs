@@ -81,11 +81,7 @@ const FEW: usize = 5;
 const SHARE: f64 = 0.25;
 
 /// Calls of a service that took much longer than their kind does and made their traces slow.
-fn unusual(
-    case: &Case<'_>,
-    service: u32,
-    calls: &[(CallIndex, i64)],
-) -> Option<Finding> {
+fn unusual(case: &Case<'_>, service: u32, calls: &[(CallIndex, i64)]) -> Option<Finding> {
     let slow = &case.slow;
     let mut kinds: BTreeMap<&str, Vec<(CallIndex, i64)>> = BTreeMap::new();
     for (index, ns) in calls {
