@@ -146,6 +146,12 @@ pub enum Layout {
     Seldom,
 }
 
+impl Layout {
+    fn is_dictionary(self) -> bool {
+        matches!(self, Layout::Dictionary | Layout::Seldom)
+    }
+}
+
 impl Column {
     /// Integers are plain: zstd finds their repetitions, in less time and fewer bytes than a dictionary does.
     pub(crate) const fn new(name: &'static str, kind: Type, about: &'static str) -> Column {
@@ -235,6 +241,11 @@ impl Table {
                 // Rows are in order of flow hashes: any page holds the whole range of addresses.
                 let none = EnabledStatistics::None;
                 builder = builder.set_column_statistics_enabled(path.clone(), none);
+            }
+            // What a dictionary falls back to is made beside it: the crate's own choice, deltas, takes a megabyte a column that is
+            // touched at once. Of bits there is no dictionary.
+            if column.layout.is_dictionary() && column.kind != Type::Boolean {
+                builder = builder.set_column_encoding(path.clone(), Encoding::PLAIN);
             }
             builder = match column.layout {
                 Layout::Dictionary => builder,
