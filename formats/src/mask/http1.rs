@@ -185,18 +185,47 @@ impl Http1 {
         }
     }
 
-    /// A byte of a message's first word: capitals and a blank, or `HTTP/1.`.
+    /// Whether a byte goes on with the first word of a version.
+    fn is_version(&self, n: u8, byte: u8) -> bool {
+        let n = usize::from(n);
+        n < VERSION.len() && self.line[..n] == VERSION[..n] && byte == VERSION[n]
+    }
+
+    /// What there is of a message's first word, capitals or `HTTP/1`; or the byte behind that.
     fn start(&mut self, n: u8, otherwise: Otherwise, bytes: &mut [u8], pen: &mut Pen) -> usize {
-        let byte = bytes[0];
-        let is_version = usize::from(n) < VERSION.len()
-            && self.line[..usize::from(n)] == VERSION[..usize::from(n)]
-            && byte == VERSION[usize::from(n)];
         if n == 0 {
             (self.text, self.head, self.n_line) = (Text::default(), Head::default(), 0);
         }
-        let is_empty_line = n == 0 && matches!(byte, b'\r' | b'\n');
-        let is_method = byte.is_ascii_uppercase() || byte == b'-';
-        if is_empty_line {
+        let mut at = 0;
+        while at < bytes.len() {
+            let (n, byte) = (n + at as u8, bytes[at]);
+            let is_method = byte.is_ascii_uppercase() || byte == b'-';
+            let is_version = self.is_version(n, byte);
+            let is_whole = is_version && usize::from(n) + 1 == VERSION.len();
+            if is_whole || !(is_method || is_version) || usize::from(n) >= METHOD {
+                break;
+            }
+            self.push(&bytes[at..=at]);
+            at += 1;
+        }
+        if at > 0 {
+            self.text.feed(&mut bytes[..at], pen);
+            self.state = State::Start { n: n + at as u8, otherwise };
+            return at;
+        }
+        self.behind_start(n, otherwise, bytes, pen)
+    }
+
+    /// What is no part of a message's first word, but for the last byte of `HTTP/1.`.
+    fn behind_start(
+        &mut self,
+        n: u8,
+        otherwise: Otherwise,
+        bytes: &mut [u8],
+        pen: &mut Pen,
+    ) -> usize {
+        let byte = bytes[0];
+        if n == 0 && matches!(byte, b'\r' | b'\n') {
             pen.keep(1);
             return 1;
         }
@@ -206,15 +235,9 @@ impl Http1 {
             (self.http2, self.state) = (Some(Box::new(http2)), State::Http2);
             return 0;
         }
-        if (byte == b' ' && n > 0) || (is_version && usize::from(n) + 1 == VERSION.len()) {
+        if (byte == b' ' && n > 0) || self.is_version(n, byte) {
             self.state = State::Head;
-            return self.head_piece(&mut bytes[..1], pen);
-        }
-        if (is_method || is_version) && usize::from(n) < METHOD {
-            self.state = State::Start { n: n + 1, otherwise };
-            self.push(&bytes[..1]);
-            self.text.feed(&mut bytes[..1], pen);
-            return 1;
+            return self.head_piece(bytes, pen);
         }
         self.state = match otherwise {
             Otherwise::Lost => State::Lost,

@@ -1,7 +1,7 @@
 //! The tables: names whose values are credentials, in headers, forms, JSON, queries, commands and arguments; and the command
 //! line programs with flags of their own. It never looks at a value.
 
-/// A name with one of these in it names a credential. Compared without case, and without `_`, `-` and `.` between letters.
+/// A name with one of these in it names a credential; in order. Compared without case, and without `_`, `-` and `.` between letters.
 const FRAGMENTS: &[&str] = &[
     "accesskey",
     "apikey",
@@ -62,24 +62,27 @@ pub(super) fn is_credential(name: &[u8]) -> bool {
         || LAST_WORDS.iter().any(|word| last_word == word.as_bytes())
 }
 
-/// Whether one of [`FRAGMENTS`] is in it. Most names are none, so the first letters decide before anything is compared.
+/// Whether one of [`FRAGMENTS`] is in it. Most names are none, so each letter is compared only with those that begin with it.
 fn has_fragment(letters: &[u8]) -> bool {
     (0..letters.len()).any(|at| {
         let rest = &letters[at..];
-        BEGINS[usize::from(rest[0])]
-            && FRAGMENTS.iter().any(|fragment| rest.starts_with(fragment.as_bytes()))
+        let (begin, end) = BEGIN_WITH[usize::from(rest[0])];
+        let few = &FRAGMENTS[usize::from(begin)..usize::from(end)];
+        few.iter().any(|fragment| rest.starts_with(fragment.as_bytes()))
     })
 }
 
-/// The letters that fragments begin with.
-const BEGINS: [bool; 256] = {
-    let mut begins = [false; 256];
+/// Which of [`FRAGMENTS`], that are in order, begin with a letter.
+const BEGIN_WITH: [(u8, u8); 256] = {
+    let mut ranges = [(0, 0); 256];
     let mut at = 0;
     while at < FRAGMENTS.len() {
-        begins[FRAGMENTS[at].as_bytes()[0] as usize] = true;
+        let letter = FRAGMENTS[at].as_bytes()[0] as usize;
+        let (begin, end) = ranges[letter];
+        ranges[letter] = (if begin == end { at as u8 } else { begin }, at as u8 + 1);
         at += 1;
     }
-    begins
+    ranges
 };
 
 /// Entries of HPACK's static table whose values are credentials: authorization, cookie, proxy-authorization, set-cookie
@@ -126,6 +129,11 @@ mod tests {
     #[track_caller]
     fn check(name: &str, expected: bool) {
         assert_eq!(is_credential(name.as_bytes()), expected, "{name}");
+    }
+
+    #[test]
+    fn fragments_are_in_order() {
+        assert!(FRAGMENTS.is_sorted());
     }
 
     #[test]

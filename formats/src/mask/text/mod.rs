@@ -156,13 +156,12 @@ impl Text {
     }
 
     fn remember(&mut self, bytes: &[u8]) {
-        let mut joined = [0; WINDOW];
-        let n = self.before(bytes, &mut joined).len();
-        if bytes.len() >= WINDOW {
-            joined.copy_from_slice(&bytes[bytes.len() - WINDOW..]);
-        }
-        self.window = joined;
-        self.n = n as u8;
+        let new = bytes.len().min(WINDOW);
+        let n = usize::from(self.n);
+        let old = n.min(WINDOW - new);
+        self.window.copy_within(n - old..n, 0);
+        self.window[old..old + new].copy_from_slice(&bytes[bytes.len() - new..]);
+        self.n = (old + new) as u8;
     }
 }
 
