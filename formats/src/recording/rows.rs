@@ -1,9 +1,9 @@
 //! Batches as a recorder gives them, made batches of their table. Never changes a value.
 
 use crate::table::{Column, Table};
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
+use std::sync::Arc;
 
 /// `batch` with exactly the columns of `table`: views of bytes become bytes. `Err` says what is wrong with it.
 pub(super) fn of_table(table: &Table, batch: &RecordBatch) -> Result<RecordBatch, String> {
@@ -18,8 +18,11 @@ pub(super) fn of_table(table: &Table, batch: &RecordBatch) -> Result<RecordBatch
             return Err(format!("column {at} is `{name}`, not `{}`", column.name));
         }
         match (array.data_type(), column.kind.arrow()) {
-            (DataType::BinaryView, DataType::Binary) | (DataType::Utf8View, DataType::Utf8) => {
-                cast(array, &column.kind.arrow()).map_err(|error| error.to_string())
+            (DataType::BinaryView, DataType::Binary) => {
+                Ok(Arc::new(array.as_binary_view().iter().collect::<BinaryArray>()))
+            }
+            (DataType::Utf8View, DataType::Utf8) => {
+                Ok(Arc::new(array.as_string_view().iter().collect::<StringArray>()))
             }
             _ => Ok(array.clone()),
         }
@@ -39,7 +42,6 @@ mod tests {
     use super::*;
     use crate::table::{losses, packets};
     use arrow::datatypes::{Field, Schema};
-    use std::sync::Arc;
 
     fn check(table: &Table, schema: Schema, expected: bool) {
         let batch = RecordBatch::new_empty(Arc::new(schema));

@@ -1,11 +1,12 @@
 //! The kernel_path table: packets at points of the kernel's network stack, and where it dropped them. Headers only. Never an
 //! association: which flow a header belongs to is found by the analyzer.
 
+use super::texts::text;
 use super::{Cells, Column, Layout, Table, Type};
 use arrow::array::{
     BinaryBuilder, Int64Builder, RecordBatch, StringDictionaryBuilder, UInt32Builder,
 };
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::Int32Type;
 use std::sync::Arc;
 
 /// The table.
@@ -99,9 +100,6 @@ impl KernelPathRows {
     /// The rows, leaving none.
     pub fn finish(&mut self) -> RecordBatch {
         self.n_rows = 0;
-        let text = |builder: &mut StringDictionaryBuilder<Int32Type>| {
-            arrow::compute::cast(&builder.finish(), &DataType::Utf8).expect("a dictionary of text")
-        };
         let columns = vec![
             Arc::new(self.time_ns.finish()) as _,
             text(&mut self.point),

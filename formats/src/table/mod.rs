@@ -23,6 +23,7 @@ pub mod sockets;
 pub mod spans;
 pub mod tasks;
 pub mod tcp_info;
+mod texts;
 pub mod threads;
 pub mod wakeups;
 

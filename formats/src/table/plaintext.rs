@@ -1,11 +1,12 @@
 //! The plaintext table: what programs gave to a TLS library and got from it, as the library's functions saw it. Never an
 //! association: which socket calls lie beneath is told by thread and time, and found by the analyzer.
 
+use super::texts::text;
 use super::{Cells, Column, Layout, Table, Type};
 use arrow::array::{
     BinaryBuilder, Int64Builder, RecordBatch, StringDictionaryBuilder, UInt32Builder,
 };
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::Int32Type;
 use std::sync::Arc;
 
 /// The table.
@@ -126,9 +127,6 @@ impl PlaintextRows {
     /// The rows, leaving none.
     pub fn finish(&mut self) -> RecordBatch {
         self.n_rows = 0;
-        let text = |builder: &mut StringDictionaryBuilder<Int32Type>| {
-            arrow::compute::cast(&builder.finish(), &DataType::Utf8).expect("a dictionary of text")
-        };
         let columns = vec![
             Arc::new(self.times[0].finish()) as _,
             Arc::new(self.times[1].finish()) as _,

@@ -1,6 +1,7 @@
 //! The socket_events table: what each thread did on each socket, as the kernel said. Never an association of its own:
 //! which event belongs to which packet or request is found by the analyzer.
 
+use super::texts::text;
 use super::{Cells, Column, Layout, Table, Type};
 use crate::packet::address_bytes;
 use arrow::array::{
@@ -8,7 +9,7 @@ use arrow::array::{
     RecordBatch, StringArray, StringDictionaryBuilder, UInt8Array, UInt8Builder, UInt16Builder,
     UInt32Array, UInt32Builder,
 };
-use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt8Type, UInt32Type};
+use arrow::datatypes::{Int32Type, Int64Type, UInt8Type, UInt32Type};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -172,9 +173,6 @@ impl SocketEventRows {
     /// The rows, leaving none.
     pub fn finish(&mut self) -> RecordBatch {
         self.n_rows = 0;
-        let text = |builder: &mut StringDictionaryBuilder<Int32Type>| {
-            arrow::compute::cast(&builder.finish(), &DataType::Utf8).expect("a dictionary of text")
-        };
         let columns = vec![
             Arc::new(self.time_ns.finish()) as _,
             Arc::new(self.exit_ns.finish()) as _,
