@@ -3,15 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A value and what is doubtful about it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Noted<T> {
-    /// What is known.
-    pub value: T,
-    /// What is not.
-    pub issues: Vec<Issue>,
-}
-
 /// One doubt. The names printed and stored are those of [`Issue::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -60,7 +60,7 @@ impl Counters {
             let batches = bundles.batches(host, &processes::TABLE).flatten();
             for row in batches.flat_map(|batch| processes::rows(&batch)) {
                 if let Some(cgroup) = row.cgroup {
-                    all.cgroups.entry((named.name.clone(), row.pid)).or_default().push(cgroup);
+                    all.add_cgroup(&named.name, row.pid, &cgroup);
                 }
             }
         }

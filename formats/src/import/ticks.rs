@@ -13,10 +13,6 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// Microseconds since 1970, which pcapng means when it says nothing.
-    pub const MICROSECONDS: Ticks =
-        Ticks { per_second: 1_000_000, offset_seconds: 0, ns_per_tick: 1_000 };
-
     /// `per_second` ticks a second (`u64::MAX`: finer than 64 bits hold), counted from `offset_seconds` after 1970.
     pub fn new(per_second: u64, offset_seconds: i64) -> Self {
         let divides = per_second > 0 && 1_000_000_000 % per_second == 0;

@@ -199,14 +199,6 @@ impl Recording {
         inner.is_changed = true;
     }
 
-    /// One more clock domain; gives its `domain_id`. It is on disk after the next sync.
-    pub fn add_domain(&mut self, domain: DomainEntry) -> u32 {
-        let mut inner = self.state.inner();
-        inner.manifest.domains.push(domain);
-        inner.is_changed = true;
-        inner.manifest.domains.len() as u32 - 1
-    }
-
     /// What was appended so far, by table.
     pub fn written(&self) -> Vec<Written> {
         let inner = self.state.inner();
