@@ -2,18 +2,22 @@
 //! threads in it: partitions are worked on in parallel, results are merged in partition order.
 
 use crate::align::{Clocks, ntp};
-use crate::call::{Analysis, Call, CallIndex, Flow, Loss, LostPacket, Point, Trace};
+use crate::analysis::Analysis;
+use crate::call::{Call, CallIndex, Trace};
 use crate::dissect::partitions::{Partition, damage, dissect, halves, partitions};
 use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
 use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Whole};
 use crate::findings::counters::Counters;
+use crate::flow::Flow;
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
 use crate::link::baseline::Baseline;
+use crate::loss::{Loss, LostPacket};
 use crate::lost::{self, Doubts, Path, Segment, Wanted, Witnesses};
 use crate::pair::Span;
+use crate::point::Point;
 use crate::protocol::IdFields;
 use crate::spans::{self, Told};
 use crate::{assemble, critical, findings, hops, link, routes};

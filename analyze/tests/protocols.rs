@@ -7,7 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "captures and pages are files")]
 
-use afterpath::call::{Analysis, Call, CallState, LinkKind};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, CallState, LinkKind};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::import::{ImportPlan, Word, import};

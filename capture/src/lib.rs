@@ -10,5 +10,7 @@ pub mod missing;
 pub mod payload;
 pub mod probes;
 pub mod run;
+pub mod settings;
+pub mod source;
 
 pub use error::{Error, Result};

@@ -3,7 +3,7 @@
 
 use crate::score::{Matching, forward_times};
 use crate::truth::Truth;
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 
 /// What a hop may add to the hold: the queue's way to the holding process and back.
 const TOLERANCE_NS: i64 = 3_000_000;

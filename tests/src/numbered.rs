@@ -2,7 +2,8 @@
 //! that it asks for. Recorded and scored by these numbers, of which the analyzer is told nothing.
 
 use crate::tool::own;
-use afterpath::call::{Analysis, Call};
+use afterpath::analysis::Analysis;
+use afterpath::call::Call;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

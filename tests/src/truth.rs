@@ -1,9 +1,9 @@
 //! What the testbed's own services logged: the calls of every request, their parents, the points they crossed. Never
 //! derived from packets.
 
-use crate::score::lost::Dropped;
 use crate::split::Clock;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// The truth of one recording.
@@ -175,4 +175,25 @@ impl Truth {
         let text = std::fs::read_to_string(&path).expect("the recording has a truth.json");
         serde_json::from_str(&text).expect("truth.json has the documented fields")
     }
+}
+
+/// A packet that the testbed dropped.
+#[derive(Debug, Deserialize)]
+pub struct Dropped {
+    /// Sender at the place of the drop.
+    pub source: SocketAddr,
+    /// Receiver there.
+    pub destination: SocketAddr,
+    /// Sequence number.
+    pub sequence: u32,
+    /// When.
+    pub t_dropped_ns: i64,
+    /// Of the IP packet.
+    pub bytes: u32,
+    /// Sequence numbers that it took.
+    #[serde(default)]
+    pub carries: Option<u32>,
+    /// The namespace that dropped it; of older recordings podB.
+    #[serde(default)]
+    pub place: Option<String>,
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::pipeline::analyze;
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::delay::{shown, slow_elsewhere};

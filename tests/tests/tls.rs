@@ -2,7 +2,8 @@
 //! ciphertext passed. Programs with a library of their own, or without a socket beneath it, stay opaque and say so.
 //! Long: one site with its server and recorder, and every library once.
 
-use afterpath::call::{Analysis, Call, CallState};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, CallState};
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::plaintext;

@@ -1,7 +1,8 @@
 //! Ways of the kernel that look like something else on the wire or at the socket, made by real programs on loopback: MPTCP and its
 //! fallback, data with the SYN, a redirected port. Each request must be one call from process to process.
 
-use afterpath::call::{Analysis, Call};
+use afterpath::analysis::Analysis;
+use afterpath::call::Call;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::Bundles;
 use afterpath_tests::score::place_names;

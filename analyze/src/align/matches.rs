@@ -1,8 +1,10 @@
 //! The same bytes at two points with different clocks: what passed the one can't have passed the other before. First bytes only: where
 //! segments are merged on the way, a later byte is stamped with the first one's time. Never decides what follows.
 
-use crate::call::{Flow, FlowIndex, OrderBasis, Point, SpanAt};
+use crate::call::{OrderBasis, SpanAt};
 use crate::dissect::sockets::log::Sockets;
+use crate::flow::{Flow, FlowIndex};
+use crate::point::Point;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Clock domain.

@@ -3,15 +3,18 @@
 //! how far that may be off. Inside a domain times are what they are. That one way takes longer than the other no method sees: no time
 //! across clocks is without its bound. The model on a page: `MODEL.md` beside.
 
-pub mod boottime;
 mod corridor;
 mod matches;
 pub mod ntp;
 mod pieces;
 mod timeline;
 
-use crate::call::{Call, Flow, Point, SpanAt};
+use crate::call::{Call, SpanAt};
+use crate::dissect::sockets::boottime::on_line;
+use crate::dissect::sockets::clock_set::ClockSet;
 use crate::dissect::sockets::log::Sockets;
+use crate::flow::Flow;
+use crate::point::Point;
 use matches::{Domain, matches};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -24,28 +27,6 @@ pub struct Bounded {
     pub value_ns: i64,
     /// The truth lies within ± this.
     pub bound_ns: i64,
-}
-
-/// A clock was set: stamps of about that time may be of before or of after, and bytes seem to pass in another order than they did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockSet {
-    /// Clock domain.
-    pub domain: u32,
-    /// By itself: the first stamp that is doubtful …
-    pub from_ns: i64,
-    /// … and the last.
-    pub to_ns: i64,
-    /// By how much, without sign.
-    pub by_ns: i64,
-}
-
-impl ClockSet {
-    /// Between two instants that it is set from and to, and as long before and after as it was set by.
-    pub fn between(domain: u32, from_ns: i64, to_ns: i64, by_ns: i64) -> ClockSet {
-        let by_ns = by_ns.saturating_abs();
-        let (from_ns, to_ns) = (from_ns.saturating_sub(by_ns), to_ns.saturating_add(by_ns));
-        ClockSet { domain, from_ns, to_ns, by_ns }
-    }
 }
 
 /// How well two clocks are known towards one another.
@@ -266,12 +247,4 @@ impl Stretch {
         let at_ns = at_ns.clamp(self.from_ns, self.to_ns);
         on_line((self.from_ns, begin), (self.to_ns, end), at_ns)
     }
-}
-
-/// The value at an instant on the straight line through two.
-fn on_line(one: (i64, i64), other: (i64, i64), at_ns: i64) -> i64 {
-    let [from, to, at] = [one.0, other.0, at_ns].map(i128::from);
-    let more = i128::from(other.1) - i128::from(one.1);
-    let value = i128::from(one.1) + more.saturating_mul(at - from) / (to - from).max(1);
-    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }

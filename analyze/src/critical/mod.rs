@@ -3,10 +3,11 @@
 //! not aligned: a call on such a clock is left to its parent's own time.
 
 use crate::align::Clocks;
-use crate::call::{
-    Analysis, Call, CallIndex, CallState, Critical, Flow, Hop, LinkKind, Part, Point, SpanAt, Trace,
-};
+use crate::analysis::Analysis;
+use crate::call::{Call, CallIndex, CallState, Critical, Hop, LinkKind, Part, SpanAt, Trace};
+use crate::flow::Flow;
 use crate::hops;
+use crate::point::Point;
 
 mod replay;
 

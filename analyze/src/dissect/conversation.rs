@@ -5,7 +5,7 @@ use super::clear::{Clear, Known};
 use super::direction::{Direction, Transmission};
 use super::speech::{Ends, Speech};
 use super::{Dissected, FlowFacts, FlowKey};
-use crate::call::Flow;
+use crate::flow::Flow;
 use crate::issue::Issue;
 use crate::protocol::{IdFields, Match};
 use afterpath_formats::frame::{Direction as Passing, Tcp};

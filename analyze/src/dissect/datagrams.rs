@@ -3,7 +3,7 @@
 
 use super::speech::Datagrams;
 use super::{Dissected, FlowFacts, FlowKey};
-use crate::call::{Close, DirectionCounters, Flow};
+use crate::flow::{Close, DirectionCounters, Flow};
 use crate::pair::Pairing;
 use crate::protocol::{IdFields, Piece};
 use afterpath_formats::packet::Packet;

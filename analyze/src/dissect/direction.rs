@@ -1,7 +1,7 @@
 //! One direction of a TCP conversation at one point: sequence numbers → stream offsets, reassembly with gaps, what was
 //! retransmitted or came out of order, and when each byte first passed. Never looks into the bytes.
 
-use crate::call::DirectionCounters;
+use crate::flow::DirectionCounters;
 use crate::issue::Issue;
 use crate::protocol::Piece;
 

@@ -1,7 +1,7 @@
 //! Frames → flows, and what is said in them → spans at each observation point. The packets of one partition come in
 //! (flow, time) order; nothing of one flow is needed for another. Never looks at two points together: that is `join`.
 
-use crate::call::Flow;
+use crate::flow::Flow;
 use crate::pair::Span;
 use crate::protocol::{IdFields, Side};
 use afterpath_formats::frame::{Direction as Passing, Transport};

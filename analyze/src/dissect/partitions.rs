@@ -5,7 +5,7 @@ use super::fragments::Fragments;
 use super::owned::OwnedPacket;
 use super::redirected::Torn;
 use super::{Dissected, Dissector, Given};
-use crate::call::{DAMAGED, Loss};
+use crate::loss::{DAMAGED, Loss};
 use afterpath_formats::bundle::{PacketFile, PacketReader};
 use afterpath_formats::error::{At, Error};
 use afterpath_formats::packet::{Packet, flow_hash};

@@ -4,7 +4,7 @@
 
 use super::owned::OwnedPacket;
 use super::{Dissected, Dissector, FlowFacts};
-use crate::call::Flow;
+use crate::flow::Flow;
 use afterpath_formats::frame::Transport;
 use afterpath_formats::packet::{Packet, address_bytes, flow_hash, flow_hash_between};
 use std::collections::BTreeMap;

@@ -5,8 +5,10 @@ use super::redirected::Torn;
 use super::sockets::Recorded;
 use super::sockets::log::Sockets;
 use super::{Dissected, FlowFacts, Unused};
-use crate::call::{Flow, Loss, Point};
+use crate::flow::Flow;
+use crate::loss::Loss;
 use crate::pair::Span;
+use crate::point::Point;
 
 /// The results of all partitions so far.
 #[derive(Default)]

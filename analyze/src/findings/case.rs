@@ -2,11 +2,13 @@
 
 use super::counters::Counters;
 use super::{Concerned, Culprit, Finding, Severity, WhatIf, verdict};
-use crate::call::{Analysis, Call, CallIndex, Endpoint, Trace};
+use crate::analysis::Analysis;
+use crate::call::{Call, CallIndex, Trace};
 use crate::critical::{self, Given};
 use crate::hops;
-use crate::report::measure;
-use crate::report::names::Names;
+use crate::measure;
+use crate::names::Names;
+use crate::point::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A trace became longer for something if that took this much of it, nanoseconds, or this share.

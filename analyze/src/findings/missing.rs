@@ -1,9 +1,10 @@
 //! What a recording does not hold that judges would have asked: why they can't say more. Never guesses.
 
 use super::counters::Counters;
-use crate::call::{Analysis, Call};
+use crate::analysis::Analysis;
+use crate::call::Call;
 use crate::issue::Issue;
-use crate::report::quantity;
+use crate::quantity;
 
 /// In words, one line each; none where nothing is missing.
 pub fn missing(analysis: &Analysis, counters: &Counters) -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::Culprit;
 use super::case::{Case, median};
 use crate::call::{CallIndex, Hop, Part};
-use crate::report::measure;
+use crate::measure;
 use std::collections::BTreeMap;
 
 /// Which way bytes went.

@@ -5,11 +5,13 @@ use super::counters::{Counters, LISTEN_OVERFLOWS, THROTTLED_US};
 use super::*;
 use crate::align::{ClockPair, Quality};
 use crate::call::{
-    Before, Call, CallIndex, CallState, Close, DirectionCounters, Endpoint, Fate, Flow, Hop, Known,
-    Latency, Link, LinkKind, Loss, LossDoubt, LostPacket, OrderBasis, Part, Point, Process, SpanAt,
+    Before, Call, CallIndex, CallState, Hop, Known, Link, LinkKind, OrderBasis, Part, SpanAt,
     Times, Trace,
 };
+use crate::flow::{Close, DirectionCounters, Flow, Latency};
 use crate::issue::Issue;
+use crate::loss::{Fate, Loss, LossDoubt, LostPacket};
+use crate::point::{Endpoint, Point, Process};
 use crate::protocol::{Outcome, Side};
 use crate::report::sample::judged;
 

@@ -2,9 +2,10 @@
 
 use super::case::median;
 use super::{Culprit, Finding, Severity};
-use crate::call::{Analysis, Endpoint};
-use crate::report::measure;
-use crate::report::names::Names;
+use crate::analysis::Analysis;
+use crate::measure;
+use crate::names::Names;
+use crate::point::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A trace is slow if it took more than so many times what is usual where it begins …

@@ -6,8 +6,10 @@ mod names;
 mod pools;
 
 use super::asked;
-use crate::call::{Before, Call, CallIndex, Flow, FlowIndex, Known, Part, Point};
+use crate::call::{Before, Call, CallIndex, Known, Part};
 use crate::dissect::sockets::log::Sockets;
+use crate::flow::{Flow, FlowIndex};
+use crate::point::Point;
 use std::collections::BTreeMap;
 
 /// Where nobody tells what a call was made for, it begins this soon after what it waited for.

@@ -2,8 +2,9 @@
 //! clock, so that a negative hop shows; they sum to the duration exactly. Never interpolates what no point saw.
 
 use crate::align::Clocks;
-use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Point, Times};
+use crate::call::{Call, CallIndex, Hop, OrderBasis, Part, Times};
 use crate::dissect::sockets::log::Sockets;
+use crate::point::Point;
 
 pub mod before;
 

@@ -1,9 +1,10 @@
 //! Join, pass 1: flows seen at several points → connections. Sequence numbers survive bridges, tunnels, NAT and L4 load
 //! balancing; tuples don't. Never compares times across clock domains.
 
-use crate::call::{Flow, Point};
 use crate::dissect::FlowFacts;
+use crate::flow::Flow;
 use crate::pair::Span;
+use crate::point::Point;
 
 /// Two sightings of one transmission on one clock lie closer than this.
 const SAME_TRANSMISSION_NS: i64 = 2_000_000_000;

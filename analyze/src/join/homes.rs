@@ -2,7 +2,8 @@
 //! takes part in all its traffic; a bridge port's or a router's passing traffic ends elsewhere. Never looks at content.
 
 use super::connections::Seen;
-use crate::call::{Flow, Point};
+use crate::flow::Flow;
+use crate::point::Point;
 use afterpath_formats::frame::Direction as Passing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -263,8 +264,8 @@ fn is_broadcast(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Close;
     use crate::dissect::FlowFacts;
+    use crate::flow::Close;
 
     fn point(netns: &str) -> Point {
         Point {

@@ -2,8 +2,10 @@
 //! words wanted none. A recording is stopped at some moment: what is open then is no failure of anybody's. Never excuses what was open for
 //! much longer than others, nor what its connection's end cut off.
 
-use crate::call::{Call, CallState, Close, Flow, Point};
+use crate::call::{Call, CallState};
+use crate::flow::{Close, Flow};
 use crate::issue::Issue;
+use crate::point::Point;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

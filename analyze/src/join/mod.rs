@@ -2,10 +2,12 @@
 //! (`forwarding`) pairs the two connections of a process that forwards the same bytes. Never links calls.
 
 use crate::align::Clocks;
-use crate::call::{Call, CallState, Endpoint, Flow, FlowIndex, OrderBasis, SpanAt};
+use crate::call::{Call, CallState, OrderBasis, SpanAt};
+use crate::flow::{Flow, FlowIndex};
 use crate::issue::Issue;
 use crate::lost::Path;
 use crate::pair::{Facts, Span};
+use crate::point::Endpoint;
 use crate::protocol::Side;
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 
 use super::connections::Seen;
 use super::homes::{End, Homes};
-use crate::call::Point;
 use crate::dissect::sockets::UNNAMED;
+use crate::point::Point;
 use crate::protocol::Side;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,8 @@
 
 use super::connections::Seen;
 use super::homes::{End, Homes};
-use crate::call::{Flow, OrderBasis};
+use crate::call::OrderBasis;
+use crate::flow::Flow;
 use crate::pair::Span;
 use crate::protocol::Side;
 use afterpath_formats::frame::Direction as Passing;

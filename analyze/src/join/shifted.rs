@@ -3,7 +3,7 @@
 //! from one call and must hold for all. Never compares times across clock domains.
 
 use super::connections::Seen;
-use crate::call::Flow;
+use crate::flow::Flow;
 use crate::pair::Span;
 use crate::protocol::Side;
 use std::collections::BTreeMap;
@@ -147,11 +147,12 @@ fn vouched(a: u32, b: u32, ahead: Shift, x: &[&Span], y: &[&Span], seen: &Seen<'
 
 #[cfg(test)]
 mod tests {
-    use crate::call::{Flow, Point};
     use crate::dissect::FlowFacts;
     use crate::dissect::talk::{Talk, dissect};
+    use crate::flow::Flow;
     use crate::join::Seen;
     use crate::pair::Span;
+    use crate::point::Point;
     use afterpath_formats::frame::Transport;
 
     const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";

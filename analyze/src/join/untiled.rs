@@ -1,7 +1,10 @@
 //! What sockets and packets don't say alike: calls on a connection that both recorded, of which one side shows nothing. Never a
 //! connection that only one of them knows.
 
-use crate::call::{Call, FlowIndex, Loss, Point};
+use crate::call::Call;
+use crate::flow::FlowIndex;
+use crate::loss::Loss;
+use crate::point::Point;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Calls whose bytes no packet carries, and calls whose bytes no socket moved, by the point that has them.

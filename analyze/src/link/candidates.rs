@@ -3,8 +3,9 @@
 
 use super::queues::is_message;
 use super::windows::{Asked, Served, Windows};
-use crate::call::{Call, CallIndex, CallState, Endpoint, Process};
+use crate::call::{Call, CallIndex, CallState};
 use crate::issue::Issue;
+use crate::point::{Endpoint, Process};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -3,8 +3,11 @@
 //! after what a service usually asks, both learnt from the recording. A link's confidence is its share of all that was possible.
 //! Never looks at times of two clocks.
 
-use crate::call::{Call, CallIndex, Flow, Link, LinkKind, Loss, NoParent, Point};
+use crate::call::{Call, CallIndex, Link, LinkKind, NoParent};
 use crate::dissect::sockets::log::Sockets;
+use crate::flow::Flow;
+use crate::loss::Loss;
+use crate::point::Point;
 
 mod assignment;
 mod background;

@@ -2,7 +2,8 @@
 //! sees who that was. Times then fit a wrong request as well as the right one. Never says whose a call is.
 
 use super::windows::Windows;
-use crate::call::{Call, CallIndex, CallState, FlowIndex};
+use crate::call::{Call, CallIndex, CallState};
+use crate::flow::FlowIndex;
 use std::collections::BTreeMap;
 
 /// A connection whose last reply was read so lately was not lying idle.

@@ -1,7 +1,8 @@
 //! What brokers hand on: which calls publish and which deliver, and where everything that is published under a name is delivered in
 //! that order. Never looks at threads or delays.
 
-use crate::call::{Call, CallIndex, FlowIndex};
+use crate::call::{Call, CallIndex};
+use crate::flow::FlowIndex;
 use std::collections::BTreeMap;
 
 /// A subscriber gets everything where so many percent of what was published under the name were delivered to it, and at most as much

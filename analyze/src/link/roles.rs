@@ -5,7 +5,8 @@ use super::queues::{Queues, delivers};
 use super::threads::Job;
 use super::windows::{Asked, Served, Windows};
 use super::{ids, pools, same_request};
-use crate::call::{Call, CallIndex, CallState, FlowIndex};
+use crate::call::{Call, CallIndex, CallState};
+use crate::flow::FlowIndex;
 use std::collections::BTreeMap;
 
 /// Share of an endpoint's requests that were passed on unchanged for it to count as a proxy.

@@ -1,8 +1,10 @@
 //! When a call keeps its server busy and when its client waits for it, on every clock that saw the call. Parent and child are
 //! compared on one clock: the nearest to the parent's server that saw both. Never compares instants of two clocks.
 
-use crate::call::{Call, CallState, Flow, Point, SpanAt};
+use crate::call::{Call, CallState, SpanAt};
+use crate::flow::Flow;
 use crate::issue::Issue;
+use crate::point::Point;
 use std::collections::BTreeMap;
 
 /// First request byte, last request byte and last response byte, at the point nearest to the server on one clock.

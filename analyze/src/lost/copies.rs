@@ -6,7 +6,9 @@ use super::segments::Segment;
 use super::suspects::suspects;
 use super::witness::{Dropped, Witness};
 use super::{Found, Given, Path};
-use crate::call::{Fate, FlowIndex, LossDoubt, LostPacket, PointIndex};
+use crate::flow::FlowIndex;
+use crate::loss::{Fate, LossDoubt, LostPacket};
+use crate::point::PointIndex;
 use crate::protocol::Side;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -334,7 +336,7 @@ impl Judge<'_> {
         found
     }
 
-    fn point(&self, at: usize) -> &crate::call::Point {
+    fn point(&self, at: usize) -> &crate::point::Point {
         let point: PointIndex = self.given.flows[self.passing[at].flow as usize].point;
         &self.given.points[point as usize]
     }

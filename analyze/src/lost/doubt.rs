@@ -1,7 +1,7 @@
 //! When recorders and captures lost packets: a packet that is missing there and then may have passed. Never more than a reason to doubt.
 
-use crate::align::boottime::Boottime;
-use crate::call::Point;
+use crate::dissect::sockets::boottime::Boottime;
+use crate::point::Point;
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::{clock, losses};
 use std::collections::BTreeMap;

@@ -3,8 +3,11 @@
 //! point behind had seen this connection before, and where no recorder lost anything then; the kernel's own word needs none of it. Never
 //! compares times across clocks.
 
-use crate::call::{Call, CallIndex, Flow, FlowIndex, LostPacket, Point};
+use crate::call::{Call, CallIndex};
 use crate::dissect::FlowFacts;
+use crate::flow::{Flow, FlowIndex};
+use crate::loss::LostPacket;
+use crate::point::Point;
 use crate::protocol::Side;
 use std::collections::BTreeMap;
 

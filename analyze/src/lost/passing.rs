@@ -2,7 +2,7 @@
 //! another point.
 
 use super::segments::Segment;
-use crate::call::FlowIndex;
+use crate::flow::FlowIndex;
 use std::ops::Range;
 
 /// Captured twice at one point rather than sent twice: nobody sends again so soon what he has no answer to.

@@ -1,9 +1,9 @@
 //! The packets of connections that are looked at a second time, without their bytes. Never keeps a packet of another.
 
 use super::options::{self, Told};
-use crate::call::{Flow, FlowIndex};
 use crate::dissect::ip_address;
 use crate::dissect::partitions::{Partition, chosen};
+use crate::flow::{Flow, FlowIndex};
 use afterpath_formats::bundle::PacketFile;
 use afterpath_formats::frame::Transport;
 use afterpath_formats::packet::{Packet, flow_hash_between};

@@ -2,8 +2,9 @@
 
 use super::options::Told;
 use super::*;
-use crate::call::{Close, DirectionCounters, Fate, LossDoubt};
 use crate::dissect::FlowFacts;
+use crate::flow::{Close, DirectionCounters};
+use crate::loss::{Fate, LossDoubt};
 use afterpath_formats::frame::Tcp;
 use proptest::prelude::*;
 

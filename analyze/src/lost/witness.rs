@@ -2,9 +2,10 @@
 //! that are one are kept. Never says which request it was.
 
 use super::Given;
-use crate::align::boottime::Boottime;
-use crate::call::{Close, Fate, Flow, FlowIndex, LostPacket};
 use crate::dissect::ip_address;
+use crate::dissect::sockets::boottime::Boottime;
+use crate::flow::{Close, Flow, FlowIndex};
+use crate::loss::{Fate, LostPacket};
 use crate::protocol::Side;
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::frame::{self, LinkType, Transport};
@@ -318,8 +319,9 @@ fn namespaces(bundles: &Bundles, host: u32) -> BTreeMap<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{DirectionCounters, Point};
+    use crate::flow::DirectionCounters;
     use crate::lost::Doubts;
+    use crate::point::Point;
 
     const MS: i64 = 1_000_000;
 

@@ -1,12 +1,14 @@
 //! Every call as one JSON line, for other programs: the fields of `CALLS.md`, versioned by `schema`. Never drops a call
 //! and never writes a value that a double can't hold as a number.
 
-use super::names::Names;
-use super::{Options, Report, json, measure};
+use super::{Options, Report, json};
+use crate::analysis::Analysis;
 use crate::call::{
-    Analysis, Before, Call, CallState, Endpoint, Hop, LinkKind, OrderBasis, Part, Process, SpanAt,
-    Times, Tracer,
+    Before, Call, CallState, Hop, LinkKind, OrderBasis, Part, SpanAt, Times, Tracer,
 };
+use crate::measure;
+use crate::names::Names;
+use crate::point::{Endpoint, Process};
 use crate::protocol::Outcome;
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
@@ -328,7 +330,7 @@ fn point<'a>(analysis: &'a Analysis, span: &SpanAt) -> PointLine<'a> {
         netns: point.map_or("", |p| &p.netns),
         interface: point.map_or("", |p| &p.interface),
         process: point.and_then(|p| p.process.as_ref()).map(Process::label),
-        label: point.map_or_else(String::new, crate::call::Point::label),
+        label: point.map_or_else(String::new, crate::point::Point::label),
         clock_domain: domain.map_or("", String::as_str),
         times: times(span.times),
         order_basis: order_basis(span.order_basis),

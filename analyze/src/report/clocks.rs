@@ -3,10 +3,10 @@
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::quantity;
 use super::{Options, Report, json};
 use crate::align::{ClockPair, Quality};
-use crate::call::Analysis;
+use crate::analysis::Analysis;
+use crate::quantity;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};

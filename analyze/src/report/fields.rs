@@ -1,9 +1,11 @@
 //! The fields a condition can name: those of `calls`, by their JSON paths. Never a field that `CALLS.md` doesn't list.
 
 use super::calls;
-use super::measure;
-use super::names::Names;
-use crate::call::{Analysis, Call, Hop, Part, Process, SpanAt};
+use crate::analysis::Analysis;
+use crate::call::{Call, Hop, Part, SpanAt};
+use crate::measure;
+use crate::names::Names;
+use crate::point::Process;
 
 /// What a field holds, which decides how it compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +153,7 @@ fn first<'a>(s: &Subject<'a>) -> Option<&'a SpanAt> {
     s.call.spans.first()
 }
 
-fn points<'a>(s: &Subject<'a>, value: fn(&'a crate::call::Point) -> Value<'a>) -> Vec<Value<'a>> {
+fn points<'a>(s: &Subject<'a>, value: fn(&'a crate::point::Point) -> Value<'a>) -> Vec<Value<'a>> {
     let points = &s.analysis.points;
     s.call.spans.iter().filter_map(|span| points.get(span.point as usize)).map(value).collect()
 }

@@ -2,11 +2,12 @@
 //! recording can't tell. Never a blame without what shows it.
 
 use super::ink::Ink;
-use super::names::Names;
-use super::{Ask, Options, Report, json, quantity};
-use crate::call::Analysis;
+use super::{Ask, Options, Report, json};
+use crate::analysis::Analysis;
 use crate::findings::verdict::{self, Side, TraceVerdict};
 use crate::findings::{Finding, JUDGES, Severity};
+use crate::names::Names;
+use crate::quantity;
 use serde::Serialize;
 use std::io::{self, Write};
 

@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "goldens are files")]
 
 use super::{Moment, Options, REPORTS, sample};
-use crate::call::Analysis;
+use crate::analysis::Analysis;
 use std::path::PathBuf;
 
 fn check(file: &str, text: &str) {

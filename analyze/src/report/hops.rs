@@ -5,12 +5,15 @@ mod lines;
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::measure::{self, Seen};
-use super::names::Names;
-use super::quantity::{self, Distribution};
 use super::{Ask, Options, Report};
-use crate::call::{Analysis, Before, Call, Fate, FlowIndex, Hop, Part};
+use crate::analysis::Analysis;
+use crate::call::{Before, Call, Hop, Part};
 use crate::critical;
+use crate::flow::FlowIndex;
+use crate::loss::Fate;
+use crate::measure::{self, Seen};
+use crate::names::Names;
+use crate::quantity::{self, Distribution};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 

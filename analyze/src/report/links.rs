@@ -4,10 +4,11 @@
 use super::calls::{id, link_kind};
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::names::Names;
-use super::quantity;
 use super::{Ask, Options, Report, json};
-use crate::call::{Analysis, Call, Link};
+use crate::analysis::Analysis;
+use crate::call::{Call, Link};
+use crate::names::Names;
+use crate::quantity;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

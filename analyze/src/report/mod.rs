@@ -1,7 +1,7 @@
 //! Reports: one file each, one line each in [`REPORTS`]. Pure text and JSON Lines to a passed writer; never opens a file,
 //! reads a clock, asks a terminal, or lets text from the network through as it came.
 
-use crate::call::Analysis;
+use crate::analysis::Analysis;
 use std::io::{self, Write};
 
 pub mod calls;
@@ -18,10 +18,7 @@ mod ink;
 pub mod instant;
 mod json;
 mod links;
-pub mod measure;
-pub mod names;
 mod outliers;
-pub mod quantity;
 mod services;
 pub mod summary;
 pub mod tables;

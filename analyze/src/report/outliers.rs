@@ -1,9 +1,10 @@
 //! Stretches of paths that took far longer in one call than they usually take: where a packet was held, lost or queued,
 //! although the call itself may be no slower than others. Never compares stretches with one another, only with themselves.
 
-use super::measure::point_label;
-use super::quantity::Distribution;
-use crate::call::{Analysis, Call, Hop};
+use crate::analysis::Analysis;
+use crate::call::{Call, Hop};
+use crate::measure::point_label;
+use crate::quantity::Distribution;
 use std::collections::BTreeMap;
 
 /// How often a stretch must have been measured for its usual time to be known.

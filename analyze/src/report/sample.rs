@@ -4,8 +4,12 @@
 mod judged;
 mod recorded;
 
+use crate::analysis::Analysis;
 use crate::call::*;
+use crate::flow::*;
 use crate::issue::Issue;
+use crate::loss::Loss;
+use crate::point::*;
 use crate::protocol::Outcome;
 pub(crate) use judged::judged;
 pub(crate) use recorded::recorded;

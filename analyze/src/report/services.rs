@@ -4,11 +4,12 @@
 use super::grid::{Align, Grid, Tone};
 use super::hops::{Percentiles, percentiles};
 use super::ink::Ink;
-use super::measure::{self, Seen};
-use super::names::{Names, Source};
-use super::quantity::{self, Distribution};
 use super::{Ask, Options, Report, json};
-use crate::call::{Analysis, Call};
+use crate::analysis::Analysis;
+use crate::call::Call;
+use crate::measure::{self, Seen};
+use crate::names::{Names, Source};
+use crate::quantity::{self, Distribution};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

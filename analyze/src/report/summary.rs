@@ -4,8 +4,11 @@
 use super::explain::write_loss_lines;
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::{Options, Report, instant, json, measure, quantity};
-use crate::call::{Analysis, OrderBasis, Part};
+use super::{Options, Report, instant, json};
+use crate::analysis::Analysis;
+use crate::call::{OrderBasis, Part};
+use crate::measure;
+use crate::quantity;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

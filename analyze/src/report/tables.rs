@@ -2,12 +2,13 @@
 //! the file's metadata. Never an unsigned 64-bit or timestamp column: other readers refuse them.
 
 use super::calls;
-use super::measure;
-use super::names::Names;
-use crate::call::{
-    Analysis, Call, DirectionCounters, Flow, Hop, Latency, Part, Point, Process, SpanAt,
-};
+use crate::analysis::Analysis;
+use crate::call::{Call, Hop, Part, SpanAt};
+use crate::flow::{DirectionCounters, Flow, Latency};
 use crate::issue::Issue;
+use crate::measure;
+use crate::names::Names;
+use crate::point::{Point, Process};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };

@@ -2,8 +2,9 @@
 //! within its bound; one that only the trace's own calls cross by these calls' two directions; else it is unknown.
 //! For drawing only: no latency is ever derived from it.
 
-use super::measure;
-use crate::call::{Analysis, Call, SpanAt, Trace};
+use crate::analysis::Analysis;
+use crate::call::{Call, SpanAt, Trace};
+use crate::measure;
 use std::collections::BTreeMap;
 
 /// How a clock stands against the timeline's.

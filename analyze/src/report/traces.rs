@@ -2,10 +2,12 @@
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::measure::{self, Seen};
-use super::names::Names;
-use super::{Ask, Options, Report, calls, instant, json, quantity};
-use crate::call::{Analysis, Call, Trace};
+use super::{Ask, Options, Report, calls, instant, json};
+use crate::analysis::Analysis;
+use crate::call::{Call, Trace};
+use crate::measure::{self, Seen};
+use crate::names::Names;
+use crate::quantity;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};

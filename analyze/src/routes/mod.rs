@@ -3,7 +3,8 @@
 //!
 //! A service has 2,000 routes at most: the most frequent ones; calls of others have the route `other`, and are counted.
 
-use crate::call::{Call, Loss};
+use crate::call::Call;
+use crate::loss::Loss;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod shape;

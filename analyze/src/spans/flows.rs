@@ -1,7 +1,8 @@
 //! Made-up connections: tracers tell of none, and calls of one connection are taken to follow one another. So calls between the same two are
 //! spread over as many connections as are open at once. Never says more than who talked to whom, and when.
 
-use crate::call::{Call, Close, DirectionCounters, Flow, FlowIndex};
+use crate::call::Call;
+use crate::flow::{Close, DirectionCounters, Flow, FlowIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 

@@ -8,10 +8,11 @@ mod flows;
 mod points;
 mod tree;
 
-use crate::call::{
-    Call, CallState, Endpoint, Flow, Loss, OrderBasis, Point, SpanAt, Times, Tracer,
-};
+use crate::call::{Call, CallState, OrderBasis, SpanAt, Times, Tracer};
 use crate::fingerprint::fingerprint;
+use crate::flow::Flow;
+use crate::loss::Loss;
+use crate::point::{Endpoint, Point};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::table::spans::{self, SpanKind, SpanRow};
 use describe::Facts;
@@ -30,7 +31,7 @@ pub struct Told {
     pub points: Vec<Point>,
     /// Names of their clocks.
     pub domains: Vec<String>,
-    /// Made-up connections, in the order of [`crate::call::Analysis::flows`].
+    /// Made-up connections, in the order of [`crate::analysis::Analysis::flows`].
     pub flows: Vec<Flow>,
     /// Calls, in no order.
     pub calls: Vec<Call>,
@@ -105,7 +106,7 @@ fn parents(
 }
 
 fn damage(error: &afterpath_formats::Error) -> String {
-    format!("{}{}", crate::call::DAMAGED, error.kind.name())
+    format!("{}{}", crate::loss::DAMAGED, error.kind.name())
 }
 
 /// Makes calls of spans.

@@ -1,7 +1,7 @@
 //! Who takes part: instances of services as observation points, and those that no span is of, under the names that spans give them. Tracers name
 //! no addresses of both ends, so these are made up, each its own (of the range for documentation, RFC 3849, which no host has).
 
-use crate::call::{Endpoint, Point, Process};
+use crate::point::{Endpoint, Point, Process};
 use afterpath_formats::table::spans::SpanRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

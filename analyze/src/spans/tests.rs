@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::link::Evidence;
+use crate::names::Names;
 use crate::pipeline::{Config, analyze};
-use crate::report::names::Names;
 use afterpath_formats::import::spans::write;
 use afterpath_formats::table::spans::SpanStatus;
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn row(&(id, parent, service, kind, (start_ns, end_ns), attributes): &Made) -> S
     }
 }
 
-fn analyzed(rows: Vec<SpanRow>) -> crate::call::Analysis {
+fn analyzed(rows: Vec<SpanRow>) -> crate::analysis::Analysis {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let bundle = folder.path().join("x.afterpath");
     write(rows, "spans", &bundle).expect("writable");

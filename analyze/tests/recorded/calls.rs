@@ -1,7 +1,9 @@
 //! Calls from sockets and packets.
 
 use crate::world::{Process, QUEUE, STACK, WIRE, World, at, event, moved};
-use afterpath::call::{Analysis, Call, Close, Part};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, Part};
+use afterpath::flow::Close;
 use afterpath_formats::table::socket_events::{INBOUND, OUTBOUND};
 
 const PATH: [&str; 4] = ["cli/curl[10]", "cli/eth0", "srv/eth0", "srv/api[20]"];

@@ -1,7 +1,7 @@
 //! Links that only threads can tell: requests that overlap and say the same.
 
 use crate::world::{Connection, Process, QUEUE, STACK, WIRE, World};
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::link::Evidence;
 use afterpath::link::baseline::named;
 use afterpath::link::evidence::Kind;

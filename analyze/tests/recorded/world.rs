@@ -2,7 +2,7 @@
 //! microseconds of BOOTTIME; REALTIME is `OFFSET_NS` ahead. Never draws a random number.
 
 use crate::bundle::{Event, Rows};
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::table::clock::ClockRow;
 use afterpath_formats::table::processes::ProcessRow;

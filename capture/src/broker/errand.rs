@@ -25,7 +25,7 @@ pub(super) enum Errand {
     GoProgram { pid: u32 },
     /// → the path of a process's executable.
     Executable { pid: u32 },
-    /// → [`Cost`].
+    /// → [`super::Cost`].
     Cost,
 }
 
@@ -35,17 +35,6 @@ pub(super) enum Answer {
     Done(Value),
     /// The system's error number, where there is one, and words.
     Failed(Option<i32>, String),
-}
-
-/// What a process used so far.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cost {
-    /// Processor time in user mode, nanoseconds.
-    pub(crate) user_ns: i64,
-    /// Processor time in kernel mode, nanoseconds.
-    pub(crate) system_ns: i64,
-    /// The largest resident memory since its program began, bytes.
-    pub(crate) peak_bytes: i64,
 }
 
 impl Answer {

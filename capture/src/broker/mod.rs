@@ -1,6 +1,7 @@
 //! Privileged work while recording goes on. A small process of its own, the broker, keeps the capabilities that following what
 //! appears later takes, and does what [`Errand`] lists and nothing else; the recorder itself then has none. Never records anything.
 
+mod cost;
 mod errand;
 mod functions;
 mod go;
@@ -13,7 +14,7 @@ mod work;
 
 pub use serve::serve;
 
-pub(crate) use errand::Cost;
+pub(crate) use cost::{Cost, used};
 pub(crate) use functions::Function;
 pub(crate) use go::GoLayout;
 pub(crate) use work::Counted;

@@ -1,12 +1,12 @@
 //! The work itself, done by whoever has the privileges. Never on a path of the asker: a namespace it listed itself, a process by its number.
 
+use super::cost::used;
 use super::errand::Errand;
 use super::functions::Functions;
 use super::go::GoPrograms;
 use crate::kernel::{
     Namespace, PacketRing, Translation, links, namespaces, namespaces_of, translations, within,
 };
-use crate::run::used;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

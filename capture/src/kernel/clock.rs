@@ -4,6 +4,11 @@
 use afterpath_formats::table::clock::ClockRow;
 use nix::time::{ClockId, clock_gettime};
 
+/// `domain_id` of CLOCK_REALTIME: packets.
+pub(crate) const REALTIME: u32 = 0;
+/// `domain_id` of CLOCK_BOOTTIME: everything else.
+pub(crate) const BOOTTIME: u32 = 1;
+
 /// Readings of which the tightest counts.
 const N_TRIES: usize = 50;
 /// REALTIME that moved against BOOTTIME by more than both readings' uncertainty and this was set: slewing is at most 500 ppm, of a

@@ -4,7 +4,7 @@
 use super::counts::{Count, Counts};
 use super::window::Window;
 use crate::error::{Error, Result};
-use crate::run::Sample;
+use crate::settings::Sample;
 use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
 use aya::programs::Program;
 use aya::{Btf, Ebpf, EbpfLoader};

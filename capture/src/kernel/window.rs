@@ -2,7 +2,7 @@
 
 use super::clock;
 use crate::error::{Error, Result};
-use crate::run::Sample;
+use crate::settings::Sample;
 use aya::maps::{Array, MapData};
 
 /// The window of one object's programs: calls that begin in it are recorded.

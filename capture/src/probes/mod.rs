@@ -19,7 +19,8 @@ use crate::broker::Broker;
 use crate::error::Result;
 use crate::machine::{Kernel, Machine};
 use crate::missing::Missing;
-use crate::run::{Settings, Source};
+use crate::settings::Settings;
+use crate::source::Source;
 
 /// One source of rows.
 pub struct Probe {

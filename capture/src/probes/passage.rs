@@ -4,7 +4,8 @@
 use super::ringed::{Decoder, Ringed};
 use crate::error::Result;
 use crate::kernel::{Count, Object, fill};
-use crate::run::{Rows, Settings, Source};
+use crate::settings::Settings;
+use crate::source::{Rows, Source};
 use afterpath_formats::table::kernel_path::{self, KernelPathRow, KernelPathRows};
 
 /// The order of `enum count`.

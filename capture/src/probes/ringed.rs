@@ -3,7 +3,8 @@
 
 use crate::error::Result;
 use crate::kernel::{Count, Counts, Detaching, Object, Window};
-use crate::run::{Rows, Sample, Source};
+use crate::settings::Sample;
+use crate::source::{Rows, Source};
 use afterpath_formats::table::losses::LossRow;
 use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};

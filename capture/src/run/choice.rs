@@ -1,9 +1,9 @@
 //! Which probes run: asked for by name and unable, the recorder refuses; automatic and unable, it goes on and says so.
 
-use super::settings::Wanted;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
 use crate::probes::{PROBES, Probe, Start};
+use crate::settings::Wanted;
 
 /// A probe that shall run.
 pub(super) struct Chosen {

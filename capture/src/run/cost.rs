@@ -1,11 +1,8 @@
 //! What recording costs the machine: the recorder's and its broker's processor time and memory, once a second, as counters. Never the cost
 //! inside the recorded processes: the kernel's eBPF statistics tell that.
 
-use crate::broker::{Broker, Cost};
+use crate::broker::{Broker, used};
 use afterpath_formats::table::counters::CounterRow;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-use std::io;
 
 /// What the recorder and its broker used so far: processor time in user and kernel mode (ns), its largest resident memory (bytes), and how
 /// many records each probe's kernel side made, lost ones too.
@@ -28,21 +25,4 @@ pub(super) fn rows<'a>(
         rows.push(row("recorder.peak_memory_bytes", None, own.peak_bytes + brokers.peak_bytes));
     }
     rows
-}
-
-/// What this process used so far.
-pub(crate) fn used() -> io::Result<Cost> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    Ok(Cost {
-        user_ns: usage.user_time().num_nanoseconds(),
-        system_ns: usage.system_time().num_nanoseconds(),
-        peak_bytes: peak_bytes().unwrap_or(0),
-    })
-}
-
-/// The largest resident memory since exec. (getrusage's begins with that of whoever started this program.)
-fn peak_bytes() -> Option<i64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)
 }

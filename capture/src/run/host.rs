@@ -1,15 +1,11 @@
 //! Who records: the machine's name, boot and clocks, as the bundle's first row. Never a namespace: that is no host.
 
+use crate::kernel::clock::BOOTTIME;
 use crate::machine::Machine;
 use afterpath_formats::bundle::manifest::{DomainEntry, HostEntry};
 use afterpath_formats::bundle::names::{host_folder, host_id};
 use afterpath_formats::table::hosts::HostRow;
 use std::fs;
-
-/// `domain_id` of CLOCK_REALTIME: packets.
-pub(crate) const REALTIME: u32 = 0;
-/// `domain_id` of CLOCK_BOOTTIME: everything else.
-pub(crate) const BOOTTIME: u32 = 1;
 
 /// The host of this machine, and its clock domains.
 pub(super) fn entry() -> (HostEntry, Vec<DomainEntry>) {

@@ -2,16 +2,11 @@
 
 mod choice;
 mod cost;
-pub(crate) mod host;
+mod host;
 mod queue;
 mod recorder;
-mod settings;
-mod source;
 mod stop;
 mod writer;
 
-pub(crate) use cost::used;
 pub use recorder::{Finished, record};
-pub use settings::{Ring, Sample, Settings, Wanted};
-pub use source::{Rows, Source};
 pub use stop::Reason;

@@ -1,7 +1,7 @@
 //! Between the thread that drains the kernel and the one that writes: rows in order, bounded in bytes. Never drops a row: when
 //! the disk is too slow, the kernel's rings fill, and what they lose they count.
 
-use super::source::Rows;
+use crate::source::Rows;
 use afterpath_formats::table::Table;
 use afterpath_formats::table::losses::LossRow;
 use arrow::array::RecordBatch;

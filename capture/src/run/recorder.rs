@@ -3,8 +3,6 @@
 
 use super::choice::{self, Chosen};
 use super::queue::{Message, Queue};
-use super::settings::{Ring, Settings};
-use super::source::{Rows, Source};
 use super::stop::{Reason, Running, Signals};
 use super::writer::{Ended, Writer};
 use super::{cost, host};
@@ -13,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::kernel::{clock, keep_privileges};
 use crate::machine::{Capability, Kernel, Machine};
 use crate::payload;
+use crate::settings::{Ring, Settings};
+use crate::source::{Rows, Source};
 use afterpath_formats::error::{At, Kind};
 use afterpath_formats::recording::{Recording, RecordingOptions, Retention, Sealed, SegmentLimits};
 use afterpath_formats::table::clock::{self as clock_table, ClockRow};

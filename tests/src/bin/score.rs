@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a program's answer goes to stdout")]
 #![allow(clippy::print_stderr, reason = "and its progress to stderr")]
 
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::link::Evidence;
 use afterpath::link::baseline::BASELINES;
 use afterpath::link::evidence::{KINDS, Kind};

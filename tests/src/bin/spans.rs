@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program's answer goes to stdout")]
 
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::dissect::sockets::log::Sockets;
 use afterpath::link::baseline::{self, Baseline};
 use afterpath::link::{self, Evidence, Known};

@@ -2,7 +2,7 @@
 
 use super::Share;
 use crate::truth::Truth;
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use serde::Serialize;
 use std::fmt;
 

@@ -1,7 +1,9 @@
 //! What a delay on one hop does to all others: recordings with it and without in turn, and the middle of every hop's times in the ones
 //! and the others. Never judges a hop that was seen too seldom.
 
-use afterpath::call::{Analysis, Call, Part, Point};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, Part};
+use afterpath::point::Point;
 use std::collections::BTreeMap;
 
 /// A hop is held against itself if it was seen this often with and without.

@@ -2,12 +2,12 @@
 //! and keeps apart what only acknowledged: of such a drop nothing but the kernel's own word tells, unless something was sent again for it.
 
 use super::Share;
-use crate::truth::Truth;
-use afterpath::call::{Analysis, Fate, LostPacket};
+use crate::truth::{Dropped, Truth};
+use afterpath::analysis::Analysis;
+use afterpath::loss::{Fate, LostPacket};
 use afterpath::protocol::Side;
 use serde::Serialize;
 use std::fmt;
-use std::net::SocketAddr;
 
 /// A drop is the one that is told of if it was told within this time of it.
 const NEAR_NS: u64 = 3_000_000_000;
@@ -97,27 +97,6 @@ fn is_inside(lost: &LostPacket, analysis: &Analysis, place: &str) -> bool {
         point.netns.strip_prefix("ap-").unwrap_or(&point.netns) == place
     };
     netns(lost.from) && lost.to.is_none_or(netns)
-}
-
-/// A packet that the testbed dropped.
-#[derive(Debug, serde::Deserialize)]
-pub struct Dropped {
-    /// Sender at the place of the drop.
-    pub source: SocketAddr,
-    /// Receiver there.
-    pub destination: SocketAddr,
-    /// Sequence number.
-    pub sequence: u32,
-    /// When.
-    pub t_dropped_ns: i64,
-    /// Of the IP packet.
-    pub bytes: u32,
-    /// Sequence numbers that it took.
-    #[serde(default)]
-    pub carries: Option<u32>,
-    /// The namespace that dropped it; of older recordings podB.
-    #[serde(default)]
-    pub place: Option<String>,
 }
 
 impl Dropped {

@@ -1,7 +1,7 @@
 //! Which reconstructed call is which true one. Never looks at anything but sockets, protocols, order and time.
 
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

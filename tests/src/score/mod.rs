@@ -20,9 +20,11 @@ pub use verdict::VerdictScore;
 pub use wrong::{Became, Wrong};
 
 use crate::truth::{Delay, TrueCall, Truth};
-use afterpath::call::{Analysis, Call, Point, SpanAt};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, SpanAt};
 use afterpath::link::Evidence;
 use afterpath::pipeline::Config;
+use afterpath::point::Point;
 use afterpath::protocol::IdFields;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use super::table::Row;
 use crate::truth::{Fault, Truth};
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::findings::{Culprit, Finding, Severity, verdict};
 use serde::Serialize;
 use std::fmt;

@@ -2,7 +2,8 @@
 
 use super::{Matching, is_recorded, links};
 use crate::truth::{TrueCall, Truth};
-use afterpath::call::{Analysis, Link};
+use afterpath::analysis::Analysis;
+use afterpath::call::Link;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,8 @@ pub mod document;
 pub mod load;
 
 use crate::score::{Calibration, Links, Share};
-use afterpath::call::{Analysis, Call};
+use afterpath::analysis::Analysis;
+use afterpath::call::Call;
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::import::spans::{forget_parents, write};
 use afterpath_formats::table::spans::{self, SpanRow};

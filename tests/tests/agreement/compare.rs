@@ -3,7 +3,7 @@
 use crate::ours::{self, Connection, Transaction};
 use crate::tcptrace;
 use crate::tshark::{self, Bodies};
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -28,7 +28,7 @@ struct Fixture {
     _folder: TempDir,
     capture: PathBuf,
     totals: Totals,
-    analysis: afterpath::call::Analysis,
+    analysis: afterpath::analysis::Analysis,
 }
 
 /// One capture, imported and analyzed once for all tests.

@@ -5,7 +5,8 @@
 //! the last before the next. It takes the contents of a file for a command, whose code is then the file's first letter.
 
 use crate::{ours, tshark};
-use afterpath::call::{Analysis, Call, CallState};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, CallState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! What Afterpath says of a capture, in the shape that the tools' answers have. It never fills in what was not found.
 
-use afterpath::call::{Analysis, DirectionCounters};
+use afterpath::analysis::Analysis;
+use afterpath::flow::DirectionCounters;
 use afterpath::pipeline::{Config, analyze as reconstruct};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::import::{ImportPlan, Word, import};
@@ -93,7 +94,7 @@ pub(crate) fn flows(analysis: &Analysis) -> BTreeMap<Connection, FlowMetrics> {
         zero_windows: counters.zero_windows,
         resets: counters.resets,
     };
-    let metrics = |flow: &afterpath::call::Flow| FlowMetrics {
+    let metrics = |flow: &afterpath::flow::Flow| FlowMetrics {
         directions: flow.counters.map(direction),
         round_trip_ns: flow.rtt_ns(),
         round_trips_ns: [flow.rtt_server_ns(), flow.rtt_client_ns()],

@@ -2,7 +2,8 @@
 //! hello with the name it asks for, every request that was forwarded, as tshark tells them. It never looks at what the traffic's makers meant.
 
 use crate::{http2, mysql, ours, tshark, websocket};
-use afterpath::call::{Analysis, Call, CallState, OrderBasis};
+use afterpath::analysis::Analysis;
+use afterpath::call::{Call, CallState, OrderBasis};
 use afterpath_tests::recording::protocol_captures;
 use afterpath_tests::tool;
 use std::collections::{BTreeMap, BTreeSet};

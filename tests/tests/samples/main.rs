@@ -3,7 +3,7 @@
 
 mod contents;
 
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::pipeline::{Config, analyze};
 use afterpath_formats::bundle::{Bundles, pack, verify};
 use afterpath_formats::table::losses::is_damage;

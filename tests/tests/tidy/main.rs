@@ -1,6 +1,7 @@
 //! The house rules that a compiler doesn't know, as tests over the checkout's own files: source style, who depends on whom,
 //! documents, samples, licences. It never looks at behaviour, and every failure names the file and the line.
 
+mod circles;
 mod crates;
 mod documents;
 mod licences;

@@ -3,9 +3,9 @@
 use crate::arguments::{Reading, Selection};
 use crate::commands::report::shown_options;
 use crate::failure::Failure;
-use afterpath::call::Analysis;
+use afterpath::analysis::Analysis;
 use afterpath::findings::verdict;
-use afterpath::report::names::Names;
+use afterpath::names::Names;
 use afterpath::report::{Ask, Moment, Options, REPORTS, Report, Zone, instant, waterfall};
 use anyhow::Result;
 use clap::error::ErrorKind;

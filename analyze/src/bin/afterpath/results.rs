@@ -4,7 +4,9 @@
 
 use crate::replaceable::Output;
 use crate::staging::Staging;
-use afterpath::call::{Analysis, Call, Flow};
+use afterpath::analysis::Analysis;
+use afterpath::call::Call;
+use afterpath::flow::Flow;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -246,7 +248,9 @@ fn unpacked<T: DeserializeOwned>(section: &[u8]) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use afterpath::call::{Loss, Point, Trace};
+    use afterpath::call::Trace;
+    use afterpath::loss::Loss;
+    use afterpath::point::Point;
 
     fn sample() -> Analysis {
         let point = |i: u32| Point {

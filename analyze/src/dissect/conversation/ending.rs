@@ -1,7 +1,8 @@
 //! How a conversation ended, and what it is when it never began: a failed connect. Never tells who is to blame.
 
 use super::Conversation;
-use crate::call::{CallState, Close, Times};
+use crate::call::{CallState, Times};
+use crate::flow::Close;
 use crate::pair::{Facts, Span};
 use crate::protocol::{Outcome, Side};
 

@@ -2,8 +2,8 @@
 //! data held back until an ACK came (Nagle's algorithm against delayed ACKs, RFC 896, RFC 9293 3.8.6.3). Never measures from or to what
 //! was sent again: nobody knows which copy was met (Karn).
 
-use crate::call::{Latency, Pace};
 use crate::dissect::direction::Brought;
+use crate::flow::{Latency, Pace};
 
 /// An ACK that came this much later than its sender's usually do was delayed on purpose: Linux waits for 40 ms at least
 /// (`TCP_DELACK_MIN`), less a tick of its timer …
@@ -193,8 +193,8 @@ fn since(from: Option<i64>, to: Option<i64>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Flow;
     use crate::dissect::talk::{Talk, dissect};
+    use crate::flow::Flow;
 
     const MS: i64 = 1_000_000;
     const ASK: &[u8] = b"GET / HTTP/1.1\r\n\r\n";

@@ -1,7 +1,7 @@
 //! What threads did when: the reads and writes behind a flow at a process, and when a thread waited for events. Never the
 //! bytes.
 
-use crate::align::ClockSet;
+use crate::dissect::sockets::clock_set::ClockSet;
 use std::collections::BTreeMap;
 
 /// A read or a write that moved bytes.

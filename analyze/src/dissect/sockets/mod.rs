@@ -1,6 +1,8 @@
 //! Socket events → flows and spans at processes: what was written and read on a socket is a conversation like one of packets,
 //! in the same parsers; a write's time is its entry, a read's its return. Never joins a socket with packets: that is `join`.
 
+pub mod boottime;
+pub mod clock_set;
 mod datagrams;
 pub mod log;
 mod numbering;

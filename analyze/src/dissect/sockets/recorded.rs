@@ -4,11 +4,12 @@
 
 use super::log::{Channel, Switch, Task, Wait};
 use super::{Event, UNNAMED};
-use crate::align::ClockSet;
-use crate::align::boottime::Boottime;
-use crate::call::{DAMAGED, Loss, Point, Process};
 use crate::dissect::TIMES_NS;
 use crate::dissect::partitions::PARTITION_ROWS;
+use crate::dissect::sockets::boottime::Boottime;
+use crate::dissect::sockets::clock_set::ClockSet;
+use crate::loss::{DAMAGED, Loss};
+use crate::point::{Point, Process};
 use afterpath_formats::bundle::Bundles;
 use afterpath_formats::error::Error;
 use afterpath_formats::table::plaintext::{self, PlaintextRow};

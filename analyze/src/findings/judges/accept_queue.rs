@@ -5,7 +5,7 @@ use crate::call::{CallIndex, Part};
 use crate::findings::case::Case;
 use crate::findings::counters::{LISTEN_DROPS, LISTEN_OVERFLOWS};
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

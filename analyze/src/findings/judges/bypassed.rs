@@ -4,7 +4,7 @@
 use crate::call::{CallIndex, OrderBasis};
 use crate::findings::case::Case;
 use crate::findings::{Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

@@ -4,7 +4,7 @@
 use crate::align::ClockPair;
 use crate::findings::case::Case;
 use crate::findings::{Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 
 /// Its entry in the table of judges.
 pub(super) const CLOCKS: Judge =

@@ -1,10 +1,11 @@
 //! Connects that fail, or take as long as a lost packet costs: refused, never answered, answered late. Never judges what is said on a
 //! connection.
 
-use crate::call::{Call, CallIndex, CallState, PointIndex};
+use crate::call::{Call, CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::point::PointIndex;
+use crate::quantity;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -4,7 +4,8 @@
 use crate::call::{CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Finding, Judge, Severity};
-use crate::report::{measure, quantity};
+use crate::measure;
+use crate::quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.

@@ -6,8 +6,9 @@ use super::{lost, resets};
 use crate::call::{CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
+use crate::measure;
 use crate::protocol::Outcome;
-use crate::report::{measure, quantity};
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

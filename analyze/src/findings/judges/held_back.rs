@@ -5,7 +5,7 @@
 use crate::call::{Call, CallIndex, Part, SpanAt};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

@@ -1,11 +1,13 @@
 //! Packets that were lost, by the place where: on a stretch between two points, or inside the host behind the last one. Where all that
 //! were lost are larger than all that got through it is their size. Never counts what may only not have been recorded.
 
-use crate::call::{CallIndex, Fate, LostPacket, Point};
+use crate::call::CallIndex;
 use crate::findings::case::Case;
 use crate::findings::counters::{BACKLOG_DROPS, RECEIVED_DROPPED, SENT_DROPPED, SOFTNET_DROPPED};
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::loss::{Fate, LostPacket};
+use crate::point::Point;
+use crate::quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.

@@ -2,10 +2,11 @@
 //! A quota, a stopped or overloaded process, one thread for everything. Who did other work meanwhile was busy, which is a failure only where
 //! that is its pace. Never judges what a process does when it runs, nor what packets that were lost kept from it.
 
-use crate::call::{CallIndex, Hop, Part, PointIndex, Times};
+use crate::call::{CallIndex, Hop, Part, Times};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::point::PointIndex;
+use crate::quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.

@@ -5,7 +5,8 @@
 use crate::call::{Before, CallIndex, Part};
 use crate::findings::case::{Case, median};
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::{measure, quantity};
+use crate::measure;
+use crate::quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.

@@ -1,10 +1,12 @@
 //! Connections that were reset while a request was open: by whom, as far as the points tell. A reset that one point saw and the next one
 //! towards its sender did not was made between them. Never judges resets of idle connections.
 
-use crate::call::{CallIndex, CallState, Close};
+use crate::call::{CallIndex, CallState};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::{measure, quantity};
+use crate::flow::Close;
+use crate::measure;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

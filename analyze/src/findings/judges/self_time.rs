@@ -5,7 +5,7 @@
 use crate::call::CallIndex;
 use crate::findings::case::{Case, median};
 use crate::findings::{Concerned, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

@@ -4,7 +4,7 @@
 use crate::findings::case::{Case, median};
 use crate::findings::stretches::{Passed, Stretch, Way, stretches, usual};
 use crate::findings::{Concerned, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

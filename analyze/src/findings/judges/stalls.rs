@@ -2,10 +2,10 @@
 //! in a network that nobody recorded. Never judges what was placed, what arrived after all, and what was sent again at once.
 
 use super::lost;
-use crate::call::{Fate, LostPacket};
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Culprit, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::loss::{Fate, LostPacket};
+use crate::quantity;
 use std::collections::BTreeMap;
 
 /// Its entry in the table of judges.

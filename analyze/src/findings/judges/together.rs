@@ -5,7 +5,7 @@ use crate::call::CallIndex;
 use crate::critical;
 use crate::findings::case::Case;
 use crate::findings::{Concerned, Finding, Judge, Severity};
-use crate::report::quantity;
+use crate::quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Its entry in the table of judges.

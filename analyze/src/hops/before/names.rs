@@ -3,7 +3,8 @@
 //! the address answered, is the call's.
 
 use super::{AT_ONCE_NS, Given};
-use crate::call::{Before, Call, CallIndex, Known, Part, Process};
+use crate::call::{Before, Call, CallIndex, Known, Part};
+use crate::point::Process;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 

@@ -2,7 +2,8 @@
 //! back the call went out on it. Inferred: nobody sees a request wait. Never says that more connections would help.
 
 use super::Given;
-use crate::call::{Before, Call, CallIndex, CallState, Close, Flow, FlowIndex, Known, Part};
+use crate::call::{Before, Call, CallIndex, CallState, Known, Part};
+use crate::flow::{Close, Flow, FlowIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 

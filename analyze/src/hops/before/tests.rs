@@ -1,7 +1,8 @@
 //! What lay before calls: fires where they waited for it, and not where it only came before.
 
 use super::*;
-use crate::call::{Analysis, CallState, Link, LinkKind};
+use crate::analysis::Analysis;
+use crate::call::{CallState, Link, LinkKind};
 use crate::report::sample::shop;
 
 const MS: i64 = 1_000_000;

@@ -4,8 +4,10 @@ use super::super::connections::Seen;
 use super::super::order::Placed;
 use super::super::{Connection, Homes, Place};
 use super::way::Way;
-use crate::call::{Flow, Process, Times};
+use crate::call::Times;
 use crate::dissect::Proxied;
+use crate::flow::Flow;
+use crate::point::Process;
 use std::net::SocketAddr;
 
 /// Calls behind a presumed pair that are looked at before all are.

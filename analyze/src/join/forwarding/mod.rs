@@ -6,7 +6,8 @@
 use super::connections::Seen;
 use super::{Connection, Homes, Place};
 use crate::align::Clocks;
-use crate::call::{Flow, OrderBasis};
+use crate::call::OrderBasis;
+use crate::flow::Flow;
 use candidates::{Onward, forwarded};
 use leg::{Ends, Leg, ends, leg};
 use std::collections::{BTreeMap, BTreeSet};

@@ -60,7 +60,7 @@ pub(super) struct Told {
 impl<'a> Threads<'a> {
     pub(super) fn of(
         calls: &'a [Call],
-        points: &[crate::call::Point],
+        points: &[crate::point::Point],
         sockets: &'a Sockets,
         candidates: &'a [Candidates],
     ) -> Threads<'a> {

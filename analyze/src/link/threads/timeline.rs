@@ -1,8 +1,9 @@
 //! What processes' threads did, in order: which messages they read and wrote, and what else they read. Never says what follows
 //! from it.
 
-use crate::call::{Call, CallIndex, Point, SpanAt};
+use crate::call::{Call, CallIndex, SpanAt};
 use crate::dissect::sockets::log::{Moved, Signal, Signalled, SocketLog, Sockets, Task};
+use crate::point::Point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

@@ -1,7 +1,9 @@
 //! `explain --json`: the lines beside those of the calls. Never chooses what is told.
 
 use super::troubles;
-use crate::call::{Analysis, Flow, Loss};
+use crate::analysis::Analysis;
+use crate::flow::Flow;
+use crate::loss::Loss;
 use crate::report::outliers::Outlier;
 use crate::report::{calls, json};
 use serde::Serialize;

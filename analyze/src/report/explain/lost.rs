@@ -1,10 +1,13 @@
 //! `explain`: packets that were lost in the window, or sent again, and where. Never tells of a place that is not known.
 
-use crate::call::{Analysis, Fate, LossDoubt, LostPacket, Point};
+use crate::analysis::Analysis;
+use crate::loss::{Fate, LossDoubt, LostPacket};
+use crate::point::Point;
 use crate::protocol::Side;
+use crate::quantity;
 use crate::report::grid::{Align, Grid, Tone};
 use crate::report::ink::Ink;
-use crate::report::{calls, json, quantity};
+use crate::report::{calls, json};
 use serde::Serialize;
 use std::io::{self, Write};
 

@@ -4,12 +4,16 @@
 
 use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
-use super::measure::{self, Seen};
-use super::names::Names;
 use super::outliers::{Outlier, outliers};
-use super::quantity::{self, Distribution};
 use super::{Ask, Options, Report, calls, instant, json};
-use crate::call::{Analysis, Call, Flow, LostPacket, Point};
+use crate::analysis::Analysis;
+use crate::call::Call;
+use crate::flow::Flow;
+use crate::loss::LostPacket;
+use crate::measure::{self, Seen};
+use crate::names::Names;
+use crate::point::Point;
+use crate::quantity::{self, Distribution};
 pub(in crate::report) use lines::write_loss_lines;
 use lines::{FlowLine, OutlierLine};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,9 @@
 
 use super::fields::{self, Field, Kind, Subject};
 use super::instant::Zone;
-use super::names::Names;
-use crate::call::{Analysis, Call};
+use crate::analysis::Analysis;
+use crate::call::Call;
+use crate::names::Names;
 use literal::{Literal, is_absent, meets};
 use std::cmp::Ordering;
 use std::fmt;
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit_or_a_field_that_names_it() {
         let analysis = sample::shop();
-        let long = |c: &&Call| crate::report::measure::duration(&analysis, c).ns > 200_000_000;
+        let long = |c: &&Call| crate::measure::duration(&analysis, c).ns > 200_000_000;
         let n = analysis.calls.iter().filter(long).count();
         assert!(n > 0 && n < analysis.calls.len());
         for text in ["duration_ns > 200000000", "duration_ns > 200ms", "duration > 0.2s"] {

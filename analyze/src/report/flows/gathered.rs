@@ -2,9 +2,12 @@
 //! to the same socket at the same point; what is left keeps its addresses. Never takes a flow that has no calls for one of a filter.
 
 use super::Times;
-use crate::call::{Analysis, Call, Close, Flow, FlowIndex, PointIndex};
+use crate::analysis::Analysis;
+use crate::call::Call;
+use crate::flow::{Close, Flow, FlowIndex};
+use crate::names::Names;
+use crate::point::PointIndex;
 use crate::report::Options;
-use crate::report::names::Names;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -56,7 +59,7 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn of(analysis: &Analysis, options: &Options) -> Gathered {
         let book = Book::of(analysis, options);
-        let labels = analysis.points.iter().map(crate::call::Point::label).collect();
+        let labels = analysis.points.iter().map(crate::point::Point::label).collect();
         let mut gathered = Gathered { labels, ..Gathered::default() };
         for (index, flow) in (0..).zip(&analysis.flows) {
             let Some(edge) = book.edge(index, flow) else { continue };

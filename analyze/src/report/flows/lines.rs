@@ -2,11 +2,13 @@
 
 use super::Times;
 use super::gathered::{AtPoint, Edge, Gathered};
-use crate::call::{Analysis, Close, DirectionCounters, Flow, FlowIndex, Latency, Point, Process};
+use crate::analysis::Analysis;
+use crate::flow::{Close, DirectionCounters, Flow, FlowIndex, Latency};
+use crate::point::{Point, Process};
+use crate::quantity::Distribution;
 use crate::report::calls::decimal;
 use crate::report::hops::{Percentiles, percentiles};
 use crate::report::json;
-use crate::report::quantity::Distribution;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

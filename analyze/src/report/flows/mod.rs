@@ -1,13 +1,14 @@
 //! TCP connections as a network engineer asks for them: per pair of services and observation point the round trips of handshakes, how
 //! soon stacks and applications responded, what was sent again or came out of order, closed windows, resets, and how they ended. By
-//! DeepFlow's published definitions: see [`crate::call::Pace`]. Never mixes points: each saw the same connection otherwise.
+//! DeepFlow's published definitions: see [`crate::flow::Pace`]. Never mixes points: each saw the same connection otherwise.
 
 mod gathered;
 mod lines;
 mod text;
 
 use super::{Ask, Options, Report};
-use crate::call::{Analysis, Latency};
+use crate::analysis::Analysis;
+use crate::flow::Latency;
 use gathered::Gathered;
 use std::io::{self, Write};
 

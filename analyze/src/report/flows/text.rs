@@ -3,11 +3,12 @@
 
 use super::Times;
 use super::gathered::{AtPoint, Edge, Gathered};
-use crate::call::{Close, PointIndex};
+use crate::flow::Close;
+use crate::point::PointIndex;
+use crate::quantity::{self, Distribution};
 use crate::report::Options;
 use crate::report::grid::{Align, Grid};
 use crate::report::ink::Ink;
-use crate::report::quantity::{self, Distribution};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -149,7 +150,7 @@ mod tests {
     use crate::report::sample;
 
     /// What stands in the report of the shop, one of whose flows was changed.
-    fn check(change: fn(&mut crate::call::Flow), expected: &str) {
+    fn check(change: fn(&mut crate::flow::Flow), expected: &str) {
         let mut analysis = sample::shop();
         change(&mut analysis.flows[0]);
         let mut out = Vec::new();

@@ -1,8 +1,8 @@
 //! Hops as JSON Lines, a line per edge and stretch. Never rounds, never leaves out what is unknown.
 
 use super::{Edge, EdgeKey, sum};
+use crate::quantity::Distribution;
 use crate::report::json;
-use crate::report::quantity::Distribution;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

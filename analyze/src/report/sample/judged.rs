@@ -1,6 +1,6 @@
 //! What the pipeline adds to calls and traces behind the hops. Never used outside tests.
 
-use crate::call::Analysis;
+use crate::analysis::Analysis;
 use crate::findings::counters::Counters;
 use crate::{critical, findings, hops};
 

@@ -2,7 +2,9 @@
 //! outside tests.
 
 use super::{US, build, judged, part};
+use crate::analysis::Analysis;
 use crate::call::*;
+use crate::point::*;
 
 /// The shop with a recorder on its host: processes are known, and the first call begins and ends at their sockets.
 pub(crate) fn recorded() -> Analysis {

@@ -1,6 +1,7 @@
 //! Which trace a person means. Never guesses among several: all that fit are given.
 
-use crate::call::{Analysis, Call};
+use crate::analysis::Analysis;
+use crate::call::Call;
 use crate::report::calls;
 
 /// Indices of the traces an id names: a trace's or a call's id or the beginning of one (4 digits at least), or a planted

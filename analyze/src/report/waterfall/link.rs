@@ -1,7 +1,7 @@
 //! Why a call has the parent it has, or none, in words. Never shortens a reason.
 
 use crate::call::{Call, Link, LinkKind, NoParent};
-use crate::report::quantity::plural;
+use crate::quantity::plural;
 
 /// What is known of a call's parent.
 pub(super) fn text(call: &Call) -> String {

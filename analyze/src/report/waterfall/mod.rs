@@ -3,12 +3,14 @@
 
 use super::harmless::{fit, fit_left, fit_right, harmless, width};
 use super::ink::Ink;
-use super::measure::{self, SlowestPart};
-use super::names::Names;
 use super::timeline::{Place, Timeline};
 use super::traces::{self, TraceLine};
-use super::{Ask, Options, Report, calls, instant, json, quantity};
-use crate::call::{Analysis, Call, CallIndex, Trace};
+use super::{Ask, Options, Report, calls, instant, json};
+use crate::analysis::Analysis;
+use crate::call::{Call, CallIndex, Trace};
+use crate::measure::{self, SlowestPart};
+use crate::names::Names;
+use crate::quantity;
 use bar::Axis;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -335,7 +337,7 @@ impl<'a> View<'a> {
     }
 
     fn write_losses(&self, ink: &mut Ink<'_>) -> io::Result<()> {
-        let of = |l: &crate::call::Loss| {
+        let of = |l: &crate::loss::Loss| {
             format!("{} × {} ({})", quantity::count(l.count), l.cause, l.place)
         };
         let lost = self.analysis.losses.iter().filter(|loss| !loss.is_other_traffic());

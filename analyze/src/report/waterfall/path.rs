@@ -2,10 +2,12 @@
 //! sum of all parts. Runs of trivial hops share a line that names their points.
 
 use super::{Used, View};
-use crate::call::{Call, CallIndex, CallState, Flow, Hop, OrderBasis, Part};
+use crate::call::{Call, CallIndex, CallState, Hop, OrderBasis, Part};
+use crate::flow::Flow;
+use crate::measure;
+use crate::quantity;
 use crate::report::harmless::{fit_left, harmless, width};
 use crate::report::ink::Ink;
-use crate::report::{measure, quantity};
 use std::io;
 
 /// A hop under this share of its trace (1/100) may share a line with its neighbours.

@@ -2,11 +2,13 @@
 //! later it might have ended. Never repeats what stands in its path.
 
 use super::View;
-use crate::call::{Before, Call, CallIndex, Fate, Known};
+use crate::call::{Before, Call, CallIndex, Known};
 use crate::findings::verdict;
+use crate::loss::Fate;
+use crate::measure;
+use crate::quantity;
 use crate::report::harmless::harmless;
 use crate::report::ink::Ink;
-use crate::report::{measure, quantity};
 use std::io;
 
 impl View<'_> {

@@ -1,8 +1,8 @@
 //! Observation points: every interface of every namespace, told when it appears, changes or goes. Never forgets a number: rows
 //! of packets name it.
 
+use crate::kernel::clock::REALTIME;
 use crate::kernel::{Link, Namespace};
-use crate::run::host::REALTIME;
 use afterpath_formats::frame::LinkType;
 use afterpath_formats::table::interfaces::InterfaceRow;
 use std::collections::HashMap;

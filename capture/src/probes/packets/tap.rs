@@ -5,7 +5,7 @@ use super::points::{LOOPBACK, Points};
 use crate::broker::Broker;
 use crate::kernel::{Instruction, Namespace, PacketRing, RingFrame, RingLosses};
 use crate::payload::Payload;
-use crate::run::Sample;
+use crate::settings::Sample;
 use afterpath_formats::frame::{self, Direction};
 use afterpath_formats::table::recorded_packets::{RecordedFrame, RecordedPackets};
 use std::io;

@@ -13,7 +13,8 @@ use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object, clock};
 use crate::payload::Mode;
-use crate::run::{Rows, Settings, Source};
+use crate::settings::Settings;
+use crate::source::{Rows, Source};
 use afterpath_formats::table::{processes as processes_table, threads};
 use book::Book;
 

@@ -9,7 +9,8 @@ use crate::broker::Broker;
 use crate::error::Result;
 use crate::kernel::{Count, Object};
 use crate::machine::Kernel;
-use crate::run::{Rows, Settings, Source};
+use crate::settings::Settings;
+use crate::source::{Rows, Source};
 use afterpath_formats::table::wakeups::{self, WakeupRow, WakeupRows};
 
 /// The program, built from `wakeups.bpf.c`; CI builds it again and compares.

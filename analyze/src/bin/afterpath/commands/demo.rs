@@ -10,9 +10,11 @@ use crate::input::{self, Input};
 use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::Progress;
-use afterpath::call::{Analysis, Trace};
-use afterpath::report::quantity::plural;
-use afterpath::report::{Options, calls, harmless, measure};
+use afterpath::analysis::Analysis;
+use afterpath::call::Trace;
+use afterpath::measure;
+use afterpath::quantity::plural;
+use afterpath::report::{Options, calls, harmless};
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::Write;
@@ -106,7 +108,7 @@ fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<(
     if options.json {
         return write_report("trace", analysis, options, out);
     }
-    let points: Vec<String> = analysis.points.iter().map(afterpath::call::Point::label).collect();
+    let points: Vec<String> = analysis.points.iter().map(afterpath::point::Point::label).collect();
     let intro = format!(
         "A small network was recorded with tcpdump at {}; nothing was changed in its services. From these {} \
          afterpath reconstructed {} and put {} together. This is one of them: every call, every point it passed, the \

@@ -4,8 +4,8 @@ use super::report::to_stdout;
 use crate::arguments::Repair;
 use crate::failure::Failure;
 use crate::terminal::{Progress, warn};
+use afterpath::quantity::{count, plural};
 use afterpath::report::harmless::harmless;
-use afterpath::report::quantity::{count, plural};
 use afterpath_formats::recording::{Repaired, repair};
 use anyhow::Result;
 

@@ -40,7 +40,7 @@ pub(crate) fn shown_options(shown: &Shown) -> Options {
 /// Writes a report by its name.
 pub(crate) fn write_report(
     name: &str,
-    analysis: &afterpath::call::Analysis,
+    analysis: &afterpath::analysis::Analysis,
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<()> {

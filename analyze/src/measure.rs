@@ -1,7 +1,9 @@
 //! What reports measure alike: how long a call took (or at least took), where a trace's time went, when the recording
 //! was. Never compares instants of two clock domains.
 
-use crate::call::{Analysis, Call, CallIndex, CallState, Hop, Part, Point, Trace};
+use crate::analysis::Analysis;
+use crate::call::{Call, CallIndex, CallState, Hop, Part, Trace};
+use crate::point::Point;
 use std::collections::BTreeMap;
 
 /// A duration, exact or a lower bound.
@@ -157,7 +159,7 @@ pub fn part_place(analysis: &Analysis, call: &Call, hop: usize, server: &str) ->
 /// The label of the point at a place in a call's path.
 pub fn point_label(analysis: &Analysis, call: &Call, index: usize) -> String {
     let point = call.spans.get(index).and_then(|s| analysis.points.get(s.point as usize));
-    point.map_or_else(|| "?".to_owned(), crate::call::Point::label)
+    point.map_or_else(|| "?".to_owned(), crate::point::Point::label)
 }
 
 /// A part's name as a person reads it.

@@ -1,7 +1,6 @@
 //! BOOTTIME → REALTIME of one host, by the readings of its clock table: what happened on sockets gets the clock that stamped
 //! the packets. Comes before `dissect`, since the same bytes are joined on one clock. Never relates two hosts.
 
-use super::on_line;
 use afterpath_formats::table::clock::ClockRow;
 
 /// The readings of one host's clocks, by BOOTTIME.
@@ -66,6 +65,14 @@ impl Boottime {
             };
         boottime_ns.saturating_add(offset_ns)
     }
+}
+
+/// The value at an instant on the straight line through two.
+pub fn on_line(one: (i64, i64), other: (i64, i64), at_ns: i64) -> i64 {
+    let [from, to, at] = [one.0, other.0, at_ns].map(i128::from);
+    let more = i128::from(other.1) - i128::from(one.1);
+    let value = i128::from(one.1) + more.saturating_mul(at - from) / (to - from).max(1);
+    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! the namespace or host an end was located in, with its port where that place serves several; else its address. Never a name
 //! two places share.
 
-use crate::call::{Analysis, Call, Endpoint, Process};
+use crate::analysis::Analysis;
+use crate::call::Call;
+use crate::point::{Endpoint, Process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
