@@ -4,13 +4,9 @@
 mod judged;
 mod recorded;
 
-use crate::analysis::Analysis;
-use crate::call::*;
-use crate::flow::*;
 use crate::issue::Issue;
-use crate::loss::Loss;
-use crate::point::*;
 use crate::protocol::Outcome;
+use crate::{analysis::Analysis, call::*, flow::*, loss::Loss, point::*};
 pub(crate) use judged::judged;
 pub(crate) use recorded::recorded;
 use std::net::{IpAddr, SocketAddr};

@@ -12,6 +12,7 @@ pub mod open;
 pub mod pack;
 pub mod packet_file;
 pub(crate) mod plain_column;
+pub(crate) mod plain_packets;
 mod rows;
 mod snapshot;
 pub(crate) mod source;

@@ -3,12 +3,13 @@
 use super::options::Options;
 use super::points::{Lookup, PointKey};
 use super::run::{Cutter, NEAR_ROWS, Row, Rows, fetch};
+use crate::bundle::plain_packets::PlainColumns;
 use crate::bundle::write::{Encoded, Group, Sink};
 use crate::error::Result;
 use crate::frame::{self, Direction};
 use crate::record::BlockKind;
 use crate::table::packet_rows::{PacketRow, PacketRows, Readings};
-use crate::table::plain_packets::PlainColumns;
+
 use rayon::{Scope, Yield};
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -14,7 +14,6 @@ pub mod nat;
 pub mod packet_batch;
 pub(crate) mod packet_rows;
 pub mod packets;
-pub(crate) mod plain_packets;
 pub mod plaintext;
 pub mod processes;
 pub mod recorded_packets;

@@ -1,7 +1,7 @@
 //! Writing packets: records and their decoded headers become columns. Never sorts, never touches a file.
 
 use super::packet_batch::format_wrappers;
-use super::{packets, plain_packets};
+use super::packets;
 use crate::frame::Headers;
 use crate::record::Record;
 use arrow::array::{
@@ -173,8 +173,7 @@ impl PacketRows {
 /// The table without the columns that are laid out plainly.
 fn schema() -> SchemaRef {
     let whole = packets::TABLE.schema();
-    let is_ours =
-        |name: &str| name != plain_packets::FRAME && !plain_packets::HEADERS.contains(&name);
+    let is_ours = |name: &str| name != packets::FRAME && !packets::PLAIN_HEADERS.contains(&name);
     let fields = whole.fields().iter().filter(|field| is_ours(field.name())).cloned();
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -1,5 +1,5 @@
 //! The packets table: one row per captured frame, sorted by (flow_hash, time_ns, source_row). Never decodes; see
-//! `packet_rows` and `plain_packets` (writing) and `packet_batch` (reading).
+//! `packet_rows` (writing) and `packet_batch` (reading).
 
 use super::{Column, Layout, Table, Type};
 
@@ -44,6 +44,28 @@ pub const HEADER_COLUMNS: &[&str] = &[
     "window_scale",
     "mss",
 ];
+
+/// Columns of headers whose values are laid out plainly, row by row, in the table's order.
+pub(crate) const PLAIN_HEADERS: [&str; 16] = [
+    "captured_length",
+    "original_length",
+    "source_address",
+    "destination_address",
+    "source_port",
+    "destination_port",
+    "sequence",
+    "acknowledgment",
+    "tcp_flags",
+    "window",
+    "ip_id",
+    "ttl",
+    "timestamp_value",
+    "timestamp_echo",
+    "payload_offset",
+    "payload_length",
+];
+/// The last column of the table, laid out so, too.
+pub(crate) const FRAME: &str = "frame";
 
 /// Columns a capture's packet block is rebuilt from.
 pub const BLOCK_COLUMNS: &[&str] = &[

@@ -1,7 +1,7 @@
 //! Frames that a recorder captured → rows of the packets table. Never decodes twice: headers come with the frame.
 
 use super::packet_rows::{PacketRow, PacketRows, Readings};
-use super::{packets, plain_packets};
+use super::packets;
 use crate::frame::Headers;
 use crate::packet::flow_hash;
 use crate::record::{BlockKind, Record};
@@ -166,7 +166,7 @@ impl Plain {
         self.frame.append_value(recorded.frame);
     }
 
-    /// In the order of [`plain_packets::HEADERS`], the frames last.
+    /// In the order of [`packets::PLAIN_HEADERS`], the frames last.
     fn finish(&mut self) -> Vec<ArrayRef> {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.captured_length.finish()),
@@ -187,7 +187,7 @@ impl Plain {
             Arc::new(self.payload_length.finish()),
             Arc::new(self.frame.finish()),
         ];
-        debug_assert_eq!(columns.len(), plain_packets::HEADERS.len() + 1);
+        debug_assert_eq!(columns.len(), packets::PLAIN_HEADERS.len() + 1);
         columns
     }
 }

@@ -5,9 +5,9 @@ use crate::{SOURCES, none};
 use afterpath_tests::checkout::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The bundle as files, what a recording leaves in it, what an import writes into it, and its tables know one another: an unsealed bundle
-/// is opened with the segments that it still holds.
-const KNOT: [&str; 4] = ["bundle", "import", "recording", "table"];
+/// The bundle as files, what a recording leaves in it and what an import writes into it know one another: an unsealed bundle is opened
+/// with the segments that it still holds, and a capture is told from a bundle.
+const KNOT: [&str; 3] = ["bundle", "import", "recording"];
 
 /// Which module uses which, and the file that shows it.
 type Uses<'a> = BTreeMap<&'a str, BTreeMap<String, &'a str>>;

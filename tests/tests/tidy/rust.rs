@@ -57,7 +57,6 @@ fn threads_start_in_few_places_only() {
             || path.starts_with("analyze/src/bin/")
             || path.starts_with("formats/src/import/")
             || path.starts_with("formats/src/bundle/")
-            || path == "formats/src/table/plain_packets.rs"
             || path.starts_with("formats/src/recording/")
             || path.starts_with("capture/src/run/")
             || ["detach.rs", "namespace.rs", "privileges.rs"]

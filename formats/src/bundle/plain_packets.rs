@@ -1,10 +1,11 @@
 //! The columns of the packets table whose values are laid out plainly, row by row: most of them, and the frames. Never
 //! holds more than the page being filled.
 
-use super::packet_rows::PacketRow;
-use crate::bundle::plain_column::{PageCompressor, PlainChunk, PlainColumn};
-use crate::bundle::write::Group;
+use super::plain_column::{PageCompressor, PlainChunk, PlainColumn};
+use super::write::Group;
 use crate::frame::Headers;
+use crate::table::packet_rows::PacketRow;
+use crate::table::packets::{FRAME, PLAIN_HEADERS};
 use parquet::errors::Result;
 
 /// These columns of one row group.
@@ -22,28 +23,6 @@ struct PlainFrames {
     compressor: PageCompressor,
     frame: PlainColumn,
 }
-
-/// The columns of [`PlainHeaders`], in the table's order.
-pub(super) const HEADERS: [&str; 16] = [
-    "captured_length",
-    "original_length",
-    "source_address",
-    "destination_address",
-    "source_port",
-    "destination_port",
-    "sequence",
-    "acknowledgment",
-    "tcp_flags",
-    "window",
-    "ip_id",
-    "ttl",
-    "timestamp_value",
-    "timestamp_echo",
-    "payload_offset",
-    "payload_length",
-];
-/// The last column of the table.
-pub(super) const FRAME: &str = "frame";
 
 impl PlainColumns {
     /// Takes the columns out of `group`.
@@ -67,7 +46,7 @@ impl PlainColumns {
 
 impl PlainHeaders {
     fn new(group: &mut Group) -> Result<PlainHeaders> {
-        let columns = HEADERS.map(|name| group.plain_column(name)).into();
+        let columns = PLAIN_HEADERS.map(|name| group.plain_column(name)).into();
         Ok(PlainHeaders { compressor: PageCompressor::new()?, columns })
     }
 
