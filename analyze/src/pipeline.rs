@@ -9,7 +9,9 @@ use crate::dissect::redirected::{self, Torn};
 use crate::dissect::sockets::log::Sockets;
 use crate::dissect::sockets::{self, Recorded};
 use crate::dissect::{Dissected, Dissector, FlowFacts, Given, Whole};
+use crate::finding::Finding;
 use crate::findings::counters::Counters;
+use crate::findings::{Case, JUDGES};
 use crate::flow::Flow;
 use crate::join::{self, Connection, Homes, Seen};
 use crate::link::Evidence;
@@ -119,7 +121,7 @@ pub fn analyze(bundles: &Bundles, config: &Config) -> Analysis {
         missing: Vec::new(),
     };
     let counters = Counters::read(bundles);
-    analysis.findings = findings::findings(&analysis, &counters);
+    analysis.findings = judge(&analysis, &counters);
     analysis.missing = findings::missing(&analysis, &counters);
     analysis
 }
@@ -307,6 +309,13 @@ fn find_paths(
     for (call, critical) in found.into_iter().flatten() {
         calls[call as usize].critical = Some(critical);
     }
+}
+
+/// What judges find; none looks at another.
+fn judge(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
+    let case = Case::new(analysis, counters);
+    let found: Vec<_> = JUDGES.par_iter().map(|judge| findings::asked(judge, &case)).collect();
+    findings::ranked(&case, found.into_iter().flatten().collect())
 }
 
 fn points(bundles: &Bundles) -> Vec<Point> {

@@ -4,8 +4,6 @@
 //!
 //! One more judge is a file in `judges/` and a line in [`JUDGES`].
 
-use crate::analysis::Analysis;
-
 mod case;
 pub mod counters;
 mod judges;
@@ -15,7 +13,6 @@ pub mod verdict;
 
 pub use crate::finding::{Concerned, Culprit, Finding, Severity, WhatIf};
 pub use case::Case;
-use counters::Counters;
 pub use judges::JUDGES;
 pub use missing::missing;
 
@@ -29,30 +26,41 @@ pub struct Judge {
     pub judge: fn(&Case<'_>) -> Vec<Finding>,
 }
 
-/// All findings, the worst first; of those that are as bad, the one that more slow and failed traces are blamed on, then the one that more
+/// What one judge finds, and what that cost.
+pub fn asked(judge: &Judge, case: &Case<'_>) -> Vec<Finding> {
+    let found = (judge.judge)(case).into_iter().map(|finding| {
+        let mut finding = Finding { judge: judge.name.to_string(), ..finding };
+        case.weigh(&mut finding);
+        finding
+    });
+    found.collect()
+}
+
+/// What all judges found, the worst first; of those that are as bad, the one that more slow and failed traces are blamed on, then the one that more
 /// traces felt, then the one that more failed for, then the one that cost more time.
-pub fn findings(analysis: &Analysis, counters: &Counters) -> Vec<Finding> {
-    let case = Case::new(analysis, counters);
-    let mut found: Vec<Finding> = Vec::new();
-    for judge in JUDGES {
-        found.extend((judge.judge)(&case).into_iter().map(|finding| {
-            let mut finding = Finding { judge: judge.name.to_string(), ..finding };
-            case.weigh(&mut finding);
-            finding
-        }));
-    }
+pub fn ranked(case: &Case<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
     let order = |f: &Finding| {
         let worst = (f.severity, f.n_traces, f.n_failed, f.cost_ns);
         (std::cmp::Reverse(worst), f.judge.clone(), f.culprit.clone())
     };
     found.sort_by_cached_key(order);
     let mut n_blamed = vec![0_u32; found.len()];
-    for verdict in verdict::blamed(analysis, &case.slow, &found) {
+    for verdict in verdict::blamed(case.analysis, &case.slow, &found) {
         verdict.finding.into_iter().for_each(|finding| n_blamed[finding] += 1);
     }
     let mut found: Vec<(u32, Finding)> = n_blamed.into_iter().zip(found).collect();
     found.sort_by_key(|(n_blamed, finding)| std::cmp::Reverse((finding.severity, *n_blamed)));
     found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// What all judges find, one after another.
+#[cfg(test)]
+pub(crate) fn findings(
+    analysis: &crate::analysis::Analysis,
+    counters: &counters::Counters,
+) -> Vec<Finding> {
+    let case = Case::new(analysis, counters);
+    ranked(&case, JUDGES.iter().flat_map(|judge| asked(judge, &case)).collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::counters::{Counters, LISTEN_OVERFLOWS, THROTTLED_US};
 use super::*;
 use crate::align::{ClockPair, Quality};
+use crate::analysis::Analysis;
 use crate::call::{
     Before, Call, CallIndex, CallState, Hop, Known, Link, LinkKind, OrderBasis, Part, SpanAt,
     Times, Trace,
