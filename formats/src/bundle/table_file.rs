@@ -13,7 +13,7 @@ use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 use parquet::file::statistics::Statistics;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 /// A Parquet file whose footer could be read and whose columns are those of its table.
@@ -159,12 +159,23 @@ fn unsupported(metadata: &ArrowReaderMetadata) -> Option<String> {
     })
 }
 
-/// Runs a piece of Parquet decoding. The decoder may panic on damaged bytes; to us that is one more kind of damage.
+/// What zstd's bindings panic with where there is no memory for a context.
+const NO_MEMORY: &str = "zstd returned null pointer";
+
+/// Runs a piece of Parquet decoding. The decoder may panic on damaged bytes; to us that is one more kind of damage. A lack of memory is none:
+/// it ends the run, as it does everywhere else.
 pub(crate) fn guarded<T>(
     decode: impl FnOnce() -> std::result::Result<T, parquet::errors::ParquetError>,
 ) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the decoder gave up on these bytes".to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            if text.is_some_and(|text| text.starts_with(NO_MEMORY)) {
+                resume_unwind(panic);
+            }
+            Err("the decoder gave up on these bytes".to_string())
+        }
     }
 }

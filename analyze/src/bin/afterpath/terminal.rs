@@ -36,7 +36,7 @@ pub(crate) fn takes_colour() -> bool {
 pub(crate) fn set_threads(threads: Option<u16>) -> Result<()> {
     let threads = threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    pool.map_err(|e| Failure::new("threads", e.to_string()).into())
+    pool.map_err(|e| Failure::new("threads", format!("{e}; --threads 1 takes fewest")).into())
 }
 
 /// A line on stderr; it names outputs, never where they are staged.

@@ -7,7 +7,7 @@ use super::timeline::{Actor, Entry};
 use super::turn::Turn;
 use crate::call::CallIndex;
 use crate::dissect::sockets::log::Task;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Host and process.
 pub(super) type Process = (u32, u32);
@@ -105,6 +105,9 @@ impl Minds<'_> {
 /// So many tellers are told apart; of whom more woke since it read last, others want a lock of.
 const MOST_TELLERS: usize = 4;
 
+/// So many reads are kept of one that writes nothing: a dispatcher hands on what it read just now, not what it read an hour ago.
+pub(super) const MOST_READS: usize = 256;
+
 /// What a thread was told by another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Woken {
@@ -119,7 +122,7 @@ pub(super) struct Mind {
     /// Requests that it read, when, and has not answered.
     open: Vec<(CallIndex, i64)>,
     /// What it read since it wrote last; `None`: something nobody knows.
-    reads: Vec<Option<Vec<CallIndex>>>,
+    reads: VecDeque<Option<Vec<CallIndex>>>,
     read_ns: i64,
     wrote: bool,
     /// Since it read last.
@@ -133,7 +136,10 @@ impl Mind {
         if std::mem::take(&mut self.wrote) {
             self.reads.clear();
         }
-        self.reads.push(causes);
+        if self.reads.len() == MOST_READS {
+            self.reads.pop_front();
+        }
+        self.reads.push_back(causes);
         self.woken.clear();
         self.read_ns = at_ns;
     }
@@ -195,7 +201,7 @@ impl Mind {
         Some(asking.cause(vec![call], way, reason))
     }
 
-    /// What everything that it read since it wrote last was caused by, and when it read.
+    /// What everything that it read since it wrote last was caused by, the last [`MOST_READS`], and when it read.
     pub(super) fn adjacent(&self) -> Option<(Vec<CallIndex>, i64)> {
         let mut parents: Vec<CallIndex> = Vec::new();
         for causes in &self.reads {
@@ -204,5 +210,22 @@ impl Mind {
         parents.sort_unstable();
         parents.dedup();
         (!parents.is_empty()).then_some((parents, self.read_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dispatcher_hands_on_what_it_read_lately() {
+        let mut mind = Mind::default();
+        for call in 0..10_000 {
+            mind.read(Some(vec![call]), i64::from(call));
+            assert!(
+                mind.tells()
+                    .is_some_and(|told| { told.len() <= MOST_READS && told.last() == Some(&call) })
+            );
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::call::{Call, CallIndex};
 use crate::dissect::sockets::log::{Channel, Signal, Sockets, Task, Wait};
 pub(super) use hand_backs::Job;
 use hand_backs::{Jobs, workers};
-use minds::{Asking, Habits, Minds, Process};
+use minds::{Asking, Habits, MOST_READS, Minds, Process};
 use patience::patient;
 use rules::RULES;
 pub(super) use rules::{Cause, Way};
@@ -184,7 +184,9 @@ impl Pass<'_> {
                     mind.gave();
                 }
                 let word = self.word.entry((host, channel)).or_insert_with(|| Some(Vec::new()));
-                *word = word.take().zip(given).map(|(before, given)| [before, given].concat());
+                let both = word.take().zip(given).map(|(before, given)| [before, given].concat());
+                // What nobody takes would grow for ever.
+                *word = both.filter(|causes| causes.len() <= MOST_READS);
             }
             Signal::Takes(channel) => {
                 let causes = self.word.remove(&(host, channel)).flatten();

@@ -90,9 +90,21 @@ fn readme(trace: &str) -> String {
     )
 }
 
+/// This program as it was called, as a shell takes it: what is suggested can be typed as it stands, in PATH or not.
+fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_else(|| "afterpath".into());
+    let called = called.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    match called.chars().all(is_plain) {
+        true => called.into_owned(),
+        false => format!("'{}'", called.replace('\'', r"'\''")),
+    }
+}
+
 /// Commands with what they show.
 fn suggestions(trace: &str) -> [(String, &'static str); 6] {
-    let on = |command: String| format!("afterpath {command} {FOLDER}/{BUNDLE}");
+    let program = program();
+    let on = |command: String| format!("{program} {command} {FOLDER}/{BUNDLE}");
     let id = &trace[..trace.len().min(8)];
     [
         (on("traces --slowest 5".into()), "the slowest requests, and where their time went"),
@@ -124,11 +136,10 @@ fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<(
     for (command, what) in suggestions(&options.trace) {
         writeln!(out, "  {command}\n      {what}")?;
     }
-    writeln!(
-        out,
-        "\nWith captures of your own:  afterpath import a.pcap b.pcap -o mine.afterpath"
-    )?;
-    Ok(writeln!(out, "                            afterpath analyze mine.afterpath")?)
+    let program = program();
+    writeln!(out, "\nWith captures of your own:\n")?;
+    writeln!(out, "  {program} import a.pcap b.pcap -o mine.afterpath")?;
+    Ok(writeln!(out, "  {program} analyze mine.afterpath")?)
 }
 
 fn folded(text: &str, columns: usize) -> String {
