@@ -1,5 +1,5 @@
 //! Links inside a Go program by its goroutines: many requests at once, Go's HTTP client, goroutines made for a request. Which call was
-//! caused by which is known from the numbers in the paths; the analyzer is told nothing of them.
+//! caused by which is known from the numbers in the paths; the analyzer is told nothing of them, and words are no evidence here.
 
 #![allow(clippy::print_stdout, reason = "scores are shown beside the verdict")]
 
@@ -11,6 +11,7 @@ use afterpath_tests::numbered::{Server, record, score};
 use afterpath_tests::tool::{can_record, go_program};
 
 const REQUESTS: usize = 300;
+const MASKED: Evidence = Evidence::WITHOUT_IDS.without(Kind::Content);
 const PROBES: &str = "sockets,processes,coroutines";
 
 /// So many requests at once; the front has so many connections to the back at most, 0: as many as it takes.
@@ -29,11 +30,10 @@ fn check(at_once: usize, connections: usize, floor: f64) {
     let client = [program, "client", &front.address, &at_once, &requests];
     record([&back, &front], PROBES, &client, &bundle);
     let bundles = Bundles::open(&[bundle]).expect("it opens");
-    let found = score(&analyze(&bundles, &Config::default()));
-    let without = Config { evidence: Evidence::ALL.without(Kind::Threads), ..Config::default() };
-    let contained = score(&analyze(&bundles, &without));
+    let by = |evidence| score(&analyze(&bundles, &Config { evidence, ..Config::default() }));
+    let [found, without] = [MASKED, MASKED.without(Kind::Tasks)].map(by);
     println!(
-        "{at_once} at once, {connections} connections: {found:?}; without threads {contained:?}"
+        "{at_once} at once, {connections} connections: {found:?}; without goroutines {without:?}"
     );
     assert_eq!(found.n_all, 4 * REQUESTS);
     assert!(found.n_right as f64 >= floor * found.n_all as f64, "{found:?}");

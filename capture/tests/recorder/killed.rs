@@ -69,13 +69,16 @@ fn a_kill_costs_less_than_a_second_and_nothing_wrong_is_read() {
         let arguments = [&PROBES[..], &["--pid", &id]].concat();
         let recorder = Recorder::start(&arguments);
         // Spread over three syncs, by a fixed sequence.
-        thread::sleep(Duration::from_millis(200 + kill * 7919 % 1500));
+        let lived = Duration::from_millis(200 + kill * 7919 % 1500);
+        thread::sleep(lived);
         recorder.signal("KILL");
         let killed_ns = boottime_ns();
         let recorded = recorder.wait();
         assert_eq!(recorded.code, None);
         let (before, last_ns) = numbers(&recorded.path);
         check(&before);
+        // What is older than a second is on disk.
+        assert!(!before.is_empty() || lived < Duration::from_millis(1_200), "kill {kill}: nothing");
         if !before.is_empty() {
             assert!(killed_ns - last_ns < 1_000_000_000, "kill {kill}: {} ns", killed_ns - last_ns);
         }

@@ -5,9 +5,24 @@ use afterpath_formats::bundle::Bundles;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// eBPF programs attached by processes of this id are gone with it: nothing of ours is pinned.
-fn nothing_is_left(id: u32) {
-    assert!(!std::path::Path::new(&format!("/proc/{id}")).exists());
+/// The processes that a recorder has started: its broker, its command.
+fn children(recorder: &Recorder) -> Vec<u32> {
+    let id = recorder.id();
+    let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let listed = listed.expect("it runs, and this kernel lists children");
+    listed.split_whitespace().map(|child| child.parse().expect("a number")).collect()
+}
+
+/// None of these run on. (eBPF programs go with the processes that hold them: nothing of ours is pinned.)
+fn nothing_is_left(ids: &[u32]) {
+    let begin = Instant::now();
+    for id in ids {
+        // A broker ends when it sees that its recorder did.
+        while std::path::Path::new(&format!("/proc/{id}")).exists() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "{id} runs on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 #[test]
@@ -17,14 +32,15 @@ fn signals_end_it_well() {
     }
     for signal in ["INT", "TERM", "HUP"] {
         let recorder = Recorder::start(&["--probes", "sockets"]);
-        let id = recorder.id();
+        let ours = children(&recorder);
+        assert!(!ours.is_empty(), "it has a broker");
         recorder.signal(signal);
         let recorded = recorder.wait();
         assert_eq!(recorded.code, Some(0), "{signal}: {}", recorded.said);
         assert!(recorded.said.contains("stopped by a signal"), "{}", recorded.said);
         let bundles = Bundles::open(std::slice::from_ref(&recorded.path)).expect("it opens");
         assert!(bundles.warnings.is_empty(), "{:?}", bundles.warnings);
-        nothing_is_left(id);
+        nothing_is_left(&ours);
     }
 }
 
@@ -51,10 +67,18 @@ fn a_command_that_runs_on_is_ended_with_the_recording() {
     if !can_record("sockets", "a command that outlives --for") {
         return;
     }
-    let arguments = ["--probes", "sockets", "--for", "300ms", "--", "sleep", "600"];
-    let recorded = Recorder::start(&arguments).wait();
+    let arguments = ["--probes", "sockets", "--for", "1s", "--", "sleep", "600"];
+    let recorder = Recorder::start(&arguments);
+    let begin = Instant::now();
+    let mut ours = children(&recorder);
+    // Its broker and its command, which begins when the probes stand.
+    while ours.len() < 2 && begin.elapsed() < Duration::from_millis(800) {
+        ours = children(&recorder);
+    }
+    assert!(ours.len() >= 2, "{ours:?}");
+    let recorded = recorder.wait();
     assert_eq!(recorded.code, Some(0), "{}", recorded.said);
-    // `sleep 600` is no more: it was the recorder's child, and the recorder waited for it.
+    nothing_is_left(&ours);
 }
 
 #[test]

@@ -121,9 +121,9 @@ fn parse(protocol: &dyn Protocol, subject: &Subject, talk: &Talk) -> usize {
     n_messages
 }
 
-/// tshark's messages per second, its start-up taken off; `None` where there is none.
+/// tshark's messages per second, its start-up taken off; `None` where there is none, or it does not know the protocol.
 fn tshark(subject: &Subject, size: usize, folder: &std::path::Path) -> Result<Option<f64>> {
-    if tool::find("tshark").is_none() {
+    if subject.tshark.is_empty() || tool::find("tshark").is_none() {
         return Ok(None);
     }
     let time = |n_exchanges: usize| -> Result<f64> {

@@ -30,7 +30,7 @@ impl Talk {
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) port: u16,
-    /// What tshark calls it, and a filter for its messages.
+    /// What tshark calls it, and a filter for its messages; empty: it does not know it.
     pub(super) tshark: &'static str,
     pub(super) filter: &'static str,
     pub(super) from_start: bool,
@@ -127,9 +127,9 @@ pub(super) const SUBJECTS: &[Subject] = &[
     Subject {
         name: "nats",
         port: 4222,
-        // tshark 4.0 does not know it.
-        tshark: "data",
-        filter: "data",
+        // tshark 4.0 does not know it: nothing to compare with.
+        tshark: "",
+        filter: "",
         from_start: true,
         opening: || [b"CONNECT {}\r\n".to_vec(), b"INFO {}\r\n".to_vec()],
         exchange: |_, size| {

@@ -32,8 +32,8 @@ struct Arguments {
     #[arg(long, value_names = ["RECORDING", "BUNDLE"], num_args = 2)]
     kept: Option<Vec<PathBuf>>,
     /// Only runs with this in their name (`c = 32`).
-    #[arg(long, default_value = "")]
-    only: String,
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
     /// Only this linker, and no other (`afterpath`, or a baseline's name).
     #[arg(long, value_name = "NAME")]
     linker: Option<String>,
@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(long)]
     misses: bool,
     /// Write the page, as Markdown and JSON, to tests/scores.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["only", "linker", "kept"])]
     write: bool,
 }
 
@@ -144,7 +144,13 @@ fn main() -> Result<()> {
 
 fn command(arguments: &Arguments) -> String {
     let extent = if arguments.extent == Extent::Long { "long" } else { "short" };
-    format!("cargo run --release -p afterpath-tests --bin score -- {extent}")
+    let mut command = format!("cargo run --release -p afterpath-tests --bin score -- {extent}");
+    for (name, given) in [("only", &arguments.only), ("linker", &arguments.linker)] {
+        command.extend(given.iter().map(|given| format!(" --{name} '{given}'")));
+    }
+    command.extend((arguments.repeat > 1).then(|| format!(" --repeat {}", arguments.repeat)));
+    command.extend(arguments.each_evidence.then_some(" --each-evidence"));
+    command
 }
 
 impl Plan {
@@ -179,7 +185,7 @@ fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
     let plans = PLANS.iter().filter(|plan| is_long || plan.extent == Extent::Short);
     for (round, plan) in (0..arguments.repeat).flat_map(|n| plans.clone().map(move |p| (n, p))) {
         let name = plan.name();
-        if !name.contains(&arguments.only) {
+        if arguments.only.as_ref().is_some_and(|only| !name.contains(only)) {
             continue;
         }
         eprintln!("recording: {name}");
@@ -201,6 +207,7 @@ fn fresh(arguments: &Arguments) -> Result<Vec<Row>> {
         }
         ensure_hard(&rows)?;
     }
+    ensure!(!rows.is_empty(), "no run has this in its name; `--help` shows how they are called");
     Ok(rows)
 }
 

@@ -26,7 +26,7 @@ use afterpath::link::Evidence;
 use afterpath::pipeline::Config;
 use afterpath::point::Point;
 use afterpath::protocol::IdFields;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Shares as (right, all).
@@ -66,7 +66,7 @@ pub struct Score {
     pub links: BTreeMap<String, Share>,
     /// Links to redis and postgres calls.
     pub store_links: Share,
-    /// Wrong links that did not say they were ambiguous.
+    /// Links that are wrong and surer of themselves than [`SURE`], or missing.
     pub silently_wrong: u64,
     /// Links that said they were ambiguous.
     pub ambiguous: u64,
@@ -94,13 +94,16 @@ pub struct Score {
     pub losses: Option<LossScore>,
     /// Who was blamed.
     pub verdict: Option<VerdictScore>,
-    /// Parents' calls found without any counterpart in the truth.
+    /// Calls of the truth's protocols that have no counterpart in it.
     pub unexpected: u64,
     /// Links that are missing or wrong, by sort.
     pub wrong: BTreeMap<Wrong, u64>,
     /// The first few misses, for people.
     pub misses: Vec<String>,
 }
+
+/// Whoever is less sure than that says so.
+pub(crate) const SURE: f64 = 0.9;
 
 /// The name of our own linker, beside those of the baselines.
 pub const OURS: &str = "afterpath";
@@ -132,7 +135,15 @@ pub fn score(analysis: &Analysis, truth: &Truth) -> Score {
     score.losses = Some(lost::losses(analysis, truth));
     score.verdict = Some(verdict::blame(analysis, truth));
     score.wrong = wrong::wrong(analysis, truth, &matching);
-    score.unexpected = (analysis.calls.len() as u64).saturating_sub(score.found.right);
+    let known: BTreeSet<&str> = truth
+        .requests
+        .iter()
+        .flat_map(|request| &request.calls)
+        .map(|call| call.protocol.as_str())
+        .collect();
+    let is_known = |call: &&Call| known.contains(call.protocol.as_str());
+    let n_known = analysis.calls.iter().filter(is_known).count() as u64;
+    score.unexpected = n_known.saturating_sub(score.found.right);
     score
 }
 
@@ -243,7 +254,8 @@ fn score_link(
     let right = expected == given && expected != Some(None);
     let ambiguous = call.link.as_ref().is_some_and(|l| l.candidates > 1);
     score.ambiguous += u64::from(ambiguous);
-    score.silently_wrong += u64::from(!right && !ambiguous);
+    let is_silent = call.link.as_ref().is_none_or(|link| link.confidence > SURE);
+    score.silently_wrong += u64::from(!right && is_silent);
     score.models.entry(links::model(topology, &truth.asker)).or_default().count(
         truth,
         given.is_some(),
@@ -260,7 +272,7 @@ fn score_link(
     if matches!(truth.protocol.as_str(), "redis" | "postgres") {
         score.store_links.count(right);
     }
-    if !right && !ambiguous {
+    if !right && is_silent {
         let parent = call.link.as_ref().map(|l| &analysis.calls[l.parent as usize]);
         let shown = parent.map(|p| format!("{} {}", p.request_type, p.resource));
         score.miss(format!(

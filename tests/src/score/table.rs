@@ -40,6 +40,8 @@ pub struct Row {
     pub not_recorded: u64,
     /// True calls that were found.
     pub calls_found: Share,
+    /// Calls of the truth's protocols that are not in it: of health checks and the like, or invented.
+    pub unexpected: u64,
     /// True calls whose points are all there, in order, and no others.
     pub paths: Share,
     /// Points that true calls crossed: how many are shown, in order.
@@ -107,6 +109,7 @@ impl Row {
             calibration_of_doubtful: score.doubtful.errors(),
             not_recorded: score.not_recorded,
             calls_found: score.found,
+            unexpected: score.unexpected,
             paths: score.paths,
             points_shown: score.taps,
             duration_error_ns: distances(&score.duration_errors_ns),
@@ -288,6 +291,7 @@ impl Page {
             "calibration error",
             "Brier",
             "Brier of a constant",
+            "best Brier of others",
             "two candidates or more",
             "right",
             "calibration error",
@@ -307,8 +311,16 @@ impl Page {
                 ],
             };
             let first = vec![row.run.name(), row.ids.to_string()];
+            let others = self.rows.iter().filter(|other| {
+                let is_ours = other.linker == super::OURS || other.linker.starts_with(WITHOUT);
+                !is_ours && (other.ids, other.run.name()) == (row.ids, row.run.name())
+            });
+            let best = others.filter_map(|other| Some(other.calibration.as_ref()?.brier));
+            let best = best.min_by(f64::total_cmp);
+            let best = vec![best.map_or(NONE.to_string(), |brier| format!("{brier:.4}"))];
             table.push(
-                [first, errors(&row.calibration), errors(&row.calibration_of_doubtful)].concat(),
+                [first, errors(&row.calibration), best, errors(&row.calibration_of_doubtful)]
+                    .concat(),
             );
         }
         table
@@ -320,6 +332,7 @@ impl Page {
             "calls",
             "not recorded",
             "found",
+            "not in the truth",
             "paths whole",
             "points shown, in order",
             "duration error",
@@ -338,7 +351,8 @@ impl Page {
             };
             let mut cells =
                 vec![row.run.name(), row.run.n_calls.to_string(), row.not_recorded.to_string()];
-            cells.extend([row.calls_found, row.paths, row.points_shown].map(percent));
+            cells.extend([percent(row.calls_found), row.unexpected.to_string()]);
+            cells.extend([row.paths, row.points_shown].map(percent));
             cells.extend(
                 [row.duration_error_ns, row.serving_error_ns, row.hold_error_ns].map(micro),
             );
@@ -355,12 +369,12 @@ const LINKS_ABOUT: &str = "F1 of (child, parent) links by the kind of process th
 whole tree is right. `masked`: the planted ids were overwritten before; `visible`: they were used.";
 const LEFT_OUT_ABOUT: &str = "Ours with each kind of evidence left out in turn (`--without-evidence`), ids masked: F1 over all links, whole traces.";
 const WRONG_ABOUT: &str = "Ours, ids masked: every link that is missing or wrong, by who issued the call, by what became of the right link, and by the first reason that \
-is printed for the wrong one. Said so: its confidence was below 0.9, or it was not found at all.";
+is printed for the wrong one. Said so: its confidence was 0.9 at most, or it was not found at all.";
 const ORACLE_ABOUT: &str = "The most probable assignment of services' calls to their requests, given every true time and the true distributions of delays, \
 but no thread, no socket and no content (`tests/src/oracle.rs`): what times alone could tell at best. Its whole traces count services' calls only.";
-const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right.";
+const CONFIDENCE_ABOUT: &str = "Expected calibration error in ten bins, and Brier score, beside that of somebody who always says the share that is right, and that of the best of the other linkers on the same recording.";
 const PATHS_ABOUT: &str = "Not recorded: calls that pass no point of this recording (by unix sockets, of packets \
-alone); they count nowhere on this page. Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
+alone); they count nowhere on this page. Not in the truth: calls of its protocols without a counterpart there. Errors are distances: p50, p99. Duration: of a call at the process that issued it; serving: from a request read to its answer \
 begun; both shown by the recorder minus logged by the services. Hold: a hop's forward time minus what the relay logged. Clock: times of machines whose clock is wrong, held against the known map: inside the stated bound or not, the bound and the error (middle, most). Loss: dropped packets with bytes, SYN or FIN that are said to be lost at the right place; the same of those that only acknowledged (without the kernel's word nothing tells of most); packets said to be lost that were not dropped, or elsewhere. Verdict: whether the worst finding names the right service or hop (of faults that slow nothing, whether a warning does and nothing fails; of healthy runs, whether nothing fails). —: nothing measures it yet, or this recording can't tell.";
 
 fn f1(links: Option<&Links>) -> String {

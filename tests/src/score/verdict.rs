@@ -1,4 +1,5 @@
-//! The verdict, held against what was made to go wrong. Never gives credit for a culprit that stands behind a wrong one.
+//! The verdict, held against what was made to go wrong. Never gives credit for a culprit that stands behind a wrong one; of faults that slow
+//! nothing, a warning that names it counts wherever it stands, if nothing fails.
 
 use super::table::Row;
 use crate::truth::{Fault, Truth};
@@ -18,6 +19,8 @@ pub struct VerdictScore {
     pub is_right: bool,
     /// Findings that fail.
     pub n_fail: usize,
+    /// Findings that warn.
+    pub n_warn: usize,
 }
 
 impl fmt::Display for VerdictScore {
@@ -39,6 +42,7 @@ const HARMLESS: [&str; 2] = ["clock", "bypass"];
 pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
     let failing = |finding: &&Finding| finding.severity == Severity::Fail;
     let n_fail = analysis.findings.iter().filter(failing).count();
+    let n_warn = analysis.findings.iter().filter(|f| f.severity == Severity::Warn).count();
     let first = analysis.findings.first().filter(failing);
     let words = |finding: &Finding| format!("{} ({})", finding.culprit.words(), finding.class);
     let Some(fault) = truth.faults.first() else {
@@ -47,6 +51,7 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
             blamed: first.map(words).unwrap_or_default(),
             is_right: first.is_none(),
             n_fail,
+            n_warn,
         };
     };
     let named = match HARMLESS.contains(&&*fault.kind_of_fault()) {
@@ -61,10 +66,11 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
         blamed: named.map(words).unwrap_or_default(),
         is_right: named.is_some_and(|finding| is_culprit(finding, fault)),
         n_fail,
+        n_warn,
     }
 }
 
-/// `Verdicts: 15 of 15 faults blamed on the right service or hop; of 6 healthy runs 0 with a finding that fails.`
+/// `Verdicts: 15 of 15 faults blamed on the right service or hop; of 6 healthy runs 0 with a finding that fails, 1 with a warning.`
 pub(super) fn summary(rows: &[Row]) -> String {
     let ours = rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked");
     let verdicts: Vec<&VerdictScore> = ours.filter_map(|row| row.verdict.as_ref()).collect();
@@ -72,8 +78,9 @@ pub(super) fn summary(rows: &[Row]) -> String {
         verdicts.into_iter().partition(|verdict| verdict.truth.is_empty());
     let right = faulty.iter().filter(|verdict| verdict.is_right).count();
     let failing = healthy.iter().filter(|verdict| !verdict.is_right).count();
+    let warned = healthy.iter().filter(|verdict| verdict.n_warn > 0).count();
     format!(
-        "Verdicts: {right} of {} faults blamed on the right service or hop; of {} healthy runs {failing} with a finding that fails.\n",
+        "Verdicts: {right} of {} faults blamed on the right service or hop; of {} healthy runs {failing} with a finding that fails, {warned} with a warning.\n",
         faulty.len(),
         healthy.len()
     )

@@ -1,14 +1,11 @@
 //! Wrong links, by what became of the right one and by what spoke first for the wrong one. Never excuses any.
 
-use super::{Matching, is_recorded, links};
+use super::{Matching, SURE, is_recorded, links};
 use crate::truth::{TrueCall, Truth};
 use afterpath::analysis::Analysis;
 use afterpath::call::Link;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Whoever is less sure than that says so.
-const SURE: f64 = 0.9;
 
 /// What became of a right link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -20,6 +17,8 @@ pub enum Became {
     ParentNotFound,
     /// It was given no parent.
     NoParent,
+    /// It has none, and was given one.
+    Root,
     /// Two requests got one another's call.
     Exchanged,
     /// Its parent got a third one's such call.
@@ -35,6 +34,7 @@ impl Became {
             Became::CallNotFound => "the call was not found",
             Became::ParentNotFound => "its parent was not found",
             Became::NoParent => "given no parent",
+            Became::Root => "nothing caused it",
             Became::Exchanged => "two requests got one another's",
             Became::Circle => "three or more requests got one another's",
             Became::Alone => "its request went without",
@@ -64,7 +64,6 @@ pub(super) fn wrong(
     let (mut sorts, mut others) = (BTreeMap::<Wrong, u64>::new(), Vec::new());
     let calls = truth.requests.iter().flat_map(|request| &request.calls);
     for call in calls.filter(|call| is_recorded(call, analysis)) {
-        let Some(parent) = call.parent_call_id.as_deref() else { continue };
         let model = links::model(&truth.recording.topology, &call.asker);
         let mut count = |became, spoke, said_so| {
             *sorts.entry(Wrong { model, became, spoke, said_so }).or_default() += 1;
@@ -73,8 +72,15 @@ pub(super) fn wrong(
             count(Became::CallNotFound, "", true);
             continue;
         };
+        let is_doubted = |link: &Option<Link>| link.as_ref().is_none_or(|l| l.confidence <= SURE);
+        let Some(parent) = call.parent_call_id.as_deref() else {
+            if let Some(link) = &found.link {
+                count(Became::Root, spoke(link), is_doubted(&found.link));
+            }
+            continue;
+        };
         match (matching.of(parent), &found.link) {
-            (None, _) => count(Became::ParentNotFound, "", true),
+            (None, link) => count(Became::ParentNotFound, "", is_doubted(link)),
             (_, None) => count(Became::NoParent, "", found.no_parent.is_some()),
             (Some(parent), Some(link)) if parent != link.parent as usize => {
                 others.push((call, model, parent, link));
@@ -86,7 +92,7 @@ pub(super) fn wrong(
         others.iter().map(|(call, _, parent, link)| (kind(call), *parent, link.parent as usize));
     let exchanged: BTreeSet<(Kind<'_>, usize, usize)> = exchanged.collect();
     for (call, model, parent, link) in &others {
-        let (given, spoke, said_so) = (link.parent as usize, spoke(link), link.confidence < SURE);
+        let (given, spoke, said_so) = (link.parent as usize, spoke(link), link.confidence <= SURE);
         let has_anothers = |(k, _, to): &(Kind<'_>, usize, usize)| *k == kind(call) && to == parent;
         let became = match () {
             () if exchanged.contains(&(kind(call), given, *parent)) => Became::Exchanged,
