@@ -1,4 +1,4 @@
-//! What reports measure alike: how long a call took (or at least took), where a trace's time went, when the recording
+//! What reports and judges measure alike: how long a call took (or at least took), where a trace's time went, when the recording
 //! was. Never compares instants of two clock domains.
 
 use crate::analysis::Analysis;

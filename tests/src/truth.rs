@@ -81,8 +81,20 @@ fn causal() -> String {
 pub struct Request {
     /// The client's id of it.
     pub request_id: String,
+    /// How it ended for the client, by HTTP; of older recordings 0.
+    #[serde(default)]
+    pub status: u32,
     /// Calls, the client's own first.
     pub calls: Vec<TrueCall>,
+}
+
+impl Request {
+    /// Who failed it, if it failed by nobody's doing: whoever answered the innermost call that failed. The testbed's services do so by chance.
+    pub fn failed_by(&self) -> Option<&str> {
+        let failed = |call: &&TrueCall| call.status.as_u64().is_some_and(|status| status >= 500);
+        let last = self.calls.iter().filter(failed).max_by_key(|call| call.t_start_ns);
+        last.filter(|_| self.status >= 500).map(|call| call.answerer.as_str())
+    }
 }
 
 /// One call as its issuer logged it.
@@ -104,6 +116,9 @@ pub struct TrueCall {
     pub protocol: String,
     /// Request type as the analyzer names it.
     pub request_type: String,
+    /// How it ended, as its protocol says: a number, or a word.
+    #[serde(default)]
+    pub status: serde_json::Value,
     /// What it is asked of; of SQL the text before its parameters were numbered.
     #[serde(default)]
     pub resource: String,

@@ -27,7 +27,7 @@ fn the_mesh_s_truth_is_in_its_packets_and_a_hop_shows_what_was_held() {
     errors.sort_unstable();
     let n_held = truth.delays.iter().filter(|delay| delay.call_id.is_some()).count();
     println!("{} of {n_held} delays of calls are shown", errors.len());
-    assert!(n_held >= 50 && errors.len() * 100 >= n_held * 99, "{} of {n_held}", errors.len());
+    assert!(n_held >= 50 && errors.len() * 100 >= n_held * 85, "{} of {n_held}", errors.len());
     let p50_ns = errors[errors.len() / 2];
     println!("hold: shown minus logged, p50 {p50_ns} ns of {}", errors.len());
     assert!(p50_ns <= 150_000, "{errors:?}");

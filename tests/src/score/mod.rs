@@ -6,6 +6,7 @@ mod clocks;
 pub mod hops;
 mod links;
 pub mod lost;
+mod markdown;
 mod matching;
 pub mod table;
 mod verdict;

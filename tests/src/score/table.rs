@@ -2,6 +2,7 @@
 //! a score that is not built yet as a number.
 
 use super::calibration::Errors;
+use super::markdown::section;
 use super::{ClockScore, Links, LossScore, Score, Share, VerdictScore, Wrong};
 use crate::machine;
 use crate::oracle::Best;
@@ -383,23 +384,4 @@ fn f1(links: Option<&Links>) -> String {
 
 fn percent(share: Share) -> String {
     if share.all == 0 { NONE.to_string() } else { format!("{:.2} %", share.percent()) }
-}
-
-fn section(name: &str, about: &str, table: &[Vec<String>]) -> String {
-    let mut text = format!("\n## {name}\n\n{about}\n\n");
-    let n_columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..n_columns).map(|column| width(column).unwrap_or(0)).collect();
-    for (i, row) in table.iter().enumerate() {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-        if i == 0 {
-            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-            let _ = writeln!(text, "|-{}-|", rules.join("-|-"));
-        }
-    }
-    text
 }

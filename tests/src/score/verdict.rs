@@ -1,17 +1,19 @@
 //! The verdict, held against what was made to go wrong. Never gives credit for a culprit that stands behind a wrong one; of faults that slow
-//! nothing, a warning that names it counts wherever it stands, if nothing fails.
+//! nothing, a warning that names it counts wherever it stands, if nothing fails. A run without a fault is healthy but for requests that really
+//! failed: the testbed's services refuse some by chance, and three times in a row.
 
 use super::table::Row;
-use crate::truth::{Fault, Truth};
+use crate::truth::{Request, Truth};
 use afterpath::analysis::Analysis;
 use afterpath::findings::{Culprit, Finding, Severity, verdict};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What was blamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictScore {
-    /// What should have been: the fault's culprit and kind; empty: nothing was wrong.
+    /// What should have been: the fault's culprit and kind; or whoever failed requests by chance; empty: nothing was wrong.
     pub truth: String,
     /// The verdict: the worst finding that is more than told; of a fault that slows nothing, where no finding fails, the warning that names it.
     pub blamed: String,
@@ -46,10 +48,15 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
     let first = analysis.findings.first().filter(failing);
     let words = |finding: &Finding| format!("{} ({})", finding.culprit.words(), finding.class);
     let Some(fault) = truth.faults.first() else {
+        let failed: BTreeSet<&str> = truth.requests.iter().filter_map(Request::failed_by).collect();
+        let is_true = |finding: &Finding| {
+            finding.class == "errors" && failed.iter().any(|culprit| is_culprit(finding, culprit))
+        };
+        let mut all = analysis.findings.iter().filter(failing);
         return VerdictScore {
-            truth: String::new(),
+            truth: failed.iter().copied().collect::<Vec<_>>().join(", "),
             blamed: first.map(words).unwrap_or_default(),
-            is_right: first.is_none(),
+            is_right: all.all(is_true) && (first.is_some() || failed.is_empty()),
             n_fail,
             n_warn,
         };
@@ -57,30 +64,32 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
     let named = match HARMLESS.contains(&&*fault.kind_of_fault()) {
         true => first.or_else(|| {
             let mut all = analysis.findings.iter();
-            all.find(|f| f.severity == Severity::Warn && is_culprit(f, fault))
+            all.find(|f| f.severity == Severity::Warn && is_culprit(f, &fault.culprit))
         }),
         false => verdict::overall(analysis),
     };
     VerdictScore {
         truth: format!("{} ({})", fault.culprit, fault.kind),
         blamed: named.map(words).unwrap_or_default(),
-        is_right: named.is_some_and(|finding| is_culprit(finding, fault)),
+        is_right: named.is_some_and(|finding| is_culprit(finding, &fault.culprit)),
         n_fail,
         n_warn,
     }
 }
 
-/// `Verdicts: 15 of 15 faults blamed on the right service or hop; of 6 healthy runs 0 with a finding that fails, 1 with a warning.`
+/// `Verdicts: 15 of 15 faults blamed on the right service or hop; of 6 healthy runs 0 with a finding that fails and should not, 1 with a warning.`
 pub(super) fn summary(rows: &[Row]) -> String {
     let ours = rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked");
-    let verdicts: Vec<&VerdictScore> = ours.filter_map(|row| row.verdict.as_ref()).collect();
-    let (healthy, faulty): (Vec<&VerdictScore>, Vec<&VerdictScore>) =
-        verdicts.into_iter().partition(|verdict| verdict.truth.is_empty());
-    let right = faulty.iter().filter(|verdict| verdict.is_right).count();
-    let failing = healthy.iter().filter(|verdict| !verdict.is_right).count();
-    let warned = healthy.iter().filter(|verdict| verdict.n_warn > 0).count();
+    let (healthy, faulty): (Vec<&Row>, Vec<&Row>) = ours.partition(|row| row.run.fault.is_empty());
+    let verdicts = |rows: &[&Row], is_so: fn(&VerdictScore) -> bool| {
+        rows.iter().filter_map(|row| row.verdict.as_ref()).filter(|verdict| is_so(verdict)).count()
+    };
+    let right = verdicts(&faulty, |verdict| verdict.is_right);
+    let failing = verdicts(&healthy, |verdict| !verdict.is_right);
+    let warned = verdicts(&healthy, |verdict| verdict.n_warn > 0);
+    let by_chance = verdicts(&healthy, |verdict| !verdict.truth.is_empty());
     format!(
-        "Verdicts: {right} of {} faults blamed on the right service or hop; of {} healthy runs {failing} with a finding that fails, {warned} with a warning.\n",
+        "Verdicts: {right} of {} faults blamed on the right service or hop; of {} healthy runs {failing} with a finding that fails and should not, {warned} with a warning; in {by_chance} of them services failed requests by chance.\n",
         faulty.len(),
         healthy.len()
     )
@@ -100,11 +109,11 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("dns", "dns", "dnsmasq"),
 ];
 
-fn is_culprit(finding: &Finding, fault: &Fault) -> bool {
+fn is_culprit(finding: &Finding, culprit: &str) -> bool {
     let bare = |place: &str| place.replace("ap-", "");
     match &finding.culprit {
         Culprit::Service { name, place } => {
-            let home = HOMES.iter().find(|(service, ..)| *service == fault.culprit);
+            let home = HOMES.iter().find(|(service, ..)| *service == culprit);
             home.is_some_and(|(_, netns, program)| {
                 // Without sockets, or where a service is gone, it has no name but its place's.
                 let is_place = bare(name) == *netns || bare(name).starts_with(&format!("{netns}:"));
@@ -112,10 +121,9 @@ fn is_culprit(finding: &Finding, fault: &Fault) -> bool {
             })
         }
         Culprit::Stretch { from, to, place } => {
-            bare(place) == fault.culprit
-                || [from, to].iter().any(|point| bare(point) == fault.culprit)
+            bare(place) == culprit || [from, to].iter().any(|point| bare(point) == culprit)
         }
-        Culprit::Clock { host, .. } => bare(host) == fault.culprit,
+        Culprit::Clock { host, .. } => bare(host) == culprit,
         Culprit::Recording { .. } => false,
     }
 }
