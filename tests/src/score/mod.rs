@@ -67,8 +67,10 @@ pub struct Score {
     pub links: BTreeMap<String, Share>,
     /// Links to redis and postgres calls.
     pub store_links: Share,
-    /// Links that are wrong and surer of themselves than [`SURE`], or missing.
+    /// Wrong links that did not say they were ambiguous: no other parent was at all probable.
     pub silently_wrong: u64,
+    /// Links that are wrong and surer of themselves than [`SURE`], or missing: more than those.
+    pub surely_wrong: u64,
     /// Links that said they were ambiguous.
     pub ambiguous: u64,
     /// Requests whose whole tree is right.
@@ -255,8 +257,9 @@ fn score_link(
     let right = expected == given && expected != Some(None);
     let ambiguous = call.link.as_ref().is_some_and(|l| l.candidates > 1);
     score.ambiguous += u64::from(ambiguous);
-    let is_silent = call.link.as_ref().is_none_or(|link| link.confidence > SURE);
-    score.silently_wrong += u64::from(!right && is_silent);
+    let is_sure = call.link.as_ref().is_none_or(|link| link.confidence > SURE);
+    score.silently_wrong += u64::from(!right && !ambiguous);
+    score.surely_wrong += u64::from(!right && is_sure);
     score.models.entry(links::model(topology, &truth.asker)).or_default().count(
         truth,
         given.is_some(),
@@ -273,7 +276,7 @@ fn score_link(
     if matches!(truth.protocol.as_str(), "redis" | "postgres") {
         score.store_links.count(right);
     }
-    if !right && is_silent {
+    if !right && is_sure {
         let parent = call.link.as_ref().map(|l| &analysis.calls[l.parent as usize]);
         let shown = parent.map(|p| format!("{} {}", p.request_type, p.resource));
         score.miss(format!(
@@ -350,6 +353,7 @@ impl fmt::Display for Score {
         row(f, "points shown, in order", self.taps)?;
         writeln!(f, "{:<28} {}", "links said to be ambiguous", self.ambiguous)?;
         writeln!(f, "{:<28} {}", "wrong and not said so", self.silently_wrong)?;
+        writeln!(f, "{:<28} {}", "wrong and surer than 0.9", self.surely_wrong)?;
         writeln!(f, "{:<28} {}", "calls not in the truth", self.unexpected)?;
         self.misses.iter().try_for_each(|miss| writeln!(f, "  miss: {miss}"))
     }

@@ -95,6 +95,7 @@ fn each_analysis_agrees_with_the_truth() {
         // The mesh by packets alone: calls that nothing shows are missing among the parents; scored (`scores/`), not asserted yet.
         let is_hard = truth.recording.topology == "mesh" && truth.recording.capture != "recorder";
         assert!(is_hard || score.silently_wrong * 100 < score.paths.all, "{name}\n{score}");
+        assert!(is_hard || score.surely_wrong * 100 < score.paths.all, "{name}\n{score}");
     }
 }
 
