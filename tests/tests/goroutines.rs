@@ -46,7 +46,8 @@ fn check(at_once: usize, connections: usize, floor: f64, masked_floor: f64) {
     assert!(share(found.n_right) >= floor, "{found:?}");
     assert!(share(found.n_silent) <= 0.01, "{found:?}");
     assert!(share(masked.n_right) >= masked_floor, "{masked:?}");
-    assert!(share(masked.n_silent) <= 0.05, "{masked:?}");
+    // Found: 15 to 45 of 1,200.
+    assert!(share(masked.n_silent) <= 0.08, "{masked:?}");
     let harm = without.n_right.saturating_sub(masked.n_right);
     assert!(share(harm) <= MOST_HARM, "{masked:?} {without:?}");
 }
