@@ -91,17 +91,15 @@ fn reassemble(files: &[PacketFile]) -> (Vec<OwnedPacket>, u64) {
 
 /// The packets of one partition that belong to halves of torn connections.
 pub fn halves(files: &[PacketFile], part: &Partition, torn: &Torn) -> Vec<OwnedPacket> {
-    let read = |file: &PacketFile, rows| file.read(rows);
-    chosen(files, part, torn.hashes(), read, |packet, _| torn.mend(packet))
+    chosen(files, part, torn.hashes(), |packet, _| torn.mend(packet))
 }
 
 /// What `take` makes of the packets of one partition that belong to flows of these hashes, which are in order, and of their frames (empty
-/// of reassembled datagrams, and where `read` leaves them out). Others are read only where they lie between.
+/// of reassembled datagrams). Others are read only where they lie between.
 pub fn chosen<T>(
     files: &[PacketFile],
     part: &Partition,
     hashes: &[i64],
-    read: impl Fn(&PacketFile, Range<u64>) -> PacketReader,
     mut take: impl FnMut(&Packet<'_>, &[u8]) -> Option<T>,
 ) -> Vec<T> {
     let reassembled = part.reassembled.iter();
@@ -120,7 +118,7 @@ pub fn chosen<T>(
         let wanted = |batch: &PacketBatch, row| hashes.binary_search(&batch.flow_hash(row)).is_ok();
         for rows in file.rows_of_flows(rows.clone(), hashes) {
             // What can't be read was counted before.
-            for batch in read(file, rows).flatten() {
+            for batch in file.read(rows).flatten() {
                 let each = (0..batch.len()).filter(|row| wanted(&batch, *row));
                 found.extend(each.filter_map(|row| take(&batch.packet(row), batch.frame(row))));
             }

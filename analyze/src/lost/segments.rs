@@ -115,9 +115,8 @@ impl Wanted {
 
 /// The segments of one partition that are wanted, flow by flow in order of time.
 pub fn segments(files: &[PacketFile], part: &Partition, wanted: &Wanted) -> Vec<Segment> {
-    let read = |file: &PacketFile, rows| file.read(rows);
     let take = |packet: &Packet<'_>, frame: &[u8]| wanted.segment(packet, frame);
-    let mut found = chosen(files, part, &wanted.hashes, read, take);
+    let mut found = chosen(files, part, &wanted.hashes, take);
     found.sort_by_key(|segment| (segment.flow, segment.at_ns));
     found
 }

@@ -1,7 +1,7 @@
 //! Which rows of a packet file are IP fragments: column statistics name the row groups that hold some, that column their rows. Never
 //! reads a frame.
 
-use super::near_rows::near;
+use super::near_rows::add_near;
 use super::packet_file::PacketFile;
 use arrow::array::Array;
 use std::ops::Range;
@@ -35,15 +35,17 @@ impl PacketFile {
 
     /// Where in a group fragments lie; `None` if its column can't be read.
     fn fragments_in(&self, group: usize) -> Option<Vec<Range<u64>>> {
-        let mut rows = Vec::new();
+        let mut ranges = Vec::new();
         let mut first = 0;
         for batch in self.table.read_columns(group, Some(COLUMN)).ok()? {
             let offsets = batch.column(0);
-            let is_fragment = |row: &usize| offsets.is_valid(*row);
-            rows.extend((0..offsets.len()).filter(is_fragment).map(|row| first + row as u64));
+            for row in (0..offsets.len()).filter(|row| offsets.is_valid(*row)) {
+                let row = first + row as u64;
+                add_near(&mut ranges, row..row + 1);
+            }
             first += offsets.len() as u64;
         }
-        Some(near(rows.into_iter()))
+        Some(ranges)
     }
 }
 

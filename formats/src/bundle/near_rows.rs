@@ -1,18 +1,14 @@
-//! Single rows → ranges to read: each range costs a reader, each row between is read for nothing.
+//! Short ranges of rows → ranges to read: each range costs a reader, each row between is read for nothing.
 
 use super::packet_file::BATCH_ROWS;
 use std::ops::Range;
 
-/// Rows, in order, as ranges; those with less than a batch between them are one.
-pub(super) fn near(rows: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for row in rows {
-        match ranges.last_mut().filter(|last| row - last.end < BATCH_ROWS as u64) {
-            Some(last) => last.end = row + 1,
-            None => ranges.push(row..row + 1),
-        }
+/// Adds rows, which lie behind those there are; with less than a batch between them they are one range.
+pub(super) fn add_near(ranges: &mut Vec<Range<u64>>, rows: Range<u64>) {
+    match ranges.last_mut().filter(|last| rows.start - last.end < BATCH_ROWS as u64) {
+        Some(last) => last.end = rows.end,
+        None => ranges.push(rows),
     }
-    ranges
 }
 
 #[cfg(test)]
@@ -22,7 +18,9 @@ mod tests {
     #[test]
     fn rows_near_one_another_are_one_range() {
         let check = |rows: &[u64], expected: &[Range<u64>]| {
-            assert_eq!(near(rows.iter().copied()), expected);
+            let mut found = Vec::new();
+            rows.iter().for_each(|row| add_near(&mut found, *row..row + 1));
+            assert_eq!(found, expected);
         };
         check(&[], &[]);
         check(&[3, 4, 90], std::slice::from_ref(&(3..91)));

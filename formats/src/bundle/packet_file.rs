@@ -1,6 +1,6 @@
 //! Reading one file of the packets table by row ranges that respect flows. Never holds more than a batch and its pages.
 
-use super::near_rows::near;
+use super::near_rows::add_near;
 use super::table_file::{TableFile, guarded};
 use crate::error::{At, Error, Kind, Result};
 use crate::table::packet_batch::{PacketBatch, Point};
@@ -118,7 +118,7 @@ impl PacketFile {
     /// row group of which it can't be read holds none.
     pub fn rows_of_flows(&self, rows: Range<u64>, hashes: &[i64]) -> Vec<Range<u64>> {
         let mut batches = Batches::new(self, rows.clone(), Columns::FlowHash);
-        let (mut at, mut wanted) = (rows.start, Vec::new());
+        let (mut at, mut ranges) = (rows.start, Vec::new());
         while let Some(batch) = batches.next() {
             let Ok(batch) = batch else {
                 at = self.starts[batches.group + 1];
@@ -128,12 +128,12 @@ impl PacketFile {
             for flow in found.chunk_by(|a, b| a == b) {
                 let end = at + flow.len() as u64;
                 if hashes.binary_search(&flow[0]).is_ok() {
-                    wanted.extend(at..end);
+                    add_near(&mut ranges, at..end);
                 }
                 at = end;
             }
         }
-        near(wanted.into_iter())
+        ranges
     }
 
     /// Reads `rows` with headers and frames. Damage in one row group gives one error there, then the next row group.
