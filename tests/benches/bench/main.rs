@@ -33,8 +33,11 @@ struct Arguments {
     /// How often each is run, in turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Another build of `afterpath`, run in turn with the one beside this program, in place of the peers; any number.
+    #[arg(long = "program", value_name = "FILE")]
+    programs: Vec<PathBuf>,
     /// Writes the table and the raw figures to tests/benches/results/<date>.md.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "programs")]
     write: bool,
     /// Only writes the capture, to this file.
     #[arg(long, value_name = "FILE")]
@@ -84,7 +87,7 @@ fn one_capture(snap_length: u32, arguments: &Arguments) -> Result<String> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let capture = folder.path().join("bench.pcap");
     let totals = generate(&capture, snap_length, arguments)?;
-    let mut measured: Vec<Measured> = subjects::all(&capture, folder.path())
+    let mut measured: Vec<Measured> = subjects::all(&capture, folder.path(), &arguments.programs)
         .into_iter()
         .map(|subject| Measured { subject, costs: Vec::new() })
         .collect();

@@ -1,4 +1,5 @@
-//! What is measured: our commands at one and two threads, and the peers with every preference that matters fixed here.
+//! What is measured: our commands at one and two threads, and the peers with every preference that matters fixed here, or other builds
+//! of ours in their place.
 //! It never lets a peer look up names, and never gives ours an option that users would not.
 
 use afterpath_tests::tool;
@@ -21,6 +22,8 @@ pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) question: Question,
     pub(crate) ours: bool,
+    /// Of another build: what the same is called of the one beside.
+    pub(crate) stands_beside: Option<String>,
     pub(crate) threads: Option<u32>,
     pub(crate) command: Vec<String>,
     /// Removed before each run, so that each does all the work.
@@ -48,6 +51,9 @@ impl Subject {
     }
 }
 
+/// Ours, as rows and files are called.
+const NAME: &str = "afterpath";
+
 /// tshark as the agreement suite uses it: no names, both desegmentations on.
 const TSHARK: [&str; 8] = [
     "tshark",
@@ -60,17 +66,24 @@ const TSHARK: [&str; 8] = [
     "http.desegment_headers:TRUE",
 ];
 
-/// Ours first: each analysis needs the import before it.
-pub(crate) fn all(capture: &Path, folder: &Path) -> Vec<Subject> {
+/// Ours first: each analysis needs the import before it. Other builds stand in the peers' place.
+pub(crate) fn all(capture: &Path, folder: &Path, builds: &[PathBuf]) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for threads in [1, 2] {
-        subjects.extend(ours(capture, folder, threads));
+        subjects.extend(ours(None, capture, folder, threads));
+        for (n, build) in builds.iter().enumerate() {
+            subjects.extend(ours(Some((n, build)), capture, folder, threads));
+        }
+    }
+    if !builds.is_empty() {
+        return subjects;
     }
     let capture = capture.to_string_lossy().into_owned();
     let peer = |name: &str, question, command: &[&str]| Subject {
         name: name.to_string(),
         question,
         ours: false,
+        stands_beside: None,
         threads: None,
         command: command.iter().map(|word| word.to_string()).collect(),
         removed: Vec::new(),
@@ -88,16 +101,28 @@ pub(crate) fn all(capture: &Path, folder: &Path) -> Vec<Subject> {
     subjects
 }
 
-fn ours(capture: &Path, folder: &Path, threads: u32) -> [Subject; 2] {
-    let bundle = folder.join(format!("bench-{threads}.afterpath"));
-    let results = folder.join(format!("bench-{threads}.afterpath.analysis"));
+/// Of the build beside this program, or of the n-th other.
+fn ours(
+    build: Option<(usize, &PathBuf)>,
+    capture: &Path,
+    folder: &Path,
+    threads: u32,
+) -> [Subject; 2] {
+    let n = build.map_or(String::new(), |(n, _)| format!("-{n}"));
+    let bundle = folder.join(format!("bench-{threads}{n}.afterpath"));
+    let results = folder.join(format!("bench-{threads}{n}.afterpath.analysis"));
+    let (program, name) = match build {
+        None => (program(), NAME.to_string()),
+        Some((_, path)) => (path.clone(), path.display().to_string()),
+    };
     let word = |path: &Path| path.to_string_lossy().into_owned();
     let subject = |verb: &str, arguments: Vec<String>, removed| Subject {
-        name: format!("afterpath {verb}"),
+        name: format!("{name} {verb}"),
         question: Question::Transactions,
         ours: true,
+        stands_beside: build.map(|_| format!("{NAME} {verb}")),
         threads: Some(threads),
-        command: [vec![word(&program()), verb.to_string()], arguments].concat(),
+        command: [vec![word(&program), verb.to_string()], arguments].concat(),
         removed,
     };
     let threads = ["--threads".to_string(), threads.to_string()];
@@ -109,5 +134,5 @@ fn ours(capture: &Path, folder: &Path, threads: u32) -> [Subject; 2] {
 /// The release binary beside this one.
 fn program() -> PathBuf {
     let here = std::env::current_exe().unwrap_or_default();
-    here.with_file_name("afterpath")
+    here.with_file_name(NAME)
 }

@@ -114,6 +114,16 @@ fn ratios(page: &mut String, measured: &[Measured]) {
             m.subject.name == name && m.subject.threads == Some(threads) && !m.costs.is_empty()
         })
     };
+    for build in measured.iter().filter(|m| !m.costs.is_empty()) {
+        let (subject, base) = (&build.subject, build.subject.stands_beside.as_deref());
+        let threads = subject.threads.unwrap_or_default();
+        let Some(base) = base.and_then(|base| find(base, threads)) else { continue };
+        let ratio = median(base, Cost::cpu_s) / median(build, Cost::cpu_s);
+        let base = &base.subject.name;
+        let text =
+            format!("- {base}: {ratio:.2} × the CPU of {} (threads: {threads})", subject.name);
+        line(page, &text);
+    }
     for name in ["afterpath import", "afterpath analyze"] {
         let (Some(one), Some(two)) = (find(name, 1), find(name, 2)) else {
             line(page, &format!("- {name}: — (not built)"));

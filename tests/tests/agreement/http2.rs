@@ -2,7 +2,7 @@
 //! them. It never looks at what the traffic's makers meant.
 //!
 //! What differs, and why: tshark gives a frame the time of the segment that ends it, so a head of several segments begins earlier for
-//! us (asserted: never later); the request that asked for an upgrade is HTTP/1 for tshark and stream 1's for us; a promised stream is
+//! us (asserted: never later, nor before the end of the frame before it); the request that asked for an upgrade is HTTP/1 for tshark and stream 1's for us; a promised stream is
 //! one message for us, its promise; what answers a call that was given up before is no answer for us.
 
 use crate::{ours, tshark};
@@ -17,6 +17,8 @@ const TOLERANCE_NS: i64 = 1_000;
 #[derive(Debug, Default, Clone)]
 struct Half {
     first_ns: i64,
+    /// When the frame before its first ended, in the same direction of the connection; the first of all: nothing.
+    not_before_ns: i64,
     /// END_STREAM, or a reset.
     last_ns: Option<i64>,
     /// A reset alone.
@@ -42,12 +44,18 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
     let (mut at_ns, mut ports, mut kind, mut ends) = (0, [0_u16; 2], 0, false);
     let mut place: Option<(Key, usize)> = None;
     let mut name = String::new();
+    // The end of the last frame of a direction, and of the one before.
+    let mut frames: BTreeMap<[u16; 2], [i64; 2]> = BTreeMap::new();
     for (field, show) in tshark::fields_of(capture, "http2", &spoken) {
         match field.as_str() {
             "timestamp" => at_ns = show.parse().expect("a time"),
             "tcp.srcport" => ports[0] = show.parse().expect("a port"),
             "tcp.dstport" => ports[1] = show.parse().expect("a port"),
-            "http2.type" => (kind, ends) = (show.parse().expect("a type"), false),
+            "http2.type" => {
+                (kind, ends) = (show.parse().expect("a type"), false);
+                let [last, before] = frames.entry(ports).or_default();
+                (*last, *before) = (at_ns, *last);
+            }
             "http2.flags.end_stream" => ends = show == "1",
             "http2.streamid" => {
                 let id: u32 = show.parse().expect("a number");
@@ -56,7 +64,9 @@ fn theirs(capture: &Path, http2_ports: &[u16], servers: &[u16]) -> Streams {
                     let side = usize::from(servers.contains(&ports[0]));
                     let key = (ports[side], id);
                     let half = &mut streams.entry(key).or_default()[side];
-                    half.first_ns = if half.first_ns == 0 { at_ns } else { half.first_ns };
+                    if half.first_ns == 0 {
+                        (half.first_ns, half.not_before_ns) = (at_ns, frames[&ports][1]);
+                    }
                     if kind == 3 {
                         half.reset_ns = half.reset_ns.or(Some(at_ns));
                     }
@@ -127,6 +137,7 @@ pub(super) fn streams_agree(
     };
     let calls: Vec<&Call> = analysis.calls.iter().filter(is_stream).collect();
     type Row = (u16, String, String, String, [Option<i64>; 4], [usize; 2]);
+    let mut not_before: BTreeMap<(u16, i64), i64> = BTreeMap::new();
     let mut told: Vec<Row> = Vec::new();
     for ((port, _), [asked, answered]) in &theirs {
         // Given up before the answer came, which is then none.
@@ -142,6 +153,9 @@ pub(super) fn streams_agree(
         let answered_ns = (answered.first_ns > 0).then_some(answered.first_ns);
         let times = [Some(asked.first_ns), asked.last_ns, answered_ns, answered.last_ns];
         let counts = [asked.n_messages, answered.n_messages];
+        for half in [asked, answered] {
+            not_before.insert((*port, half.first_ns), half.not_before_ns);
+        }
         told.push((*port, asked.field(":method"), asked.field(":path"), status, times, counts));
     }
     let mut ours: Vec<Row> = Vec::new();
@@ -159,8 +173,12 @@ pub(super) fn streams_agree(
     let by_last = |row: &Row| (row.0, row.4[1], row.2.clone(), row.4[0], row.4[3]);
     told.sort_by_key(by_last);
     ours.sort_by_key(by_last);
-    assert_eq!(ours.len(), told.len(), "{name}: streams");
+    let asked = |rows: &[Row]| -> Vec<_> {
+        rows.iter().map(|row| (row.0, row.1.clone(), row.2.clone(), row.4[0])).collect()
+    };
+    assert_eq!(ours.len(), told.len(), "{name}: {:?}: {:?}", asked(&ours), asked(&told));
     let is_grpc = name == "grpc";
+    let mut n_earlier = 0;
     for (ours, theirs) in ours.iter().zip(&told) {
         let what = |row: &Row| (row.0, row.1.clone(), row.2.clone(), row.3.clone());
         assert_eq!(what(ours), what(theirs), "{name}");
@@ -176,7 +194,11 @@ pub(super) fn streams_agree(
             let is_first = place % 2 == 0;
             let differs = (ours_ns - theirs_ns).abs() >= TOLERANCE_NS;
             assert!(!differs || (is_first && ours_ns < theirs_ns), "{ours:?}: {theirs:?}");
+            let earliest = if is_first { not_before[&(ours.0, theirs_ns)] } else { i64::MIN };
+            assert!(ours_ns + TOLERANCE_NS > earliest, "{ours:?}: {theirs:?}");
+            n_earlier += usize::from(differs);
         }
     }
+    assert!(n_earlier <= 3, "{name}: {n_earlier} messages of several segments");
     told.len()
 }

@@ -102,17 +102,26 @@ fn agrees(ours: &Call, theirs: &Command) {
     assert_eq!(ours.status, status, "{theirs:?}");
 }
 
-/// Lines of the server's log: number of the connection, command.
-fn logged(log: &str) -> Vec<(u32, String)> {
-    let line = |line: &str| {
-        let (head, _) = line.split_once('\t').filter(|_| line.contains('\t'))?;
-        let rest =
-            if head.is_empty() { line.trim_start() } else { line[head.len()..].trim_start() };
-        let (id, rest) = rest.split_once(' ')?;
-        let command = rest.split('\t').next()?.trim();
-        Some((id.parse().ok()?, command.to_string()))
+/// What the server's log tells of a command: number of the connection, command, its text on one line.
+type Logged = (u32, String, String);
+
+fn logged(log: &str) -> Vec<Logged> {
+    let entry = |line: &str| -> Option<Logged> {
+        let (head, _) = line.split_once('\t')?;
+        let (id, rest) = line[head.len()..].trim_start().split_once(' ')?;
+        let (command, text) = rest.split_once('\t').unwrap_or((rest, ""));
+        Some((id.parse().ok()?, command.trim().to_string(), text.to_string()))
     };
-    log.lines().filter_map(line).collect()
+    let mut all: Vec<Logged> = Vec::new();
+    // What else the server tells bears its date in full.
+    for line in log.lines().filter(|line| !line.starts_with("20")) {
+        match (entry(line), all.last_mut()) {
+            (Some(entry), _) => all.push(entry),
+            (None, Some((.., text))) => *text = format!("{text} {line}"),
+            (None, None) => {}
+        }
+    }
+    all
 }
 
 /// Compares all commands; how many there were.
@@ -137,30 +146,75 @@ pub(super) fn commands_agree(captures: &Path) -> usize {
     n
 }
 
-/// The server's log tells each command with its texts in full.
+/// The server's log tells each command with its texts in full: ours are the same, in the same order, but for literals and comments.
 fn log_agrees(captures: &Path, analysis: &Analysis) {
     let log = std::fs::read_to_string(captures.join("mysql.log")).expect("the server's log");
     let logged = logged(&log);
-    // The first two connections are clear; so is the last, the command's.
-    let ids: BTreeSet<u32> = logged.iter().map(|(id, _)| *id).filter(|id| *id > 0).collect();
-    let count = |what: &str| {
-        let of = |id: u32| logged.iter().filter(|(i, c)| *i == id && c == what).count();
-        ids.first().map_or(0, |id| of(*id)) + ids.last().map_or(0, |id| of(*id))
-    };
-    let ports: Vec<u16> = analysis.flows.iter().map(|flow| flow.client.port()).collect();
+    // The first connection and the last, the command's, are clear and go on after their login.
+    let ids: BTreeSet<u32> = logged.iter().map(|(id, ..)| *id).filter(|id| *id > 0).collect();
+    let is_clear = |id: &u32| [ids.first(), ids.last()].contains(&Some(id));
+    let count = |what: &str| logged.iter().filter(|(id, c, _)| is_clear(id) && c == what).count();
     let mysql = || analysis.calls.iter().filter(|call| call.protocol == "mysql");
-    let ours = |is_it: &dyn Fn(&Call) -> bool| mysql().filter(|call| is_it(call)).count();
-    assert!(ports.len() >= 6, "{ports:?}");
-    let is_prepared = |call: &Call| call.attributes.iter().any(|(name, _)| name == "prepared");
-    assert_eq!(ours(&is_prepared), count("Execute"), "executed");
-    assert_eq!(
-        ours(&|call| call.request_type == "PREPARE" && call.status == "OK"),
-        count("Prepare")
-    );
-    assert_eq!(ours(&|call| call.request_type == "QUIT"), count("Quit"));
-    let is_query = |call: &Call| !call.resource.is_empty() && !is_prepared(call);
-    let is_text =
-        |call: &Call| !["PREPARE", "RESET", "CLOSE", "INIT_DB"].contains(&&*call.request_type);
-    // What CALL runs is logged as another query of its own.
-    assert_eq!(ours(&|call| is_query(call) && is_text(call)), count("Query"));
+    assert_eq!(mysql().filter(|call| call.request_type == "QUIT").count(), count("Quit"));
+    let theirs: Vec<&Logged> = logged
+        .iter()
+        .filter(|(id, command, _)| {
+            is_clear(id) && ["Query", "Execute", "Prepare"].contains(&&**command)
+        })
+        .collect();
+    // What could not be prepared is not logged.
+    let is_text = |call: &&Call| {
+        !["", "RESET", "CLOSE", "INIT_DB", "LOGIN"].contains(&&*call.request_type)
+            && !call.resource.is_empty()
+            && (call.request_type != "PREPARE" || call.status == "OK")
+    };
+    let mut ours: Vec<&Call> = mysql().filter(is_text).collect();
+    ours.sort_by_key(|call| call.times().request_first);
+    assert_eq!(ours.len(), theirs.len(), "texts");
+    for (ours, (_, command, text)) in ours.iter().zip(theirs) {
+        let is_prepared = ours.attributes.iter().any(|(name, _)| name == "prepared");
+        assert_eq!(is_prepared, command == "Execute", "{text}: {ours:?}");
+        let text = without_comments(text);
+        assert!(is_but_for_literals(&ours.resource, &text), "{text}: {}", ours.resource);
+        let first = if command == "Prepare" { "prepare" } else { &text };
+        let first = first.split(' ').next().unwrap_or_default();
+        assert!(ours.request_type.eq_ignore_ascii_case(first), "{text}: {}", ours.request_type);
+    }
+}
+
+/// A text of these captures: its one comment ends it, or holds all of it.
+fn without_comments(text: &str) -> String {
+    let text = text.split(" #").next().unwrap_or_default();
+    let conditional = text.strip_prefix("/*!40101").and_then(|text| text.strip_suffix("*/"));
+    conditional.unwrap_or(text).trim().trim_end_matches(';').to_string()
+}
+
+/// Whether each `?` of ours stands where the text has a number, a quoted text or itself, and all else is equal.
+fn is_but_for_literals(ours: &str, text: &str) -> bool {
+    let mut rest = text;
+    for part in ours.split_inclusive('?') {
+        let (same, is_masked) = part.strip_suffix('?').map_or((part, false), |same| (same, true));
+        let Some(after) = rest.strip_prefix(same).filter(|_| !same.contains('\'')) else {
+            return false;
+        };
+        rest = if is_masked { behind_literal(after) } else { after };
+        if is_masked && rest.len() == after.len() {
+            return false;
+        }
+    }
+    rest.is_empty()
+}
+
+/// What follows a literal; all, where none begins.
+fn behind_literal(text: &str) -> &str {
+    if let Some(mut rest) = text.strip_prefix('\'') {
+        while let Some((_, after)) = rest.split_once('\'') {
+            match after.strip_prefix('\'') {
+                Some(quoted) => rest = quoted,
+                None => return after,
+            }
+        }
+        return text;
+    }
+    text.strip_prefix('?').unwrap_or_else(|| text.trim_start_matches(|c: char| c.is_ascii_digit()))
 }

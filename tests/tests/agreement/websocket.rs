@@ -2,10 +2,11 @@
 //! the frames. It never looks at what the traffic's makers meant.
 //!
 //! What differs, and why: tshark gives a frame the time of the segment that ends it, so a frame of several segments begins earlier for
-//! us (asserted: never later).
+//! us (asserted: never later, nor before the end of the frame before it).
 
 use crate::{ours, tshark};
 use afterpath::call::{Call, CallState};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 const TOLERANCE_NS: i64 = 1_000;
@@ -14,8 +15,10 @@ const SERVERS: [u16; 2] = [80, 8765];
 /// Sender's and receiver's port, type, first and last byte.
 type Row = (u16, u16, &'static str, i64, i64);
 
-fn theirs(capture: &Path) -> Vec<Row> {
-    let (mut rows, mut open): (Vec<Row>, Vec<Row>) = (Vec::new(), Vec::new());
+/// Messages, each with the end of the frame before it in the same direction; before the first: nothing.
+fn theirs(capture: &Path) -> Vec<(Row, i64)> {
+    let (mut rows, mut open): (Vec<(Row, i64)>, Vec<(Row, i64)>) = (Vec::new(), Vec::new());
+    let mut ends: BTreeMap<[u16; 2], i64> = BTreeMap::new();
     let (mut at_ns, mut ports, mut is_last) = (0, [0_u16; 2], false);
     for (name, value) in tshark::fields_of(capture, "websocket", &[(8765, "http")]) {
         match name.as_str() {
@@ -24,17 +27,19 @@ fn theirs(capture: &Path) -> Vec<Row> {
             "tcp.dstport" => ports[1] = value.parse().expect("a port"),
             "websocket.fin" => is_last = value == "1" || value == "True",
             "websocket.opcode" => {
-                let at = open.iter().position(|row| (row.0, row.1) == (ports[0], ports[1]));
-                let mut row = match (value.as_str(), at) {
+                let before = ends.insert(ports, at_ns).unwrap_or_default();
+                let at = open.iter().position(|(row, _)| [row.0, row.1] == ports);
+                let mut message = match (value.as_str(), at) {
                     ("0", Some(at)) => open.remove(at),
                     (code, _) => {
                         let names = [("1", "TEXT"), ("2", "BINARY"), ("8", "CLOSE"), ("9", "PING")];
                         let name = names.iter().find(|(known, _)| *known == code);
-                        (ports[0], ports[1], name.map_or("PONG", |(_, name)| *name), at_ns, at_ns)
+                        let name = name.map_or("PONG", |(_, name)| *name);
+                        ((ports[0], ports[1], name, at_ns, at_ns), before)
                     }
                 };
-                row.4 = at_ns;
-                if is_last { rows.push(row) } else { open.push(row) }
+                message.0.4 = at_ns;
+                if is_last { rows.push(message) } else { open.push(message) }
             }
             _ => {}
         }
@@ -67,13 +72,14 @@ pub(super) fn messages_agree(captures: &Path) -> usize {
     let mut told = theirs(&capture);
     let mut own: Vec<Row> = calls.into_iter().flat_map(ours).collect();
     let by_last = |row: &Row| (row.4, row.0, row.1, row.2, row.3);
-    told.sort_by_key(by_last);
+    told.sort_by_key(|(row, _)| by_last(row));
     own.sort_by_key(by_last);
     assert_eq!(own.len(), told.len(), "messages");
-    for (ours, theirs) in own.iter().zip(&told) {
+    for (ours, (theirs, not_before_ns)) in own.iter().zip(&told) {
         assert_eq!((ours.0, ours.1, ours.2), (theirs.0, theirs.1, theirs.2));
         assert!((ours.4 - theirs.4).abs() < TOLERANCE_NS, "{ours:?}: {theirs:?}");
         assert!(ours.3 < theirs.3 + TOLERANCE_NS, "{ours:?}: {theirs:?}");
+        assert!(ours.3 + TOLERANCE_NS > *not_before_ns, "{ours:?}: {theirs:?}");
     }
     told.len()
 }
