@@ -20,6 +20,8 @@ const MASKED: Evidence = Evidence::WITHOUT_IDS.without(Kind::Content);
 struct Bounds {
     right: usize,
     silent: usize,
+    /// So many percent more than without what is told of hand-offs.
+    gain: usize,
 }
 
 /// What is told of hand-offs costs no more than this, in percent of the links.
@@ -45,6 +47,8 @@ fn check(front: &[&str], at_once: usize, probes: &str, n_recordings: usize, boun
     assert!(sums.iter().all(|sum| sum.n_all == 2 * REQUESTS * n_recordings), "{sums:?}");
     assert!(found.n_right * 100 >= bounds.right * found.n_all, "{found:?}");
     assert!(found.n_silent * 100 <= bounds.silent * found.n_all, "{found:?}");
+    let gain = found.n_right.saturating_sub(without.n_right);
+    assert!(gain * 100 >= bounds.gain * found.n_all, "they tell something: {sums:?}");
     let harm = without.n_right.saturating_sub(found.n_right);
     assert!(harm * 100 <= MOST_HARM * found.n_all, "they do no harm: {sums:?}");
 }
@@ -72,19 +76,19 @@ const WAKE_UPS: &str = "sockets,processes,wakeups";
 
 #[test]
 fn what_an_executor_asks_is_of_the_request_that_its_loop_answers_next() {
-    check(EXECUTOR, 6, DEFAULT, 1, &Bounds { right: 98, silent: 1 });
+    check(EXECUTOR, 6, DEFAULT, 1, &Bounds { right: 98, silent: 1, gain: 0 });
 }
 
 #[test]
 fn where_requests_wait_for_a_worker_the_order_of_arrival_tells_nothing_and_hand_offs_do() {
-    check(EXECUTOR, 16, DEFAULT, 1, &Bounds { right: 85, silent: 5 });
-    check(EVENTFD, 16, DEFAULT, 1, &Bounds { right: 85, silent: 5 });
+    check(EXECUTOR, 16, DEFAULT, 1, &Bounds { right: 85, silent: 5, gain: 50 });
+    check(EVENTFD, 16, DEFAULT, 1, &Bounds { right: 85, silent: 5, gain: 50 });
 }
 
 #[test]
 fn helpers_that_all_requests_share_are_told_apart_or_doubted() {
-    // One lock for all threads, whose wake-ups look like hand-offs.
+    // One lock for all threads, whose wake-ups look like hand-offs. Wake-ups tell next to nothing here, and no other load where they do is known.
     let python = ["python3", PROGRAM, "helpers", "BACK"];
-    check(&python, 6, WAKE_UPS, 5, &Bounds { right: 80, silent: 3 });
-    check(&["java", JAVA, "BACK", "12"], 6, WAKE_UPS, 3, &Bounds { right: 80, silent: 3 });
+    check(&python, 6, WAKE_UPS, 5, &Bounds { right: 80, silent: 3, gain: 0 });
+    check(&["java", JAVA, "BACK", "12"], 6, WAKE_UPS, 3, &Bounds { right: 80, silent: 3, gain: 0 });
 }

@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::process::Command;
 
 /// Many times what an import sorts at once (`formats/src/import/`).
-const N_PACKETS: u64 = 4_000_000;
+const N_PACKETS: u64 = 3_000_000;
 /// What ARCHITECTURE.md promises, at any number of threads.
 const MOST_KIB: i64 = 1 << 20;
 

@@ -97,6 +97,8 @@ const PLANS: &[Plan] = &[
     Plan { by_recorder: false, ..plan("causal", 8, [150, 500]) },
     Plan { fault: "delay:l4gw:5ms", ..plan("causal", 8, [100, 400]) },
     long(plan("timers", 32, [0, 600])),
+    long(Plan { topology: "shop", ..plan("causal", 1, [0, 250]) }),
+    long(Plan { topology: "shop", ..plan("causal", 8, [0, 500]) }),
     long(Plan { topology: "shop", ..plan("causal", 32, [0, 800]) }),
     long(Plan { by_recorder: false, ..plan("causal", 32, [0, 600]) }),
     faulty(32, "delay:l4gw:5ms"),

@@ -19,6 +19,8 @@ pub struct VerdictScore {
     pub blamed: String,
     /// The right service or hop; of a healthy run: nothing fails.
     pub is_right: bool,
+    /// As what it was, too: the class of finding that this fault should give.
+    pub is_named: bool,
     /// Findings that fail.
     pub n_fail: usize,
     /// Findings that warn.
@@ -40,6 +42,26 @@ impl fmt::Display for VerdictScore {
 /// Faults that slow nothing and break nothing: no finding fails for them, a warning names them.
 const HARMLESS: [&str; 2] = ["clock", "bypass"];
 
+/// What each fault is called by whom it is blamed on.
+const CLASSES: &[(&str, &str)] = &[
+    ("accept-backlog", "accept-queue-full"),
+    ("bypass", "bypassed-point"),
+    ("clock", "wrong-clock"),
+    ("clock", "clock-step"),
+    ("cpu", "throttled"),
+    ("delay", "slow-hop"),
+    ("dns-nxdomain", "dns-denied"),
+    ("dns-slow", "slow-dns"),
+    ("loss", "packets-lost"),
+    ("mtu", "packets-too-large"),
+    ("nagle", "delayed-acknowledgment"),
+    ("pool-exhausted", "pool-wait"),
+    ("refused", "connect-refused"),
+    ("reset", "reset"),
+    ("slow-query", "waited-for-one-thing"),
+    ("stall", "stood-still"),
+];
+
 /// Of a recording with one fault, or with none.
 pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
     let failing = |finding: &&Finding| finding.severity == Severity::Fail;
@@ -57,11 +79,13 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
             truth: failed.iter().copied().collect::<Vec<_>>().join(", "),
             blamed: first.map(words).unwrap_or_default(),
             is_right: all.all(is_true) && (first.is_some() || failed.is_empty()),
+            is_named: false,
             n_fail,
             n_warn,
         };
     };
-    let named = match HARMLESS.contains(&&*fault.kind_of_fault()) {
+    let kind = fault.kind_of_fault();
+    let named = match HARMLESS.contains(&&*kind) {
         true => first.or_else(|| {
             let mut all = analysis.findings.iter();
             all.find(|f| f.severity == Severity::Warn && is_culprit(f, &fault.culprit))
@@ -72,12 +96,13 @@ pub(super) fn blame(analysis: &Analysis, truth: &Truth) -> VerdictScore {
         truth: format!("{} ({})", fault.culprit, fault.kind),
         blamed: named.map(words).unwrap_or_default(),
         is_right: named.is_some_and(|finding| is_culprit(finding, &fault.culprit)),
+        is_named: named.is_some_and(|finding| CLASSES.contains(&(&*kind, &*finding.class))),
         n_fail,
         n_warn,
     }
 }
 
-/// `Verdicts: 15 of 15 faults blamed on the right service or hop; of 6 healthy runs 0 with a finding that fails and should not, 1 with a warning.`
+/// `Verdicts: 15 of 15 faults blamed on the right service or hop, 14 as what they were; of 6 healthy runs 0 with a finding that fails and should not, 1 with a warning.`
 pub(super) fn summary(rows: &[Row]) -> String {
     let ours = rows.iter().filter(|row| row.linker == super::OURS && row.ids == "masked");
     let (healthy, faulty): (Vec<&Row>, Vec<&Row>) = ours.partition(|row| row.run.fault.is_empty());
@@ -85,11 +110,12 @@ pub(super) fn summary(rows: &[Row]) -> String {
         rows.iter().filter_map(|row| row.verdict.as_ref()).filter(|verdict| is_so(verdict)).count()
     };
     let right = verdicts(&faulty, |verdict| verdict.is_right);
+    let named = verdicts(&faulty, |verdict| verdict.is_right && verdict.is_named);
     let failing = verdicts(&healthy, |verdict| !verdict.is_right);
     let warned = verdicts(&healthy, |verdict| verdict.n_warn > 0);
     let by_chance = verdicts(&healthy, |verdict| !verdict.truth.is_empty());
     format!(
-        "Verdicts: {right} of {} faults blamed on the right service or hop; of {} healthy runs {failing} with a finding that fails and should not, {warned} with a warning; in {by_chance} of them services failed requests by chance.\n",
+        "Verdicts: {right} of {} faults blamed on the right service or hop, {named} of them as what they were; of {} healthy runs {failing} with a finding that fails and should not, {warned} with a warning; in {by_chance} of them services failed requests by chance.\n",
         faulty.len(),
         healthy.len()
     )
