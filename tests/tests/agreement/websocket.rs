@@ -17,8 +17,7 @@ type Row = (u16, u16, &'static str, i64, i64);
 
 /// Messages, each with the end of the frame before it in the same direction; before the first: nothing.
 fn theirs(capture: &Path) -> Vec<(Row, i64)> {
-    let mut rows: Vec<(Row, i64)> = Vec::new();
-    let mut open = Vec::new();
+    let (mut rows, mut open) = (Vec::new(), Vec::<(Row, i64)>::new());
     let mut ends: BTreeMap<[u16; 2], i64> = BTreeMap::new();
     let (mut at_ns, mut ports, mut is_last) = (0, [0_u16; 2], false);
     for (name, value) in tshark::fields_of(capture, "websocket", &[(8765, "http")]) {
