@@ -25,7 +25,7 @@ fn record(capabilities: &str, probes: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The capabilities that `check` names to somebody who has none, as setpriv calls them; and those that it names to whom it gave these.
+/// The capabilities that `check` asks for, as setpriv calls them: of somebody who has none, then of whoever has what it asked for.
 fn named_by_check(probe: &str) -> String {
     let mut held = String::new();
     loop {
@@ -48,6 +48,10 @@ fn with_the_capabilities_that_check_names_it_records() {
         return;
     }
     for probe in ["sockets", "processes", "packets", "drops", "kernel_path", "wakeups"] {
+        // What this kernel lacks no capability gives.
+        if !can_record(probe, "its capabilities") {
+            continue;
+        }
         let named = named_by_check(probe);
         assert!(!named.is_empty(), "{probe} needs some");
         let (code, said) = record(&named, &["--probes", probe]);

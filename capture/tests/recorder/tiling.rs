@@ -260,5 +260,6 @@ fn events_are_the_packets_bytes_over_a_cable_that_loses() {
         assert_eq!((row.unacknowledged, row.error), (0, None), "{row:?}");
     }
     assert!(n_events >= 10_000 && n_peeks > 100, "{n_events} events, {n_peeks} peeks");
-    assert_eq!(n_fins, 2 * N_CONNECTIONS, "last bytes read together with the end of their stream");
+    // Now and then the last byte fills a segment that is sent at once.
+    assert!(n_fins >= N_CONNECTIONS, "{n_fins} last bytes read with the end of their stream");
 }
