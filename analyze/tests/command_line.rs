@@ -384,6 +384,7 @@ fn the_demo_is_a_tour() {
             "calls.jsonl",
             "demo.afterpath.tar",
             "demo.afterpath.tar.analysis",
+            "report.html",
             "waterfall.txt"
         ]
     );

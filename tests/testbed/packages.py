@@ -4,6 +4,7 @@ It never starts a system service, never upgrades what is there; what Debian does
 """
 
 import os
+import shutil
 import subprocess
 
 import wheels
@@ -15,7 +16,11 @@ NEEDED = (
     "openjdk-17-jdk-headless",
     # The recorder's programs are built again and compared.
     "clang-19", "llvm-19",
+    # The page is opened and used.
+    "chromium", "chromium-driver", "python3-selenium",
 )
+# Programs that other packages than Debian's may bring, too, and the package that does here: the page is built again and compared.
+PROGRAMS = {"npm": "npm"}
 GUARD = "/usr/sbin/policy-rc.d"
 ASIDE = GUARD + ".before-testbed"
 QUIET = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -26,7 +31,8 @@ def missing() -> list:
     query = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *NEEDED]
     listing = subprocess.run(query, capture_output=True, text=True, env=QUIET).stdout
     installed = {line.split()[1] for line in listing.splitlines() if line.startswith("installed ")}
-    return [name for name in NEEDED if name not in installed]
+    programs = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    return [name for name in NEEDED if name not in installed] + programs
 
 
 def forbid_services() -> None:

@@ -22,8 +22,9 @@ pub(super) const CLOCKS: Report = Report {
 /// Version of the JSON lines.
 const SCHEMA: &str = "afterpath.clocks/1";
 
+/// What is known of a pair of clocks.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     schema: &'static str,
     /// The clock that the other is compared with, the nearer to the reference.
     clock: &'a str,
@@ -138,7 +139,8 @@ fn name(analysis: &Analysis, domain: u32) -> &str {
     analysis.domains.get(domain as usize).map_or("?", String::as_str)
 }
 
-fn line<'a>(analysis: &'a Analysis, pair: &ClockPair) -> Line<'a> {
+/// Of a pair.
+pub(super) fn line<'a>(analysis: &'a Analysis, pair: &ClockPair) -> Line<'a> {
     let [clock, other] = pair.domains.map(|domain| name(analysis, domain));
     let reference = analysis.clocks.reference(pair.domains[0]);
     Line {

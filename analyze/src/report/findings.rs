@@ -105,20 +105,14 @@ impl View<'_> {
         }
     }
 
-    /// The trace that it cost most, or that failed for it.
     fn worst(&self, finding: &Finding) -> Option<String> {
-        let worst = finding.concerned.iter().max_by_key(|c| (c.failed, c.cost_ns))?;
-        let call = self.analysis.calls.get(worst.call as usize)?;
-        let trace = self.analysis.traces.get(call.trace as usize)?;
+        let trace = self.analysis.traces.get(worst(self.analysis, finding)? as usize)?;
         Some(format!("{:016x}", trace.id))
     }
 
     fn write_rest(&self, ink: &mut Ink<'_>) -> io::Result<()> {
-        let is_fine = |judge: &str| {
-            !self.analysis.findings.iter().any(|f| f.judge == judge && f.severity > Severity::Pass)
-        };
-        let fine: Vec<&str> = JUDGES.iter().map(|j| j.name).filter(|name| is_fine(name)).collect();
-        ink.wrapped("", "  ", &format!("looked for and not found: {}", fine.join(", ")))?;
+        let fine = not_found(self.analysis).join(", ");
+        ink.wrapped("", "  ", &format!("looked for and not found: {fine}"))?;
         for line in &self.analysis.missing {
             ink.wrapped("", "  ", &format!("not known: {line}"))?;
         }
@@ -181,8 +175,22 @@ impl View<'_> {
     }
 }
 
+/// The trace that it cost most, or that failed for it: its number.
+pub(super) fn worst(analysis: &Analysis, finding: &Finding) -> Option<u32> {
+    let worst = finding.concerned.iter().max_by_key(|c| (c.failed, c.cost_ns))?;
+    Some(analysis.calls.get(worst.call as usize)?.trace)
+}
+
+/// The judges that found nothing to warn of.
+pub(super) fn not_found(analysis: &Analysis) -> Vec<&'static str> {
+    let is_fine = |judge: &str| {
+        !analysis.findings.iter().any(|f| f.judge == judge && f.severity > Severity::Pass)
+    };
+    JUDGES.iter().map(|j| j.name).filter(|name| is_fine(name)).collect()
+}
+
 /// `34 traces longer by 7.20 s in all · 3 failed · p99 1.76 s, without it 1.21 s`.
-fn cost(finding: &Finding) -> Vec<String> {
+pub(super) fn cost(finding: &Finding) -> Vec<String> {
     let mut terms = Vec::new();
     if finding.cost_ns > 0 {
         let n = quantity::plural(finding.n_traces, "trace");

@@ -7,7 +7,7 @@ use super::grid::{Align, Grid, Tone};
 use super::ink::Ink;
 use super::{Ask, Options, Report};
 use crate::analysis::Analysis;
-use crate::call::{Before, Call, Hop, Part};
+use crate::call::{Before, Call, CallIndex, Hop, Part};
 use crate::critical;
 use crate::flow::FlowIndex;
 use crate::loss::Fate;
@@ -17,7 +17,7 @@ use crate::quantity::{self, Distribution};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-pub(super) use lines::{Percentiles, percentiles};
+pub(super) use lines::{Percentiles, StretchLine, lines, percentiles};
 
 /// Its entry in the table of reports.
 pub(super) const HOPS: Report = Report {
@@ -50,13 +50,14 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
 const WAITING: &str = "waiting_for_calls";
 
 /// Client service, server service, protocol.
-type EdgeKey = (String, String, String);
+pub(super) type EdgeKey = (String, String, String);
 /// What a stretch is, from which point, to which.
 type StretchKey = (&'static str, String, String);
 
+/// The calls of one service to another.
 #[derive(Default)]
-struct Edge {
-    n_calls: usize,
+pub(super) struct Edge {
+    pub(super) n_calls: usize,
     n_open: usize,
     n_without_hops: usize,
     durations: Vec<Seen>,
@@ -65,13 +66,16 @@ struct Edge {
     stretches: BTreeMap<StretchKey, Stretch>,
 }
 
+/// One stretch of their path.
 #[derive(Default)]
-struct Stretch {
+pub(super) struct Stretch {
     /// Where it first stood in a path: the order of rows.
     position: usize,
     forward: Vec<i64>,
     back: Vec<i64>,
-    total: Vec<i64>,
+    pub(super) total: Vec<i64>,
+    /// Of each of these, the call that it is of.
+    pub(super) calls: Vec<CallIndex>,
     /// Calls that tell of it: `total` leaves out those that never waited.
     n_told: usize,
     /// Between two interfaces of one namespace.
@@ -96,11 +100,12 @@ fn lost(analysis: &Analysis) -> BTreeMap<(FlowIndex, FlowIndex), u64> {
     lost
 }
 
-fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
+/// All of them, by who asks whom in what.
+pub(super) fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
     let names = Names::of(analysis);
     let mut lost = lost(analysis);
     let mut edges: BTreeMap<EdgeKey, Edge> = BTreeMap::new();
-    for call in &analysis.calls {
+    for (index, call) in (0..).zip(&analysis.calls) {
         if (options.failed && !call.failed()) || !options.filter.matches(analysis, &names, call) {
             continue;
         }
@@ -113,7 +118,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
         let trace = analysis.traces.get(call.trace as usize);
         let root = trace.and_then(|trace| measure::root(analysis, trace));
         edge.traces.insert(call.trace, root.map_or(0, |root| measure::duration(analysis, root).ns));
-        call.before.iter().for_each(|before| add_before(analysis, call, edge, before));
+        call.before.iter().for_each(|before| add_before(analysis, (index, call), edge, before));
         for (i, hop) in call.hops.iter().enumerate() {
             let flow = |at: u16| call.spans.get(usize::from(at)).map_or(0, |span| span.flow);
             let (from, to) = (flow(hop.from), flow(hop.to));
@@ -122,7 +127,7 @@ fn edges(analysis: &Analysis, options: &Options) -> BTreeMap<EdgeKey, Edge> {
             let between = if from == to { 0 } else { take(from, to) };
             let behind = if is_inside(hop.part) { take(from, from) + take(to, to) } else { 0 };
             let n_lost = between + behind;
-            add(analysis, call, edge, (i, n_lost), hop);
+            add(analysis, (index, call), edge, (i, n_lost), hop);
         }
     }
     edges
@@ -135,18 +140,24 @@ fn is_inside(part: Part) -> bool {
 }
 
 /// What lay before a call, at its first point.
-fn add_before(analysis: &Analysis, call: &Call, edge: &mut Edge, before: &Before) {
+fn add_before(
+    analysis: &Analysis,
+    (index, call): (CallIndex, &Call),
+    edge: &mut Edge,
+    before: &Before,
+) {
     let label = measure::point_label(analysis, call, 0);
     let stretch = edge.stretches.entry((before.part.name(), label.clone(), label)).or_default();
     stretch.is_before = true;
     stretch.n_told += 1;
     stretch.total.push(before.ns);
+    stretch.calls.push(index);
 }
 
 /// The server part is two stretches: its own time, and the time it waited for further calls.
 fn add(
     analysis: &Analysis,
-    call: &Call,
+    (index, call): (CallIndex, &Call),
     edge: &mut Edge,
     (position, n_lost): (usize, u64),
     hop: &Hop,
@@ -178,6 +189,7 @@ fn add(
         s.forward.extend(forward);
         s.back.extend(back);
         s.total.extend(total);
+        s.calls.extend(total.map(|_| index));
     };
     put(hop.part.name(), 2 * position, hop.forward_ns, hop.return_ns, Some(own_ns));
     if hop.part.is_work() {

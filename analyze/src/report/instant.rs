@@ -38,6 +38,11 @@ impl Zone {
         (hours <= 18 && minutes < 60)
             .then_some(Zone { offset_s: sign * (hours * 3_600 + minutes * 60) })
     }
+
+    /// How far ahead of UTC.
+    pub(super) fn minutes(self) -> i32 {
+        self.offset_s / 60
+    }
 }
 
 impl fmt::Display for Zone {

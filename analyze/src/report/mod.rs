@@ -19,6 +19,7 @@ pub mod instant;
 mod json;
 mod links;
 mod outliers;
+pub mod page;
 mod services;
 pub mod summary;
 pub mod tables;

@@ -22,18 +22,19 @@ pub(super) const SERVICES: Report = Report {
     write,
 };
 
+/// Some calls.
 #[derive(Default)]
-struct Tally {
-    n: u64,
-    n_failed: u64,
-    n_open: u64,
-    durations: Vec<Seen>,
+pub(super) struct Tally {
+    pub(super) n: u64,
+    pub(super) n_failed: u64,
+    pub(super) n_open: u64,
+    pub(super) durations: Vec<Seen>,
     /// Own work that traces waited for, nanoseconds.
-    own_ns: i64,
+    pub(super) own_ns: i64,
 }
 
 /// Service and protocol, or client service, server service and protocol.
-type Tallies = BTreeMap<Vec<String>, Tally>;
+pub(super) type Tallies = BTreeMap<Vec<String>, Tally>;
 
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let (services, edges) = tallies(analysis, options);
@@ -58,14 +59,14 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
 }
 
 /// What shares are of.
-struct Whole {
-    recorded_ns: i64,
+pub(super) struct Whole {
+    pub(super) recorded_ns: i64,
     /// Nanoseconds that all traces took.
-    traces_ns: i64,
+    pub(super) traces_ns: i64,
 }
 
 impl Whole {
-    fn of(analysis: &Analysis) -> Whole {
+    pub(super) fn of(analysis: &Analysis) -> Whole {
         let roots = analysis.traces.iter().filter_map(|trace| measure::root(analysis, trace));
         let each = roots.map(|root| measure::duration(analysis, root).ns.max(0));
         Whole {
@@ -75,7 +76,8 @@ impl Whole {
     }
 }
 
-fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
+/// Per service, and per edge between two.
+pub(super) fn tallies(analysis: &Analysis, options: &Options) -> (Tallies, Tallies) {
     let names = Names::of(analysis);
     let (mut services, mut edges) = (Tallies::new(), Tallies::new());
     for call in analysis.calls.iter() {

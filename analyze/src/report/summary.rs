@@ -63,7 +63,7 @@ fn protocols(analysis: &Analysis) -> BTreeMap<&str, Protocol> {
 
 /// What stayed doubtful, counted by its cause.
 #[derive(Default, Serialize)]
-struct Doubts {
+pub(super) struct Doubts {
     n_ambiguous_links: u64,
     n_undecided_order: u64,
     n_one_way_unknown: u64,
@@ -72,7 +72,7 @@ struct Doubts {
 }
 
 impl Doubts {
-    fn of(analysis: &Analysis) -> Self {
+    pub(super) fn of(analysis: &Analysis) -> Self {
         let mut doubts = Doubts::default();
         for call in &analysis.calls {
             doubts.n_ambiguous_links +=
@@ -97,6 +97,14 @@ impl Doubts {
 }
 
 fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::Result<()> {
+    ink.wrapped("", "", &counts(analysis).join(" · "))?;
+    let Some((first, _)) = measure::recording(analysis) else { return Ok(()) };
+    let over = quantity::duration(measure::recorded_ns(analysis));
+    ink.line(&format!("recorded from {} for {over}", instant::iso(first, options.zone)))
+}
+
+/// `27 traces`, `354 calls` …
+pub(super) fn counts(analysis: &Analysis) -> Vec<String> {
     let mut counts = vec![
         quantity::plural(analysis.traces.len() as u64, "trace"),
         quantity::plural(analysis.calls.len() as u64, "call"),
@@ -111,10 +119,7 @@ fn write_head(ink: &mut Ink<'_>, analysis: &Analysis, options: &Options) -> io::
     if analysis.n_tracer_spans > 0 {
         counts.push(quantity::plural(analysis.n_tracer_spans, "tracer span"));
     }
-    ink.wrapped("", "", &counts.join(" · "))?;
-    let Some((first, _)) = measure::recording(analysis) else { return Ok(()) };
-    let over = quantity::duration(measure::recorded_ns(analysis));
-    ink.line(&format!("recorded from {} for {over}", instant::iso(first, options.zone)))
+    counts
 }
 
 fn write_protocols(ink: &mut Ink<'_>, protocols: &BTreeMap<&str, Protocol>) -> io::Result<()> {
@@ -137,6 +142,21 @@ fn write_protocols(ink: &mut Ink<'_>, protocols: &BTreeMap<&str, Protocol>) -> i
 }
 
 fn write_doubts(ink: &mut Ink<'_>, analysis: &Analysis, doubts: &Doubts) -> io::Result<()> {
+    let rows = lost_or_doubtful(analysis, doubts);
+    if rows.is_empty() {
+        return ink.line("nothing was lost, nothing stayed ambiguous");
+    }
+    ink.line("lost, unused or doubtful")?;
+    let mut grid =
+        Grid::new(&[("count", Align::Right), ("cause", Align::Left), ("where", Align::Flexible)]);
+    for (n, cause, place) in rows {
+        grid.plain([quantity::count(n), cause, place]);
+    }
+    grid.write(ink, "  ")
+}
+
+/// All that was lost, could not be used or stayed doubtful: how often, its cause, where.
+pub(super) fn lost_or_doubtful(analysis: &Analysis, doubts: &Doubts) -> Vec<(u64, String, String)> {
     let mut rows: Vec<(u64, String, String)> = vec![
         (
             doubts.n_ambiguous_links,
@@ -165,16 +185,7 @@ fn write_doubts(ink: &mut Ink<'_>, analysis: &Analysis, doubts: &Doubts) -> io::
     let lost = analysis.losses.iter().filter(|loss| !loss.is_other_traffic());
     rows.extend(lost.map(|l| (l.count, l.cause.clone(), l.place.clone())));
     rows.retain(|(n, ..)| *n > 0);
-    if rows.is_empty() {
-        return ink.line("nothing was lost, nothing stayed ambiguous");
-    }
-    ink.line("lost, unused or doubtful")?;
-    let mut grid =
-        Grid::new(&[("count", Align::Right), ("cause", Align::Left), ("where", Align::Flexible)]);
-    for (n, cause, place) in rows {
-        grid.plain([quantity::count(n), cause, place]);
-    }
-    grid.write(ink, "  ")
+    rows
 }
 
 /// Traffic of other kinds, each kind in one row.

@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Each of the library's.
     #[command(flatten)]
     Report(Asked),
+    /// All of it as one page for a browser, which needs nothing beside it: verdict, map, hops, traces, replay
+    #[command(name = "report")]
+    Page(Page),
     /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet
     Export(Export),
     /// Compares every file of a bundle with its manifest; exits with 1 when something is wrong
@@ -246,6 +249,30 @@ pub(crate) struct Export {
     pub(crate) bundles: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) analyzed: Analyzed,
+}
+
+#[derive(Args)]
+pub(crate) struct Page {
+    /// The file to write; - is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) output: PathBuf,
+    /// What the page is called [default: the bundles' names]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// The page holds so many traces with all their calls: those that failed or were slow first, of the others an even share
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) traces: usize,
+    /// Zone of instants: UTC or an offset like +02:00
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone, allow_hyphen_values = true)]
+    pub(crate) tz: Zone,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Bundles (directories or packed) or a folder of results
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub(crate) bundles: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) analyzed: Analyzed,
 }

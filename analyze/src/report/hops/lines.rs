@@ -1,14 +1,15 @@
 //! Hops as JSON Lines, a line per edge and stretch. Never rounds, never leaves out what is unknown.
 
-use super::{Edge, EdgeKey, sum};
+use super::{Edge, EdgeKey, Stretch, sum};
 use crate::quantity::Distribution;
 use crate::report::json;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+/// A stretch of the calls of one service to another.
 #[derive(Serialize)]
-struct StretchLine<'a> {
+pub(in crate::report) struct StretchLine<'a> {
     schema: &'static str,
     client_service: &'a str,
     server_service: &'a str,
@@ -66,39 +67,42 @@ pub(in crate::report) fn percentiles(d: &Distribution) -> Option<Percentiles> {
 }
 
 pub(super) fn write(edges: &BTreeMap<EdgeKey, Edge>, out: &mut dyn Write) -> io::Result<()> {
+    let mut all = edges.iter().flat_map(|(key, edge)| lines(key, edge));
+    all.try_for_each(|(line, _)| json::line(out, &line))
+}
+
+/// An edge's stretches in the order of its path, each with what it was told from.
+pub(in crate::report) fn lines<'a>(
+    (client, server, protocol): &'a EdgeKey,
+    edge: &'a Edge,
+) -> Vec<(StretchLine<'a>, &'a Stretch)> {
     let of = |values: &[i64]| percentiles(&Distribution::exact(values.iter().copied()));
-    for ((client, server, protocol), edge) in edges {
-        let whole = edge.total_ns();
-        for ((part, from, to), stretch) in edge.rows() {
-            let missing = edge.n_calls.saturating_sub(stretch.n_told) as f64;
-            json::line(
-                out,
-                &StretchLine {
-                    schema: "afterpath.hops/1",
-                    client_service: client,
-                    server_service: server,
-                    protocol,
-                    part,
-                    from,
-                    to,
-                    n_calls: edge.n_calls,
-                    n_open: edge.n_open,
-                    n_without_hops: edge.n_without_hops,
-                    n_observed: stretch.total.len(),
-                    not_observed_share: (!stretch.is_before)
-                        .then(|| missing / edge.n_calls.max(1) as f64),
-                    time_share: (whole > 0.0 && !stretch.is_before)
-                        .then(|| sum(&stretch.total) / whole),
-                    trace_time_share: edge.share_of_traces(sum(&stretch.total)),
-                    path_share: edge.path_share(stretch),
-                    on_path_ns: stretch.on_path_ns,
-                    n_lost: stretch.n_lost,
-                    forward: of(&stretch.forward),
-                    back: of(&stretch.back),
-                    total: of(&stretch.total),
-                },
-            )?;
-        }
-    }
-    Ok(())
+    let whole = edge.total_ns();
+    let line = |((part, from, to), stretch): (&'a (&'static str, String, String), &'a Stretch)| {
+        let missing = edge.n_calls.saturating_sub(stretch.n_told) as f64;
+        let line = StretchLine {
+            schema: "afterpath.hops/1",
+            client_service: client,
+            server_service: server,
+            protocol,
+            part,
+            from,
+            to,
+            n_calls: edge.n_calls,
+            n_open: edge.n_open,
+            n_without_hops: edge.n_without_hops,
+            n_observed: stretch.total.len(),
+            not_observed_share: (!stretch.is_before).then(|| missing / edge.n_calls.max(1) as f64),
+            time_share: (whole > 0.0 && !stretch.is_before).then(|| sum(&stretch.total) / whole),
+            trace_time_share: edge.share_of_traces(sum(&stretch.total)),
+            path_share: edge.path_share(stretch),
+            on_path_ns: stretch.on_path_ns,
+            n_lost: stretch.n_lost,
+            forward: of(&stretch.forward),
+            back: of(&stretch.back),
+            total: of(&stretch.total),
+        };
+        (line, stretch)
+    };
+    edge.rows().into_iter().map(line).collect()
 }

@@ -4,7 +4,7 @@ use crate::call::{Call, Link, LinkKind, NoParent};
 use crate::quantity::plural;
 
 /// What is known of a call's parent.
-pub(super) fn text(call: &Call) -> String {
+pub(in crate::report) fn text(call: &Call) -> String {
     match (&call.link, call.no_parent.as_deref()) {
         (Some(link), _) => link_text(link),
         (None, Some(none)) => no_parent_text(none),

@@ -22,6 +22,8 @@ mod path;
 mod why;
 
 pub use find::find;
+pub(super) use link::text as link_text;
+pub(super) use why::missing_text;
 
 /// Its entry in the table of reports.
 pub(super) const TRACE: Report = Report {

@@ -2,9 +2,10 @@
 //! later it might have ended. Never repeats what stands in its path.
 
 use super::View;
+use crate::analysis::Analysis;
 use crate::call::{Before, Call, CallIndex, Known};
 use crate::findings::verdict;
-use crate::loss::Fate;
+use crate::loss::{Fate, LostPacket};
 use crate::measure;
 use crate::quantity;
 use crate::report::harmless::harmless;
@@ -59,30 +60,8 @@ impl View<'_> {
         for packet in &self.analysis.lost_packets {
             let slowed = packet.slowed.iter().find(|(slowed, _)| *slowed == index);
             let Some((_, ns)) = slowed.filter(|_| packet.is_missing()) else { continue };
-            let label = |flow: u32| {
-                let flow = &self.analysis.flows[flow as usize];
-                self.analysis.points[flow.point as usize].label()
-            };
-            let place = match packet.to {
-                Some(to) => format!("between {} and {}", label(packet.from), label(to)),
-                None => format!("behind {}", label(packet.from)),
-            };
-            let reason = match packet.reason.as_str() {
-                "" => String::new(),
-                reason => format!(" ({reason})"),
-            };
-            let ns = quantity::duration(*ns);
-            match packet.fate {
-                Fate::Dropped => {
-                    write("lost", &format!("a packet {place}{reason}: {ns} until the next try"))?;
-                }
-                _ => write(
-                    "missing",
-                    &format!(
-                        "a packet or its acknowledgment, perhaps {place}: {ns} until the next try"
-                    ),
-                )?,
-            }
+            let (name, text) = missing_text(self.analysis, packet, *ns);
+            write(name, &text)?;
         }
         match call.critical {
             Some(critical) if critical.slack_ns > 0 => {
@@ -91,5 +70,33 @@ impl View<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What is said of a packet that a call missed, and how sure that is: `lost`, or `missing`.
+pub(in crate::report) fn missing_text(
+    analysis: &Analysis,
+    packet: &LostPacket,
+    ns: i64,
+) -> (&'static str, String) {
+    let label = |flow: u32| {
+        let flow = &analysis.flows[flow as usize];
+        analysis.points[flow.point as usize].label()
+    };
+    let place = match packet.to {
+        Some(to) => format!("between {} and {}", label(packet.from), label(to)),
+        None => format!("behind {}", label(packet.from)),
+    };
+    let reason = match packet.reason.as_str() {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    };
+    let ns = quantity::duration(ns);
+    match packet.fate {
+        Fate::Dropped => ("lost", format!("a packet {place}{reason}: {ns} until the next try")),
+        _ => (
+            "missing",
+            format!("a packet or its acknowledgment, perhaps {place}: {ns} until the next try"),
+        ),
     }
 }

@@ -10,13 +10,15 @@ use crate::input::{self, Input};
 use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::Progress;
+use crate::written::written;
 use afterpath::analysis::Analysis;
 use afterpath::call::Trace;
 use afterpath::measure;
 use afterpath::quantity::plural;
+use afterpath::report::page::{self, Wanted};
 use afterpath::report::{Options, calls, harmless};
 use anyhow::{Context, Result};
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
@@ -24,11 +26,14 @@ const SAMPLE: &[u8] = include_bytes!("../../../../assets/demo.afterpath.tar");
 
 const FOLDER: &str = "afterpath-demo";
 const BUNDLE: &str = "demo.afterpath.tar";
+/// More traces than the sample has.
+const ALL: usize = 1_000;
 const WATERFALL: &str = "waterfall.txt";
 const CALLS: &str = "calls.jsonl";
 const README: &str = "README.md";
+const PAGE: &str = "report.html";
 /// All that the demo, and the commands it suggests, write there.
-const CONTENTS: &[&str] = &[BUNDLE, "demo.afterpath.tar.analysis", WATERFALL, CALLS, README];
+const CONTENTS: &[&str] = &[BUNDLE, "demo.afterpath.tar.analysis", PAGE, WATERFALL, CALLS, README];
 
 /// Runs it.
 pub(crate) fn run(a: &Demo) -> Result<()> {
@@ -73,6 +78,10 @@ fn write_files(folder: &Path, input: &Input, options: &Options) -> Result<()> {
     };
     write(WATERFALL, "trace")?;
     write(CALLS, "calls")?;
+    let path = folder.join(PAGE);
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    let wanted = Wanted { title: BUNDLE.to_string(), most_traces: ALL, zone: options.zone };
+    written(file, PAGE, |out| Ok(page::write(&input.analysis, &wanted, out)?))?;
     let path = folder.join(README);
     fs::write(&path, readme(&options.trace)).with_context(|| path.display().to_string())
 }
@@ -81,6 +90,7 @@ fn readme(trace: &str) -> String {
     format!(
         "# What `afterpath demo` wrote\n\n\
          | file | what it is |\n|---|---|\n\
+         | `{PAGE}` | all of it as one page for a browser: begin here |\n\
          | `{BUNDLE}` | the recording: packets captured at many points of a small network |\n\
          | `{BUNDLE}.analysis/` | results of its analysis, read by the commands below |\n\
          | `{WATERFALL}` | one request, every hop, as the demo showed it |\n\
@@ -132,6 +142,10 @@ fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<(
     );
     writeln!(out, "{}\n", folded(&intro, options.width))?;
     write_report("trace", analysis, options, out)?;
+    writeln!(
+        out,
+        "\nOpen ./{FOLDER}/{PAGE} in a browser: the same and everything else, on one page that needs nothing beside it."
+    )?;
     writeln!(out, "\nWritten to ./{FOLDER}/ (its README.md says what is what). Next:\n")?;
     for (command, what) in suggestions(&options.trace) {
         writeln!(out, "  {command}\n      {what}")?;

@@ -1,13 +1,12 @@
 //! `export`: packets, calls or tables to other programs. A file appears whole or not at all.
 
-use super::report::{to_stdout, write_report};
+use super::report::{into_output, write_report};
 use crate::arguments::{Analyzed, Export, Format};
 use crate::failure::Failure;
 use crate::input;
 use crate::replaceable::Output;
 use crate::staging::Staging;
 use crate::terminal::{Progress, warn};
-use crate::written::written;
 use afterpath::analysis::Analysis;
 use afterpath::names::Names;
 use afterpath::quantity::plural;
@@ -20,7 +19,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// Calls or flows in one batch of a table.
@@ -71,7 +70,7 @@ fn pcapng(a: &Export, strict: bool) -> Result<()> {
     let bundles = input::open(&a.bundles)?;
     let hosts = hosts(&bundles, &a.host)?;
     let mut n_warnings = bundles.warnings.len();
-    into_output(a, |out| {
+    into_output(&a.output, a.force, &a.bundles, |out| {
         let _progress = Progress::begin("exporting packets");
         let exported = export_pcapng(&bundles, &hosts, out, &a.output)?;
         exported.warnings.iter().for_each(warn);
@@ -99,7 +98,9 @@ fn calls(a: &Export, strict: bool) -> Result<()> {
     let filter = a.selection.filter(Zone::UTC)?;
     let input = input::read(&a.bundles, &a.analyzed)?;
     let options = Options { json: true, failed: a.selection.failed, filter, ..Options::default() };
-    into_output(a, |out| write_report("calls", &input.analysis, &options, out))?;
+    into_output(&a.output, a.force, &a.bundles, |out| {
+        write_report("calls", &input.analysis, &options, out)
+    })?;
     input::check_strict(&input, strict)
 }
 
@@ -138,16 +139,4 @@ fn write_table(table: &Table, analysis: &Analysis, names: &Names, path: &Path) -
     }
     writer.close()?;
     Ok(())
-}
-
-/// stdout for `-`, else a file that appears when it is whole.
-fn into_output(a: &Export, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    if a.output == Path::new("-") {
-        return to_stdout(write);
-    }
-    let staging = Staging::of(Output::File, &a.output, a.force, &a.bundles)?;
-    let path = staging.path();
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
-    written(file, &a.output.display().to_string(), write)?;
-    staging.commit()
 }

@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod man;
 mod pack;
+mod page;
 mod record;
 mod repair;
 pub(crate) mod report;
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
             import::run(a, &words, strict)
         }
         Command::Report(asked) => report::run(asked, strict),
+        Command::Page(a) => page::run(a, strict),
         Command::Export(a) => export::run(a, strict),
         Command::Verify(a) => verify::run(a, strict),
         Command::Pack(a) => pack::run(a),

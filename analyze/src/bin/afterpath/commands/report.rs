@@ -3,12 +3,16 @@
 use crate::arguments::{Colour, Shown};
 use crate::asked::Asked;
 use crate::failure::Failure;
+use crate::replaceable::Output;
+use crate::staging::Staging;
 use crate::written::written;
 use crate::{input, terminal};
 use afterpath::report::{self, Options};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use std::fs::File;
 use std::io::Write;
 use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
 
 /// Any report.
 pub(crate) fn run(asked: &Asked, strict: bool) -> Result<()> {
@@ -51,4 +55,21 @@ pub(crate) fn write_report(
 /// Buffered stdout, flushed at the end.
 pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     written(std::io::stdout().lock(), "stdout", write)
+}
+
+/// stdout for `-`, else a file that appears when it is whole.
+pub(crate) fn into_output(
+    output: &Path,
+    force: bool,
+    inputs: &[PathBuf],
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    if output == Path::new("-") {
+        return to_stdout(write);
+    }
+    let staging = Staging::of(Output::File, output, force, inputs)?;
+    let path = staging.path();
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    written(file, &output.display().to_string(), write)?;
+    staging.commit()
 }

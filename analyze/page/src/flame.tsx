@@ -1,0 +1,76 @@
+// What all traces waited for, as a flame graph: widths are time, and sum up.
+
+import { hierarchy, type HierarchyRectangularNode, partition } from "d3-hierarchy";
+import { useMemo, useState } from "preact/hooks";
+import type { Frame, Head } from "./data";
+import { Panel } from "./pieces";
+import { duration, fit, plural, share, visible } from "./words";
+
+const WIDTH = 1200;
+const ROW = 24;
+
+type Node = HierarchyRectangularNode<Frame>;
+
+const nameOf = ({ service, request }: Frame) => (service ? `${service} ${request}` : request || "all traces");
+
+/** The same service, the same colour. */
+function hue(service: string): number {
+  let hash = 7;
+  for (const character of service) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  return hash;
+}
+
+export function Flame({ head }: { head: Head }) {
+  const root = useMemo(() => {
+    const tree = hierarchy(head.flame, (frame) => frame.children);
+    // Widths are what the frames say: what is left of one beside its children is its own.
+    tree.sum(() => 0).each((node) => Object.assign(node, { value: node.data.ns }));
+    return partition<Frame>().size([1, tree.height + 1])(tree);
+  }, [head]);
+  const [zoomed, setZoomed] = useState<Node>(root);
+  const scale = WIDTH / Math.max(1e-9, zoomed.x1 - zoomed.x0);
+  const shown = root.descendants().filter((node) => node.x1 > zoomed.x0 && node.x0 < zoomed.x1 && (node.x1 - node.x0) * scale > 0.5);
+  const whole = root.data.ns;
+  return (
+    <Panel title="What traces waited for" about="Each frame is a call by its service and request, under the call that made it. As wide as the time that traces spent on it: only what was waited for counts, so widths sum up to all traces' time. Choose a frame to enlarge it, the topmost to go back.">
+      {whole === 0 ? (
+        <p>No trace's time is known.</p>
+      ) : (
+        <>
+          <p role="status">
+            <b>{visible(nameOf(zoomed.data))}</b> · {duration(zoomed.data.ns)} = {share(zoomed.data.ns, whole)} of all traces' time · {plural(zoomed.data.n, zoomed === root ? "trace" : "call")}
+            {zoomed !== root && ` · own work ${share(zoomed.data.own_ns, zoomed.data.ns)} · on the way ${share(zoomed.data.way_ns, zoomed.data.ns)}`}
+          </p>
+          <div class="scroll">
+            <svg class="flame" viewBox={`0 0 ${WIDTH} ${(root.height + 1) * ROW}`} role="group" aria-label="Flame graph">
+              {shown.map((node) => {
+                const x = Math.max(0, (node.x0 - zoomed.x0) * scale);
+                const width = Math.min(WIDTH, (node.x1 - zoomed.x0) * scale) - x;
+                const words = `${nameOf(node.data)}: ${duration(node.data.ns)}, ${share(node.data.ns, whole)} of all, ${plural(node.data.n, node === root ? "trace" : "call")}`;
+                const choose = () => setZoomed(node);
+                return (
+                  <g
+                    class="frame"
+                    role="button"
+                    tabIndex={0}
+                    aria-label={words}
+                    onClick={choose}
+                    onKeyDown={(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), choose())}
+                  >
+                    <title>{words}</title>
+                    <rect x={x} y={node.depth * ROW} width={Math.max(0.5, width - 1)} height={ROW - 2} rx="2" style={{ fill: node === root ? "var(--soft)" : `hsl(${hue(node.data.service)} var(--flame))` }} />
+                    {width > 40 && (
+                      <text x={x + 5} y={node.depth * ROW + 15}>
+                        {fit(nameOf(node.data), Math.floor((width - 8) / 7.2))}
+                      </text>
+                    )}
+                  </g>
+                );
+              })}
+            </svg>
+          </div>
+        </>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,105 @@
+// Where services stand on the map: ranks from who asks to who answers, laid out by dagre.
+
+import { graphlib, layout } from "@dagrejs/dagre";
+import type { Edge, Head, Service } from "./data";
+
+export const NODE = { width: 156, height: 58 };
+
+export interface Placed {
+  service: Service;
+  x: number;
+  y: number;
+}
+
+/** Calls between two services, of all protocols. */
+export interface Line {
+  from: string;
+  to: string;
+  edges: Edge[];
+  n: number;
+  n_failed: number;
+  n_open: number;
+  /** p99 of the busiest protocol. */
+  main: Edge;
+  points: [number, number][];
+}
+
+export interface Layout {
+  nodes: Map<string, Placed>;
+  lines: Line[];
+  width: number;
+  height: number;
+}
+
+export function laidOut(map: Head["map"]): Layout {
+  const graph = new graphlib.Graph();
+  graph.setGraph({ rankdir: "LR", nodesep: 20, ranksep: 62, marginx: 16, marginy: 16 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  map.services.forEach((_, number) => graph.setNode(String(number), { ...NODE }));
+  const numbers = new Map(map.services.map((service, number) => [service.name, String(number)]));
+  const lines = new Map<string, Line>();
+  for (const edge of map.edges) {
+    const key = `${numbers.get(edge.from)} ${numbers.get(edge.to)}`;
+    const line = lines.get(key);
+    if (!line) {
+      const { from, to, n, n_failed, n_open } = edge;
+      lines.set(key, { from, to, edges: [edge], n, n_failed, n_open, main: edge, points: [] });
+      continue;
+    }
+    line.edges.push(edge);
+    line.n += edge.n;
+    line.n_failed += edge.n_failed;
+    line.n_open += edge.n_open;
+    if (edge.n > line.main.n) line.main = edge;
+  }
+  for (const line of lines.values()) {
+    const [from, to] = [numbers.get(line.from), numbers.get(line.to)];
+    if (from !== undefined && to !== undefined) graph.setEdge(from, to);
+  }
+  layout(graph);
+  const nodes = new Map<string, Placed>();
+  map.services.forEach((service, number) => {
+    const { x, y } = graph.node(String(number));
+    nodes.set(service.name, { service, x, y });
+  });
+  for (const line of lines.values()) {
+    const [from, to] = [numbers.get(line.from), numbers.get(line.to)];
+    const edge = from === undefined || to === undefined ? undefined : graph.edge(from, to);
+    line.points = (edge?.points ?? []).map(({ x, y }: { x: number; y: number }) => [x, y]);
+  }
+  const { width = 0, height = 0 } = graph.graph();
+  return { nodes, lines: [...lines.values()], width, height };
+}
+
+/** A smooth path through points. */
+export function smooth(points: [number, number][]): string {
+  const [first, ...rest] = points;
+  if (!first) return "";
+  let path = `M${first[0]},${first[1]}`;
+  let [x, y] = first;
+  rest.forEach(([toX, toY]) => {
+    const middle = (x + toX) / 2;
+    path += ` C${middle},${y} ${middle},${toY} ${toX},${toY}`;
+    [x, y] = [toX, toY];
+  });
+  return path;
+}
+
+/** The point at this part (0 to 1) of a way. */
+export function along(points: [number, number][], part: number): [number, number] {
+  const lengths = points.slice(1).map((point, i) => {
+    const before = points[i] ?? point;
+    return Math.hypot(point[0] - before[0], point[1] - before[1]);
+  });
+  let left = lengths.reduce((sum, length) => sum + length, 0) * Math.min(1, Math.max(0, part));
+  for (const [i, length] of lengths.entries()) {
+    const [from, to] = [points[i], points[i + 1]];
+    if (!from || !to) break;
+    if (left <= length && length > 0) {
+      const share = left / length;
+      return [from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share];
+    }
+    left -= length;
+  }
+  return points[points.length - 1] ?? [0, 0];
+}
