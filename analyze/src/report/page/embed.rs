@@ -6,7 +6,7 @@ use base64::write::EncoderWriter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// The page as it was built (`analyze/build-page`), with marks where the two parts below belong.
 const PAGE: &str = include_str!("../../../assets/page.html");
@@ -33,9 +33,11 @@ impl<'a> Page<'a> {
     pub(super) fn put<T: Serialize>(&mut self, name: &str, value: &T) -> io::Result<()> {
         write!(self.out, "<script type=\"application/gzip\" id=\"{name}\">")?;
         let encoder = EncoderWriter::new(&mut *self.out, &STANDARD);
-        let mut gzip = GzEncoder::new(encoder, Compression::new(6));
-        serde_json::to_writer(&mut gzip, value)?;
-        gzip.finish()?.finish()?;
+        // Each write to the compressor costs it a buffer's clearing.
+        let gzip = GzEncoder::new(encoder, Compression::new(6));
+        let mut buffered = BufWriter::with_capacity(1 << 16, gzip);
+        serde_json::to_writer(&mut buffered, value)?;
+        buffered.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?.finish()?;
         self.out.write_all(b"</script>\n")
     }
 

@@ -69,7 +69,8 @@ fn row<'a>(view: &View<'a>, number: u32, trace: &Trace) -> Option<Row<'a>> {
     let analysis = view.analysis;
     let root = measure::root(analysis, trace)?;
     let duration = measure::duration(analysis, root);
-    let verdict = view.verdicts.iter().find(|verdict| verdict.trace == number);
+    let verdict = view.verdicts.binary_search_by_key(&number, |verdict| verdict.trace);
+    let verdict = verdict.ok().map(|at| &view.verdicts[at]);
     let slowest = measure::slowest_part(analysis, trace);
     let place = slowest.and_then(|slowest| {
         let call = analysis.calls.get(slowest.call as usize)?;
