@@ -9,9 +9,9 @@ export function Clocks({ head }: { head: Head }) {
   const references = new Map(clocks.map((pair) => [pair.reference, pair.reference_ntp_error_ns]));
   return (
     <>
-      <Panel title="Clocks" about="Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much (±) the truth lies. Worst: the widest ± of any time.">
+      <Panel title="Clocks" about={clocks.length === 0 ? undefined : "Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much (±) the truth lies. Worst: the widest ± of any time."}>
         {clocks.length === 0 ? (
-          <p>One clock, or none that bytes were seen to pass between: nothing was aligned.</p>
+          <p>All on one clock, or nothing was seen to pass between two: nothing was aligned.</p>
         ) : (
           <>
             <div class="scroll">

@@ -20,7 +20,6 @@ export interface Finding {
   sentence: string;
   evidence: string[];
   cost: string[];
-  n_traces: number;
   worst: number | null;
 }
 
@@ -64,7 +63,6 @@ export interface Service {
   n_open: number;
   per_second: number | null;
   duration: Percentiles | null;
-  own_ns: number;
   own_share: number;
 }
 

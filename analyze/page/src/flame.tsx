@@ -32,7 +32,7 @@ export function Flame({ head }: { head: Head }) {
   const shown = root.descendants().filter((node) => node.x1 > zoomed.x0 && node.x0 < zoomed.x1 && (node.x1 - node.x0) * scale > 0.5);
   const whole = root.data.ns;
   return (
-    <Panel title="What traces waited for" about="Each frame is a call by its service and request, under the call that made it. As wide as the time that traces spent on it: only what was waited for counts, so widths sum up to all traces' time. Choose a frame to enlarge it, the topmost to go back.">
+    <Panel title="What traces waited for" about="Each frame is a call by its service and request, under the call that made it. As wide as the time that traces spent on it: only what was waited for counts, so widths sum up to all traces' time. The same colour is the same service; what no frame below covers is its own. Choose a frame to enlarge it, the topmost to go back.">
       {whole === 0 ? (
         <p>No trace's time is known.</p>
       ) : (

@@ -15,7 +15,7 @@ export function Guide({ head }: { head: Head }) {
         <li>
           <a href={address("verdict")}>Verdict</a> says what is to blame over all, and what shows it.
         </li>
-        <li>“Open the trace that shows it best” leads to one request. Its second line names the slowest part and its place; the call that it belongs to is chosen.</li>
+        <li>“Open the trace that shows it best” leads to one request. The marked line under its title names the slowest part and what is blamed; below it stands where all of its time went. The call that the finding is about is chosen.</li>
         <li>Below, each hop of that call stands with its time there (→), back (←) and within how much that is known (±); ◀ marks the slowest.</li>
         <li>
           Whether it is always so: <a href={address("hops")}>Hops</a> shows the same stretch over the whole recording, <a href={address("flame")}>Flame</a> what all traces waited for.
@@ -37,6 +37,18 @@ export function Guide({ head }: { head: Head }) {
         <dd>The share of calls in which a stretch was not observed. It is in no percentile.</dd>
         <dt>own work</dt>
         <dd>What a server spent on a request while it waited for no further call.</dd>
+        <dt>before it began</dt>
+        <dd>What a call waited for before its first byte: a free connection, a name's look-up, a handshake. It stands in its caller's bar, too, who waited.</dd>
+        <dt>⚑</dt>
+        <dd>A call that the finding is about, with what that cost the trace.</dd>
+        <dt>blamed, slowest part</dt>
+        <dd>The slowest part is the longest single stretch of a trace, usual or not. Blamed is what a finding shows to be unusual.</dd>
+        <dt>slow</dt>
+        <dd>A trace that took more than three times what is usual where it begins.</dd>
+        <dt>sent again</dt>
+        <dd>Segments that passed a point more than once: something was lost, or its acknowledgment.</dd>
+        <dt>through</dt>
+        <dd>Inside one place, from one of its interfaces to another: a gateway, a bridge.</dd>
         <dt>on the path</dt>
         <dd>What made a trace as long as it was; what ran beside it could have taken longer and nobody had noticed.</dd>
       </dl>

@@ -1,7 +1,7 @@
 // The map: services with rate, errors and duration, who calls whom, and what lies between: gateways and bridges as what they are.
 
 import type { ComponentChildren } from "preact";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { Edge, Head, Passed } from "./data";
 import { along, laidOut, type Layout, type Line, NODE, smooth } from "./layout";
 import { KINDS, Legend, Panel, type Part, Percentile, Split, Text } from "./pieces";
@@ -81,7 +81,8 @@ export function MapNodes(props: { layout: Layout; marked: Set<string>; chosen?: 
       {[...props.layout.nodes.values()].map(({ service, x, y }) => {
         const choose = () => props.onChoose?.(service.name);
         const failed = service.n_failed > 0 ? `, ${share(service.n_failed, service.n)} failed` : "";
-        const words = `${ROLES[service.role]} ${service.name}: ${plural(service.n, "call")}${failed}`;
+        const own = service.own_share > 0 ? `, own work ${share(service.own_share, 1)} of all traces' time` : "";
+        const words = `${ROLES[service.role]} ${service.name} (${service.protocols.join(", ") || "asks only"}): ${plural(service.n, "call")}${failed}${own}`;
         const isBusy = (props.busy?.get(service.name) ?? 0) > 0;
         const marks = [service.role, props.marked.has(service.name) ? "blamed" : "", service.n_failed > 0 ? "bad" : "", isBusy ? "busy" : "", props.chosen === service.name ? "chosen" : ""];
         return (
@@ -97,7 +98,7 @@ export function MapNodes(props: { layout: Layout; marked: Set<string>; chosen?: 
             <title>{words}</title>
             <rect width={NODE.width} height={NODE.height} rx={service.role === "store" ? 18 : service.role === "proxy" ? 2 : 8} />
             <text class="name" x="10" y="19">
-              {fit(service.name, 18)}
+              {fit(service.name, 17)}
             </text>
             <text class="role" x={NODE.width - 10} y={NODE.height - 8}>
               {ROLES[service.role]}
@@ -105,7 +106,15 @@ export function MapNodes(props: { layout: Layout; marked: Set<string>; chosen?: 
             {service.n > 0 && (
               <>
                 <text class="red" x="10" y="35">
-                  {rate(service.per_second)} · p99 <Percentile of={service.duration} at="p99" />
+                  {rate(service.per_second)}
+                  {service.duration && service.duration.p99_ns > 0 ? (
+                    <>
+                      {" "}
+                      · p99 <Percentile of={service.duration} at="p99" />
+                    </>
+                  ) : (
+                    " · one-way"
+                  )}
                 </text>
                 <text class={service.n_failed > 0 ? "red failed" : "red"} x="10" y="50">
                   {share(service.n_failed, service.n)} failed
@@ -141,12 +150,16 @@ export function marked(head: Head): Set<string> {
 }
 
 export function ServiceMap({ head }: { head: Head }) {
+  // A map that is wider than the window begins where the blame is.
+  useEffect(() => {
+    document.querySelector(".map .blamed")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [head]);
   const layout = useMemo(() => laidOut(head.map), [head]);
   const { search } = usePlace();
   const chosen = layout.lines.find((line) => line.from === search.get("from") && line.to === search.get("to"));
   const onChoose = (line: Line) => replace(address("map", "", line === chosen ? {} : { from: line.from, to: line.to }));
   return (
-    <Panel title="Who calls whom" about="Boxes are services: requests a second, 99th percentile, share that failed. Lines are calls, with their median; ⬡ is a gateway that passes bytes on, ▭ a bridge or host on the way. Choose a line for its parts, a box for its traces.">
+    <Panel title="Who calls whom" about="Boxes are services: requests a second, 99th percentile, share that failed. Lines are calls, with their median; ⬡ is a gateway that passes bytes on, ▭ a bridge or host on the way. Red is what failed; a thick red edge, or a red gateway, what the verdict blames. Choose a line for its parts, a box for its traces.">
       <Frame layout={layout} label="Map of services">
         <MapLines layout={layout} marked={marked(head)} chosen={chosen} onChoose={onChoose} />
         <MapNodes layout={layout} marked={marked(head)} onChoose={(name) => go(address("traces", "", { q: name }))} />
@@ -192,10 +205,12 @@ function LineDetails({ line }: { line: Line }) {
 }
 
 function EdgeTable({ head }: { head: Head }) {
+  const time = (edge: Edge) => edge.split_ns.reduce((sum, ns) => sum + ns, 0);
+  const sorted = [...head.map.edges].sort((a, b) => time(b) - time(a));
   return (
     <div class="scroll">
       <table>
-        <caption class="hidden">Calls between services</caption>
+        <caption class="hidden">Calls between services, those that took most time first</caption>
         <thead>
           <tr>
             <th scope="col">from</th>
@@ -209,7 +224,7 @@ function EdgeTable({ head }: { head: Head }) {
           </tr>
         </thead>
         <tbody>
-          {head.map.edges.map((edge) => (
+          {sorted.map((edge) => (
             <tr>
               <td><a href={address("map", "", { from: edge.from, to: edge.to })}><Text>{edge.from}</Text></a></td>
               <td><Text>{edge.to}</Text></td>

@@ -14,7 +14,7 @@ export function Text({ children, className }: { children: string; className?: st
   );
 }
 
-const SEVERITY: Record<Severity, string> = { fail: "fails", warn: "warns", pass: "told" };
+const SEVERITY: Record<Severity, string> = { fail: "failure", warn: "warning", pass: "to know" };
 
 export function Badge({ severity }: { severity: Severity }) {
   return <span class={`badge ${severity}`}>{SEVERITY[severity]}</span>;
@@ -71,7 +71,7 @@ export function Legend({ kinds }: { kinds: Part["kind"][] }) {
   );
 }
 
-export function Panel(props: { title: string; about?: string; children: ComponentChildren; className?: string }) {
+export function Panel(props: { title: string; about?: string | undefined; children: ComponentChildren; className?: string }) {
   return (
     <section class={`panel ${props.className ?? ""}`}>
       <h2>{props.title}</h2>

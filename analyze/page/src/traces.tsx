@@ -54,7 +54,7 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
       )}
       <p class="controls">
         <label>
-          Search <input ref={field} type="search" value={asked.q} placeholder="request, service, status, id" onInput={(event) => ask({ q: event.currentTarget.value })} />
+          Search <input ref={field} type="search" value={asked.q} placeholder="request, service, id" onInput={(event) => ask({ q: event.currentTarget.value })} />
         </label>
         <label>
           <input type="checkbox" checked={asked.failed !== ""} onChange={(event) => ask({ failed: event.currentTarget.checked ? "1" : "" })} /> failed
@@ -98,7 +98,7 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
               <th scope="col" class="number">duration</th>
               <th scope="col"></th>
               <th scope="col" class="number">calls</th>
-              <th scope="col">most of its time</th>
+              <th scope="col">largest part</th>
             </tr>
           </thead>
           <tbody>
@@ -119,7 +119,10 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
                     <rect class={row.slow ? "slow" : "plain"} width={(100 * row.ns) / longest} height="6" />
                   </svg>
                 </td>
-                <td class="number">{count(row.n_calls)}</td>
+                <td class="number">
+                  {count(row.n_calls)}
+                  {row.least_sure !== null && row.least_sure < 0.9 && <span title={`Its least sure link: ${row.least_sure.toFixed(2)}`}> ?</span>}
+                </td>
                 <td class="wide">
                   {row.place && (
                     <>
@@ -145,7 +148,7 @@ function chosen(head: Head, asked: Record<string, string>, order: Order): Row[] 
   const words = (asked.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const over = Number(asked.over ?? "") * 1e6;
   const matches = (row: Row) => {
-    const text = `${row.request} ${row.service} ${row.client} ${row.status} ${row.id} ${row.protocol} ${row.place}`.toLowerCase();
+    const text = `${row.request} ${row.route} ${row.service} ${row.client} ${row.status} ${row.id} ${row.protocol} ${row.place}`.toLowerCase();
     return (
       words.every((word) => text.includes(word)) &&
       (!asked.failed || row.n_failed > 0) &&

@@ -18,7 +18,7 @@ export function Verdict({ head }: { head: Head }) {
         <p class="kicker">{HEADS[told.severity]}</p>
         <h2 class="culprit">{told.culprit === null ? "No finding blames anything" : visible(told.culprit)}</h2>
         <p>
-          {plural(head.n_traces, "trace")} · {told.n_failed} failed · {told.n_slow} slow
+          {plural(head.n_traces, "trace")} · {told.n_failed} failed for who asked · {told.n_slow} slow
           {told.n_unexplained > 0 && ` · ${told.n_unexplained} of these for no reason that was found`}
         </p>
         {bad[0] && <Told finding={bad[0]} head={head} number={told.findings.indexOf(bad[0])} />}
@@ -31,7 +31,7 @@ export function Verdict({ head }: { head: Head }) {
         </Panel>
       )}
       {rest.length > 0 && (
-        <Panel title="Good to know" about="Costs that may be meant; nothing to mend.">
+        <Panel title="Good to know" about="Costs that may be meant: what takes most of the time need not be wrong.">
           {rest.map((finding) => (
             <Told finding={finding} head={head} number={told.findings.indexOf(finding)} titled />
           ))}
@@ -62,6 +62,13 @@ export function Verdict({ head }: { head: Head }) {
   );
 }
 
+/** Lines that repeat, once each with how often. */
+function counted(lines: string[]): [string, number][] {
+  const found = new Map<string, number>();
+  for (const line of lines) found.set(line, (found.get(line) ?? 0) + 1);
+  return [...found];
+}
+
 function Told({ finding, head, number, titled }: { finding: Finding; head: Head; number: number; titled?: boolean }) {
   const trace = finding.worst === null ? undefined : head.traces[finding.worst];
   const blamed = head.traces.filter((row) => row.finding === number).length;
@@ -77,8 +84,11 @@ function Told({ finding, head, number, titled }: { finding: Finding; head: Head;
       </p>
       {finding.evidence.length > 0 && (
         <ul>
-          {finding.evidence.map((line) => (
-            <li>{visible(line)}</li>
+          {counted(finding.evidence).map(([line, n]) => (
+            <li>
+              {visible(line)}
+              {n > 1 && ` ×${n}`}
+            </li>
           ))}
         </ul>
       )}
@@ -89,7 +99,7 @@ function Told({ finding, head, number, titled }: { finding: Finding; head: Head;
             Open the trace that shows it best
           </a>
         )}{" "}
-        {blamed > 0 && <a href={address("traces", "", { blamed: String(number) })}>{blamed === 1 ? "the one trace" : `all ${plural(blamed, "trace")}`} blamed on it</a>}
+        {blamed > 0 && <a href={address("traces", "", { blamed: String(number) })}>main cause of {plural(blamed, "slow or failed trace")}</a>}
       </p>
     </article>
   );

@@ -1,10 +1,10 @@
 // One trace: every call on the trace's own time, from its client through every point to its server, the parts of its time, the path that
 // made the trace as long as it was, and why each call stands where it does. Keys: ↑ ↓ to another call, ← → to another trace, Escape back.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Call, Detail, Head, Hop, Row } from "./data";
 import { readTrace } from "./data";
-import { isForPage, Legend, Panel, type Part, Text } from "./pieces";
+import { isForPage, Legend, Panel, type Part, Split, Text } from "./pieces";
 import { address, go, usePlace } from "./place";
 import { bytes, duration, known, plural, seen, share, visible, Zone } from "./words";
 
@@ -89,6 +89,7 @@ function Shown({ head, zone, place, row }: { head: Head; zone: Zone; place: numb
       if (!isForPage(event)) return;
       const beside = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
       const other = head.traces[place + beside];
+      moved.current = event.key.startsWith("Arrow");
       if (event.key === "ArrowDown" || event.key === "j") setAt((now) => Math.min(now + 1, rows.length - 1));
       else if (event.key === "ArrowUp" || event.key === "k") setAt((now) => Math.max(now - 1, 0));
       else if (event.key === "Escape") history.back();
@@ -104,8 +105,9 @@ function Shown({ head, zone, place, row }: { head: Head; zone: Zone; place: numb
     const worst = [...about].sort((a, b) => (costOf(b.call) ?? 0) - (costOf(a.call) ?? 0))[0];
     setAt(worst ? worst.number : Math.max(0, slow[0]));
   }, [detail, number]);
+  const moved = useRef(false);
   useEffect(() => {
-    document.querySelector(".waterfall .chosen")?.scrollIntoView({ block: "nearest" });
+    if (moved.current) document.querySelector(".waterfall .chosen")?.scrollIntoView({ block: "nearest" });
   }, [at]);
   const end = Math.max(row.ns, 1, ...rows.map(({ call }) => (call.at_ns ?? 0) + call.ns));
   const chosen = rows[at];
@@ -136,9 +138,10 @@ function Shown({ head, zone, place, row }: { head: Head; zone: Zone; place: numb
         <p role="status">{detail || "Reading …"}</p>
       ) : (
         <>
+          <Breakdown parts={breakdown(detail)} whole={row.ns} />
           <Legend kinds={["network", "forwarding", "server", "waiting", "before"]} />
           <p class="about">
-            ▬ under a bar: on the path that made the trace as long as it was; red over it: the slowest part. ├┤ at its begin: how well that is known across clocks. Choose a call for its hops, its link and what was lost.{" "}
+            A dark line under a bar: on the path that made the trace as long as it was. A red line over it: the slowest part. Brackets at its begin: within how much that is known, across clocks. Choose a call for its hops.{" "}
             <a href={address("replay", row.id)}>Replay it on the map →</a>
           </p>
           <Scale end={end} />
@@ -154,6 +157,30 @@ function Shown({ head, zone, place, row }: { head: Head; zone: Zone; place: numb
   );
 }
 
+const SHOWN = 6;
+
+function Breakdown({ parts, whole }: { parts: { words: string; kind: Part["kind"]; ns: number }[]; whole: number }) {
+  if (parts.length === 0) return null;
+  const rest = parts.slice(SHOWN);
+  const lines = [...parts.slice(0, SHOWN), ...(rest.length > 0 ? [{ words: `${rest.length} smaller parts`, kind: "waiting" as const, ns: rest.reduce((sum, { ns }) => sum + ns, 0) }] : [])];
+  return (
+    <div class="breakdown">
+      <b>Where its time went</b>
+      <Split parts={lines} label="Where its time went" />
+      <ol>
+        {lines.map(({ words, kind, ns }) => (
+          <li>
+            <svg width="10" height="10" aria-hidden="true">
+              <rect class={`kind-${kind}`} width="10" height="10" rx="2" />
+            </svg>{" "}
+            <b>{share(ns, whole)}</b> {visible(words)} · {duration(ns)}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
 function Scale({ end }: { end: number }) {
   return (
     <div class="scale" aria-hidden="true">
@@ -165,6 +192,30 @@ function Scale({ end }: { end: number }) {
 }
 
 const WIDTH = 1000;
+
+/** What a call waited for before its first byte: a connection, a name. */
+const waitedBefore = (call: Call): number => call.before.reduce((sum, [, ns]) => sum + ns, 0);
+
+/** Where a trace's time went: the parts of all calls on the path that made it as long as it was, the largest first. They sum to it, but for
+ * what was not observed. */
+function breakdown(detail: Detail): { words: string; kind: Part["kind"]; ns: number }[] {
+  const found = new Map<string, { words: string; kind: Part["kind"]; ns: number }>();
+  const add = (words: string, kind: Part["kind"], ns: number) => {
+    const known = found.get(words) ?? { words, kind, ns: 0 };
+    known.ns += ns;
+    found.set(words, known);
+  };
+  detail.calls.forEach((call, number) => {
+    if (!call.critical_ns) return;
+    const [path, own] = call.critical_ns;
+    const waits = detail.calls.filter((child) => child.parent === number && (child.critical_ns?.[0] ?? 0) > 0).reduce((sum, child) => sum + waitedBefore(child), 0);
+    const waited = Math.min(own, waits);
+    add(`${call.service}: own work`, "server", own - waited);
+    add(`${call.service}: waiting for a connection or a name`, "before", waited);
+    add("on the way: network, queues, gateways, bridges", "network", path - own);
+  });
+  return [...found.values()].filter(({ ns }) => ns > 0).sort((a, b) => b.ns - a.ns);
+}
 
 /** Whose time a hop is: what leads through one place is that place's. */
 function kindOf(head: Head, hop: Hop): Part["kind"] {
@@ -189,11 +240,15 @@ function pieces(head: Head, call: Call, children: Call[], slowHop: number): { ki
   if (call.hops.length === 0) return [{ kind: "server", from: begin, ns: call.ns }];
   const isSlow = slowHop >= 0 && call.hops[slowHop] !== undefined && isWork(head, call.hops[slowHop]);
   found.push({ kind: "server", from: begin + there, ns: work, isSlow });
+  const over = (kind: Part["kind"], from: number, until: number) => {
+    const [first, last] = [Math.max(from, begin + there), Math.min(until, begin + there + work)];
+    if (last > first) found.push({ kind, from: first, ns: last - first });
+  };
   for (const child of children) {
     if (child.at_ns === null) continue;
-    const from = Math.max(child.at_ns, begin + there);
-    const until = Math.min(child.at_ns + child.ns, begin + there + work);
-    if (until > from) found.push({ kind: "waiting", from, ns: until - from });
+    // What a call waited for before it began, its caller waited for.
+    over("before", child.at_ns - waitedBefore(child), child.at_ns);
+    over("waiting", child.at_ns, child.at_ns + child.ns);
   }
   found.push({ kind: "network", from: begin + there + work, ns: back });
   return found;
@@ -250,6 +305,8 @@ function Line(props: { head: Head; placed: Placed; detail: Detail; end: number; 
 function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call; slowHop: number; concerns: string[] }) {
   const label = (span: number) => head.points[call.spans[span]?.[0] ?? -1] ?? "?";
   const most = Math.max(1, ...call.hops.map((hop) => ownOf(head, call, hop)));
+  const isAnyAgain = call.spans.some((span) => span[5] > 0);
+  const isNothing = (hop: Hop) => hop[5] === 0 && (head.parts[hop[0]]?.name ?? "").endsWith("_transfer");
   return (
     <aside class="details" aria-live="polite">
       <h3>
@@ -261,7 +318,7 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
         {call.bound_ns > 0 && ` · placed within ± ${duration(call.bound_ns)}`}
       </p>
       <p>
-        <b>Why it stands here:</b> {visible(call.link)}
+        <b>Why it stands under the call above it:</b> {visible(call.link)}
       </p>
       {call.critical_ns && (
         <p>
@@ -298,11 +355,12 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
                 <th scope="col" class="number">±</th>
                 <th scope="col" class="number">both</th>
                 <th scope="col"></th>
-                <th scope="col" class="number">sent again</th>
+                {isAnyAgain && <th scope="col" class="number">sent again</th>}
               </tr>
             </thead>
             <tbody>
               {call.hops.map((hop, i) => {
+                if (isNothing(hop)) return null;
                 const [part, from, to, forward, back, total, bound, through] = hop;
                 const own = ownOf(head, call, hop);
                 const again = from === to ? 0 : (call.spans[to]?.[5] ?? 0);
@@ -327,7 +385,7 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
                         <rect class={`kind-${kindOf(head, hop)}`} width={(100 * Math.max(0, own)) / most} height="6" />
                       </svg>
                     </td>
-                    <td class={again > 0 ? "number failed" : "number"}>{again > 0 ? again : ""}</td>
+                    {isAnyAgain && <td class={again > 0 ? "number failed" : "number"}>{again > 0 ? again : ""}</td>}
                   </tr>
                 );
               })}

@@ -58,14 +58,13 @@ impl View<'_> {
 
     fn write_verdict(&self, ink: &mut Ink<'_>) -> io::Result<()> {
         let of = quantity::plural(self.analysis.traces.len() as u64, "trace");
-        let head = match verdict::overall(self.analysis) {
-            _ if self.analysis.calls.is_empty() => "verdict: nothing was reconstructed".to_string(),
-            None => "verdict: nothing wrong was found".to_string(),
-            Some(finding) => {
-                format!("verdict: {} · {}", finding.severity.name(), finding.culprit.words())
-            }
+        let (severity, text) = match verdict::overall(self.analysis) {
+            _ if self.analysis.calls.is_empty() => (None, "nothing was reconstructed".to_string()),
+            None => (None, "nothing wrong was found".to_string()),
+            Some(finding) => (Some(finding.severity), finding.culprit.words()),
         };
-        ink.wrapped("", "  ", &head)?;
+        let severity = severity.map_or(String::new(), |severity| painted(ink, severity));
+        ink.wrapped(&format!("verdict: {severity}"), "  ", &text)?;
         let (failed, slow) = (self.n(|t| t.failed), self.n(|t| t.slow));
         let blind = self.n(|t| t.finding.is_none());
         let mut line =
@@ -82,13 +81,9 @@ impl View<'_> {
     }
 
     fn write_finding(&self, ink: &mut Ink<'_>, finding: &Finding) -> io::Result<()> {
-        let mut terms = vec![
-            finding.severity.name().to_string(),
-            finding.class.clone(),
-            finding.culprit.words(),
-        ];
+        let mut terms = vec![finding.class.clone(), finding.culprit.words()];
         terms.extend(self.side(finding).map(|side| side.name().to_string()));
-        ink.wrapped("", "  ", &terms.join(" · "))?;
+        ink.wrapped(&painted(ink, finding.severity), "  ", &terms.join(" · "))?;
         ink.wrapped("  ", "  ", &finding.sentence)?;
         for evidence in &finding.evidence {
             ink.wrapped("  - ", "    ", evidence)?;
@@ -173,6 +168,17 @@ impl View<'_> {
             cost_ns: verdict.cost_ns,
         }
     }
+}
+
+/// What stands before a finding: how bad it is, in the colour of that.
+fn painted(ink: &Ink<'_>, severity: Severity) -> String {
+    let name = severity.name();
+    let name = match severity {
+        Severity::Fail => ink.failed(name),
+        Severity::Warn => ink.slow(name),
+        Severity::Pass => name.to_string(),
+    };
+    format!("{name} · ")
 }
 
 /// The trace that it cost most, or that failed for it: its number.

@@ -1,7 +1,7 @@
-//! A plain text table: columns as wide as their longest cell, the flexible one cut to what the line leaves. Never cuts a
-//! number.
+//! A plain text table: columns as wide as their longest cell, the flexible ones cut in their middle to what the line leaves, columns that may be
+//! left out gone before. Never cuts a number.
 
-use super::harmless::{fit_left, fit_right, width};
+use super::harmless::{fit_left, fit_middle, fit_right, width};
 use super::ink::Ink;
 use std::io;
 
@@ -20,6 +20,9 @@ pub(super) enum Tone {
 pub(super) struct Grid {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<(String, Tone)>>,
+    left_out: &'static [&'static str],
+    /// So many columns of flexible text tell what it is: others are left out before it is cut to fewer.
+    tells: usize,
 }
 
 /// How a column stands.
@@ -38,7 +41,12 @@ pub(super) enum Align {
 impl Grid {
     /// With these columns.
     pub(super) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Grid { columns: columns.to_vec(), rows: Vec::new() }
+        Grid { columns: columns.to_vec(), rows: Vec::new(), left_out: &[], tells: 0 }
+    }
+
+    /// Columns that are left out, the first first, before flexible text is cut to fewer than so many columns; the JSON has them.
+    pub(super) fn leaving_out(self, left_out: &'static [&'static str], tells: usize) -> Self {
+        Grid { left_out, tells, ..self }
     }
 
     /// Adds a row of as many cells as columns.
@@ -56,15 +64,17 @@ impl Grid {
 
     /// Writes it, each line after `indent`.
     pub(super) fn write(&self, ink: &mut Ink<'_>, indent: &str) -> io::Result<()> {
-        let (widths, gap) = self.widths(ink.width.saturating_sub(width(indent)));
+        let (shown, widths, gap) = self.fitted(ink.width.saturating_sub(width(indent)));
         let heads: Vec<_> =
             self.columns.iter().map(|(name, _)| ((*name).to_owned(), Tone::Plain)).collect();
         for row in std::iter::once(&heads).chain(&self.rows) {
             let mut line = indent.to_owned();
-            for (i, ((cell, tone), columns)) in row.iter().zip(&widths).enumerate() {
+            for (&i, columns) in shown.iter().zip(&widths) {
+                let Some((cell, tone)) = row.get(i) else { continue };
                 let cell = match self.columns[i].1 {
                     Align::Right => fit_right(cell, *columns),
-                    Align::Left | Align::Whole | Align::Flexible => fit_left(cell, *columns),
+                    Align::Left | Align::Whole => fit_left(cell, *columns),
+                    Align::Flexible => fit_left(&fit_middle(cell, *columns), *columns),
                 };
                 line.push_str(&match tone {
                     Tone::Plain => cell,
@@ -78,15 +88,33 @@ impl Grid {
         Ok(())
     }
 
-    /// Columns of each column, and between two. What is too wide gives way in this order: flexible text, the gaps, heads
-    /// over numbers, other text.
-    fn widths(&self, line: usize) -> (Vec<usize>, usize) {
+    /// Which columns are shown, how wide, and how far apart.
+    fn fitted(&self, line: usize) -> (Vec<usize>, Vec<usize>, usize) {
         let cell = |i: usize| self.rows.iter().filter_map(move |r| r.get(i)).map(|(c, _)| width(c));
         let cells: Vec<usize> =
             (0..self.columns.len()).map(|i| cell(i).max().unwrap_or(0)).collect();
-        let heads = self.columns.iter().map(|(name, _)| width(name));
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let mut may_go = self.left_out.iter();
+        loop {
+            let (widths, gap) = self.widths(&shown, &cells, line);
+            let is_cut = |(&i, &columns): (&usize, &usize)| {
+                self.columns[i].1 == Align::Flexible && columns < cells[i].min(self.tells)
+            };
+            if !shown.iter().zip(&widths).any(is_cut) {
+                return (shown, widths, gap);
+            }
+            match may_go.next() {
+                Some(name) => shown.retain(|&i| self.columns[i].0 != *name),
+                None => return (shown, widths, gap),
+            }
+        }
+    }
+
+    /// Columns of each column that is shown, and between two. What is too wide gives way in this order: flexible text, the gaps, heads
+    /// over numbers, other text.
+    fn widths(&self, shown: &[usize], cells: &[usize], line: usize) -> (Vec<usize>, usize) {
         let mut widths: Vec<usize> =
-            cells.iter().zip(heads).map(|(c, head)| *c.max(&head)).collect();
+            shown.iter().map(|&i| cells[i].max(width(self.columns[i].0))).collect();
         let gaps = widths.len().saturating_sub(1);
         let mut excess = (widths.iter().sum::<usize>() + 2 * gaps).saturating_sub(line);
         let mut gap = 2;
@@ -94,11 +122,16 @@ impl Grid {
             if excess > 0 && align == Align::Right {
                 (gap, excess) = (1, excess.saturating_sub(gaps));
             }
-            let least = |i: usize| if align == Align::Right { cells[i].max(least) } else { least };
+            let least = |at: usize| match align {
+                Align::Right => cells[shown[at]].max(least),
+                _ => least,
+            };
             // The widest gives way first, column by column, so that short cells stay whole.
             while excess > 0 {
-                let may = |i: &usize| self.columns[*i].1 == align && widths[*i] > least(*i);
-                let Some(widest) = (0..widths.len()).filter(may).max_by_key(|&i| widths[i]) else {
+                let may =
+                    |at: &usize| self.columns[shown[*at]].1 == align && widths[*at] > least(*at);
+                let Some(widest) = (0..widths.len()).filter(may).max_by_key(|&at| widths[at])
+                else {
                     break;
                 };
                 widths[widest] -= 1;
@@ -117,3 +150,34 @@ const GIVING_WAY: [(Align, usize); 5] = [
     (Align::Flexible, 4),
     (Align::Left, 4),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Options;
+
+    fn check(columns: usize, expected: &[&str]) {
+        let mut grid = Grid::new(&[
+            ("place", Align::Flexible),
+            ("n", Align::Right),
+            ("p90", Align::Right),
+            ("max", Align::Right),
+        ])
+        .leaving_out(&["p90", "max"], 30);
+        grid.plain(["podE/java[151] → podE/eth0", "246", "6.78 µs", "12.3 µs"].map(String::from));
+        let mut out = Vec::new();
+        let options = Options { width: columns, ..Options::default() };
+        grid.write(&mut Ink::new(&mut out, &options), "").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn columns_go_before_text_is_cut_in_its_middle() {
+        let whole = "podE/java[151] → podE/eth0  246  6.78 µs  12.3 µs";
+        check(60, &["place                         n      p90      max", whole]);
+        let without = "podE/java[151] → podE/eth0  246  12.3 µs";
+        check(45, &["place                         n      max", without]);
+        check(32, &["place                         n", "podE/java[151] → podE/eth0  246"]);
+        check(20, &["place              n", "podE/java…/eth0  246"]);
+    }
+}

@@ -64,6 +64,24 @@ pub fn fit(text: &str, columns: usize) -> String {
     cut
 }
 
+/// `text` made harmless and cut in its middle to `columns`: names of places and paths differ at both ends.
+pub fn fit_middle(text: &str, columns: usize) -> String {
+    let text = harmless(text);
+    if text.width() <= columns || columns < 5 {
+        return fit(&text, columns);
+    }
+    let head = fit(&text, columns - (columns - 1) * 2 / 5);
+    let mut room = columns - head.width();
+    let fits = |c: &char| {
+        let wide = c.width().unwrap_or(0);
+        let is_room = wide <= room;
+        room = room.saturating_sub(wide);
+        is_room
+    };
+    let tail: Vec<char> = text.chars().rev().take_while(fits).collect();
+    head + &tail.into_iter().rev().collect::<String>()
+}
+
 /// [`fit`], then filled with spaces on the right up to `columns`.
 pub fn fit_left(text: &str, columns: usize) -> String {
     let mut cell = fit(text, columns);
@@ -106,6 +124,17 @@ mod tests {
         check("\u{9b}31m", "\\x9b31m");
         check("a\u{202e}b\u{2028}c\r\n", "a\\u{202e}b\\u{2028}c\\r\\n");
         assert_eq!(harmless_bytes(b"a\xff\xfe\x1bz"), "a\\xff\\xfe\\x1bz");
+    }
+
+    #[test]
+    fn cuts_the_middle_out() {
+        let check =
+            |text: &str, columns, expected: &str| assert_eq!(fit_middle(text, columns), expected);
+        check("ap-podA/node:9001", 17, "ap-podA/node:9001");
+        check("ap-podA/node:9001", 12, "ap-podA…9001");
+        check("ap-podA/node:9001", 4, "ap-…");
+        check("漢字漢字漢字漢字", 9, "漢字…漢字");
+        check("x\u{1b}yzabcdefgh", 9, "x\\x1b…fgh");
     }
 
     #[test]

@@ -222,8 +222,10 @@ impl Edge {
     }
 }
 
-/// In lines of fewer columns, what lies on traces' paths and what was lost is left to the JSON.
-const WIDE: usize = 100;
+/// Left to the JSON where the line is short.
+const LEFT_OUT: &[&str] = &["p90", "max", "share", "path"];
+/// Columns that the two ends of a stretch need to be told by.
+const TELLS: usize = 34;
 
 const COLUMNS: [(&str, Align); 12] = [
     ("part", Align::Left),
@@ -262,20 +264,15 @@ fn write_edge(
         return ink.line("  no hop could be measured");
     }
     let any_lost = edge.stretches.values().any(|stretch| stretch.n_lost > 0);
-    let is_shown = |name: &str| match name {
-        "path" => ink.width >= WIDE,
-        "lost" => ink.width >= WIDE && any_lost,
-        _ => true,
-    };
-    let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| is_shown(name)).collect();
-    let mut grid = Grid::new(&columns);
+    let columns = COLUMNS.into_iter().filter(|(name, _)| any_lost || *name != "lost");
+    let mut grid = Grid::new(&columns.collect::<Vec<_>>()).leaving_out(LEFT_OUT, TELLS);
     let rows = edge.rows();
     let largest =
         rows.iter().filter(|(_, s)| !s.is_before).map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
     for (key, stretch) in rows {
         let slow = sum(&stretch.total) == largest && key.0 != WAITING && !stretch.is_before;
         let tone = if slow { Tone::Slow } else { Tone::Plain };
-        write_stretch(&mut grid, key, stretch, edge, tone, &is_shown);
+        write_stretch(&mut grid, key, stretch, edge, (tone, any_lost));
     }
     grid.write(ink, "  ")
 }
@@ -285,8 +282,7 @@ fn write_stretch(
     key: &StretchKey,
     stretch: &Stretch,
     edge: &Edge,
-    tone: Tone,
-    is_shown: &dyn Fn(&str) -> bool,
+    (tone, any_lost): (Tone, bool),
 ) {
     let place = if key.1 == key.2 { key.1.clone() } else { format!("{} → {}", key.1, key.2) };
     let one_way = [("→", &stretch.forward), ("←", &stretch.back)];
@@ -314,7 +310,8 @@ fn write_stretch(
             first(if stretch.n_lost > 0 { quantity::count(stretch.n_lost) } else { String::new() }),
             first(inside(quantity::share(unseen, edge.n_calls as f64))),
         ];
-        let cells = COLUMNS.into_iter().zip(cells).filter(|((name, _), _)| is_shown(name));
+        let cells = COLUMNS.into_iter().zip(cells);
+        let cells = cells.filter(|((name, _), _)| any_lost || *name != "lost");
         grid.row(cells.map(|(_, cell)| (cell, tone)));
     }
 }

@@ -56,7 +56,7 @@ impl<'a> Ink<'a> {
         for word in text.split(' ').filter(|w| !w.is_empty()) {
             let word = word.replace('\u{a0}', " ");
             let word = if self.ascii { ascii(&word) } else { word };
-            if !empty && width(&line) + 1 + width(&word) > self.width {
+            if !empty && columns(&line) + 1 + width(&word) > self.width {
                 self.line(&line)?;
                 line = indent.to_owned();
                 empty = true;
@@ -64,7 +64,7 @@ impl<'a> Ink<'a> {
             if !empty {
                 line.push(' ');
             }
-            let room = self.width.saturating_sub(width(&line));
+            let room = self.width.saturating_sub(columns(&line));
             line.push_str(&harmless::fit(&word, room.max(20)));
             empty = false;
         }
@@ -88,7 +88,7 @@ impl<'a> Ink<'a> {
 
 /// `text` cut to `columns`, the cut shown by `mark`; colours take no column and end where they would have ended.
 fn cut(text: &str, columns: usize, mark: char) -> Cow<'_, str> {
-    if text.len() <= columns || visible(text).map(|(_, wide)| wide).sum::<usize>() <= columns {
+    if text.len() <= columns || self::columns(text) <= columns {
         return Cow::Borrowed(text);
     }
     let mut kept = String::with_capacity(text.len());
@@ -105,6 +105,11 @@ fn cut(text: &str, columns: usize, mark: char) -> Cow<'_, str> {
         }
     }
     Cow::Owned(kept)
+}
+
+/// Columns of `text`, whose colours take none.
+fn columns(text: &str) -> usize {
+    visible(text).map(|(_, wide)| wide).sum()
 }
 
 /// The characters of `text` with their columns; a colour's code as a whole, with none.

@@ -47,13 +47,13 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         return ink.line("no calls match");
     }
     ink.line(&format!("services, over {} of recording", quantity::duration(whole.recorded_ns)))?;
-    table(&["service", "protocol"], &services, &whole, ink.width).write(&mut ink, "  ")?;
+    table(&["service", "protocol"], &services, &whole).write(&mut ink, "  ")?;
     if let Some(sources) = sources(analysis, options) {
         ink.line(&sources)?;
     }
     ink.line("")?;
     ink.line("who calls whom")?;
-    table(&["client", "server", "protocol"], &edges, &whole, ink.width).write(&mut ink, "  ")?;
+    table(&["client", "server", "protocol"], &edges, &whole).write(&mut ink, "  ")?;
     ink.line("")?;
     ink.wrapped("", "  ", "Durations: request's first to response's last byte, for a service at the point nearest to it, for an edge nearest to the client. ≥: some requests were still open and may turn out slower. Own: which share of all traces' time is this service's own work, what it waited for left out.")
 }
@@ -125,17 +125,16 @@ fn sources(analysis: &Analysis, options: &Options) -> Option<String> {
     names.knows_processes().then_some(text)
 }
 
-/// In a line of fewer columns not every figure has room.
-const NARROW: usize = 80;
+/// Left to the JSON where the line is short.
+const LEFT_OUT: &[&str] = &["p90", "rate", "own", "max"];
+/// Columns that a service needs to be told by.
+const TELLS: usize = 20;
 
-fn table(keys: &[&'static str], tallies: &Tallies, whole: &Whole, columns: usize) -> Grid {
-    // An edge's line has one more name; its rate and p90 are in the JSON. So is what has no room in narrow lines.
-    let is_short = keys.len() == 3 || columns < NARROW;
-    let keep = |name: &str| !is_short || !matches!(name, "rate" | "p90" | "own");
+fn table(keys: &[&'static str], tallies: &Tallies, whole: &Whole) -> Grid {
     let numbers = ["calls", "rate", "errors", "open", "p50", "p90", "p99", "max", "own"];
     let mut columns: Vec<_> = keys.iter().map(|k| (*k, Align::Flexible)).collect();
-    columns.extend(numbers.into_iter().filter(|n| keep(n)).map(|name| (name, Align::Right)));
-    let mut grid = Grid::new(&columns);
+    columns.extend(numbers.map(|name| (name, Align::Right)));
+    let mut grid = Grid::new(&columns).leaving_out(LEFT_OUT, TELLS);
     for (key, tally) in tallies {
         let d = Distribution::of(tally.durations.clone());
         let p = |permille| (quantity::percentile(d.percentile(permille)), Tone::Plain);
@@ -153,7 +152,6 @@ fn table(keys: &[&'static str], tallies: &Tallies, whole: &Whole, columns: usize
             (quantity::share(tally.own_ns as f64, whole.traces_ns.max(1) as f64), Tone::Plain),
         ];
         let names = key.iter().map(|k| (k.clone(), Tone::Plain));
-        let values = numbers.into_iter().zip(values).filter(|(n, _)| keep(n)).map(|(_, v)| v);
         grid.row(names.chain(values));
     }
     grid

@@ -31,8 +31,10 @@ const COLUMNS: [(&str, Align); 9] = [
     ("svc", Align::Right),
     ("slowest part", Align::Flexible),
 ];
-/// In a line of fewer columns, client and number of services are left to the JSON.
-const NARROW: usize = 72;
+/// Left to the JSON where the line is short.
+const LEFT_OUT: &[&str] = &["svc", "client", "calls", "start"];
+/// Columns that a request or a place needs to be told by.
+const TELLS: usize = 16;
 
 fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(analysis);
@@ -42,9 +44,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         return lines.try_for_each(|l| json::line(out, &l));
     }
     let mut ink = Ink::new(out, options);
-    let is_shown = |name: &str| ink.width >= NARROW || !matches!(name, "client" | "svc");
-    let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| is_shown(name)).collect();
-    let mut grid = Grid::new(&columns);
+    let mut grid = Grid::new(&COLUMNS).leaving_out(LEFT_OUT, TELLS);
     let digits = id_digits(analysis);
     let lines: Vec<TraceLine> = chosen.iter().filter_map(|t| line(analysis, &names, t)).collect();
     let starts = lines.iter().map(|line| line.start);
@@ -55,8 +55,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
     let [first, last] = [first, last].map(|at| instant::date(at, options.zone));
     let several_days = first != last;
     for line in &lines {
-        let cells = COLUMNS.into_iter().zip(cells(line, options, digits, several_days));
-        grid.row(cells.filter(|((name, _), _)| is_shown(name)).map(|(_, cell)| cell));
+        grid.row(cells(line, options, digits, several_days));
     }
     ink.line(&format!(
         "{} of {} · {} {}",

@@ -68,8 +68,7 @@ struct Service {
     n_open: u64,
     per_second: Option<f64>,
     duration: Option<Percentiles>,
-    own_ns: i64,
-    /// Of all traces' time.
+    /// Own work that traces waited for, of all traces' time.
     own_share: f64,
 }
 
@@ -190,7 +189,6 @@ fn service(
         n_open,
         per_second: (recorded_ns > 0).then(|| seen.n_served as f64 * 1e9 / recorded_ns as f64),
         duration: percentiles(&Distribution::of(durations)),
-        own_ns,
         own_share: own_ns as f64 / whole.traces_ns.max(1) as f64,
         name,
     }

@@ -37,7 +37,6 @@ struct ToldFinding<'a> {
     sentence: &'a str,
     evidence: &'a [String],
     cost: Vec<String>,
-    n_traces: u64,
     /// The trace that shows it best: its place in the list, where the page holds it.
     worst: Option<usize>,
 }
@@ -78,7 +77,6 @@ fn told<'a>(view: &View<'a>, finding: &'a Finding) -> ToldFinding<'a> {
         sentence: &finding.sentence,
         evidence: &finding.evidence,
         cost: cost(finding),
-        n_traces: finding.n_traces,
         worst: number.and_then(|number| view.held.binary_search(&number).ok()),
     }
 }

@@ -153,7 +153,12 @@ fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<(
     let program = program();
     writeln!(out, "\nWith captures of your own:\n")?;
     writeln!(out, "  {program} import a.pcap b.pcap -o mine.afterpath")?;
-    Ok(writeln!(out, "  {program} analyze mine.afterpath")?)
+    writeln!(out, "  {program} report mine.afterpath")?;
+    let page = format!(
+        "Worth opening first: ./{FOLDER}/{PAGE}, in any browser. All of this recording on one page: what is unusual, \
+         whose it is, and every hop of every request."
+    );
+    Ok(writeln!(out, "\n{}", folded(&page, options.width))?)
 }
 
 fn folded(text: &str, columns: usize) -> String {
