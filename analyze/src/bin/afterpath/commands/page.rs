@@ -4,10 +4,8 @@ use super::report::into_output;
 use crate::arguments::Page;
 use crate::input;
 use crate::terminal::{Progress, note};
-use afterpath::analysis::Analysis;
 use afterpath::report::page::{self, Wanted};
 use anyhow::Result;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Runs it.
@@ -19,17 +17,14 @@ pub(crate) fn run(a: &Page, strict: bool) -> Result<()> {
         zone: a.tz,
     };
     let progress = Progress::begin("writing the page");
-    into_output(&a.output, a.force, &a.bundles, |out| write(&input.analysis, &wanted, out))?;
+    into_output(&a.output, a.force, &a.bundles, |out| {
+        Ok(page::write(&input.analysis, &wanted, out)?)
+    })?;
     drop(progress);
     if a.output != Path::new("-") {
         note(&format!("written: {}; any browser opens it", a.output.display()));
     }
     input::check_strict(&input, strict)
-}
-
-/// Writes the page of an analysis.
-pub(crate) fn write(analysis: &Analysis, wanted: &Wanted, out: &mut dyn Write) -> Result<()> {
-    Ok(page::write(analysis, wanted, out)?)
 }
 
 /// The names of the bundles.
