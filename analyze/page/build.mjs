@@ -50,7 +50,9 @@ function licences(inputs) {
 
 const made = await build({ ...shared, entryPoints: ["src/libraries.ts"], globalName: "Libraries", metafile: true });
 const texts = licences(Object.keys(made.metafile.inputs));
-const libraries = made.outputFiles[0].text.trim();
+// Every page is a copy of them: their licences go with it.
+const notice = texts.join("\n").replaceAll("*/", "* /");
+const libraries = `/*!\n${notice}*/\n${made.outputFiles[0].text.trim()}`;
 if (libraries.includes("</script")) throw new Error("the libraries can't stand in a page");
 const own = await bundled("src/main.tsx", { jsx: "automatic", jsxImportSource: "preact", plugins: [elsewhere] });
 const style = await bundled("src/style.css", { loader: { ".css": "css" } });

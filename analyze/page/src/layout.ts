@@ -19,7 +19,7 @@ export interface Line {
   n: number;
   n_failed: number;
   n_open: number;
-  /** p99 of the busiest protocol. */
+  /** Of the protocol that most of them speak. */
   main: Edge;
   points: [number, number][];
 }

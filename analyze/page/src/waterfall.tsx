@@ -261,7 +261,7 @@ function Line(props: { head: Head; placed: Placed; detail: Detail; end: number; 
   const x = (ns: number) => (WIDTH * ns) / end;
   const isCritical = (call.critical_ns?.[0] ?? 0) > 0;
   const again = call.spans.reduce((sum, span) => sum + span[5], 0);
-  const before = call.before.reduce((sum, [, ns]) => sum + ns, 0);
+  const before = waitedBefore(call);
   const words = `${call.service} ${call.request}, ${call.status}, ${seen(call.ns, call.at_least)}${isCritical ? ", on the critical path" : ""}`;
   return (
     <li class={`${props.isChosen ? "chosen" : ""} ${call.failed ? "bad" : ""}`}>

@@ -26,8 +26,6 @@ const SAMPLE: &[u8] = include_bytes!("../../../../assets/demo.afterpath.tar");
 
 const FOLDER: &str = "afterpath-demo";
 const BUNDLE: &str = "demo.afterpath.tar";
-/// More traces than the sample has.
-const ALL: usize = 1_000;
 const WATERFALL: &str = "waterfall.txt";
 const CALLS: &str = "calls.jsonl";
 const README: &str = "README.md";
@@ -80,7 +78,7 @@ fn write_files(folder: &Path, input: &Input, options: &Options) -> Result<()> {
     write(CALLS, "calls")?;
     let path = folder.join(PAGE);
     let file = File::create(&path).with_context(|| path.display().to_string())?;
-    let wanted = Wanted { title: BUNDLE.to_string(), most_traces: ALL, zone: options.zone };
+    let wanted = Wanted { title: BUNDLE.to_string(), most_traces: usize::MAX, zone: options.zone };
     written(file, PAGE, |out| Ok(page::write(&input.analysis, &wanted, out)?))?;
     let path = folder.join(README);
     fs::write(&path, readme(&options.trace)).with_context(|| path.display().to_string())
@@ -142,10 +140,6 @@ fn tour(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> Result<(
     );
     writeln!(out, "{}\n", folded(&intro, options.width))?;
     write_report("trace", analysis, options, out)?;
-    writeln!(
-        out,
-        "\nOpen ./{FOLDER}/{PAGE} in a browser: the same and everything else, on one page that needs nothing beside it."
-    )?;
     writeln!(out, "\nWritten to ./{FOLDER}/ (its README.md says what is what). Next:\n")?;
     for (command, what) in suggestions(&options.trace) {
         writeln!(out, "  {command}\n      {what}")?;
