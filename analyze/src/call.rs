@@ -87,6 +87,8 @@ pub struct SpanAt {
     pub order_basis: OrderBasis,
     /// Retransmitted segments seen here inside the request and the response.
     pub retransmissions: u32,
+    /// Bytes of the request and the response that were not captured here: gaps.
+    pub missing_bytes: u64,
 }
 
 /// What became of a call.

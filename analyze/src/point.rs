@@ -59,14 +59,23 @@ impl Point {
 
     /// `podA/eth0`, `gw7/eth0`, `host/if3`, `podA/python3[1234]`: the shortest name that a reader recognises.
     pub fn label(&self) -> String {
+        self.named(Process::label)
+    }
+
+    /// The same without a process's number: one name for all processes of one program in one place, and for those of another recording.
+    pub fn role(&self) -> String {
+        self.named(|process| process.name.clone())
+    }
+
+    fn named(&self, process_name: impl Fn(&Process) -> String) -> String {
         let place = self.place();
         if let Some(process) = &self.process {
             let pod = process.pod.as_ref().map(|pod| pod.rsplit('/').next().unwrap_or(pod));
             let place = pod.or(process.container.as_deref()).unwrap_or(place);
             if place == process.name && process.pid == 0 {
-                return process.label();
+                return process_name(process);
             }
-            return format!("{place}/{}", process.label());
+            return format!("{place}/{}", process_name(process));
         }
         // A bare capture is a host of one interface, both named by the file.
         if self.interface.is_empty() || self.interface == place {

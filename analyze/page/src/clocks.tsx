@@ -9,7 +9,7 @@ export function Clocks({ head }: { head: Head }) {
   const references = new Map(clocks.map((pair) => [pair.reference, pair.reference_ntp_error_ns]));
   return (
     <>
-      <Panel title="Clocks" about={clocks.length === 0 ? undefined : "Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much (±) the truth lies. Worst: the widest ± of any time."}>
+      <Panel title="Clocks" about={clocks.length === 0 ? undefined : "Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much (±) the truth lies. Worst: the widest ± of any time. A wide ± makes only one-way times between two clocks unsure; how long a call took, and the time there and back, are of one clock each."}>
         {clocks.length === 0 ? (
           <p>All on one clock, or nothing was seen to pass between two: nothing was aligned.</p>
         ) : (
@@ -49,13 +49,13 @@ export function Clocks({ head }: { head: Head }) {
             </div>
             {[...references].map(([name, error]) => (
               <p>
-                Times are the Unix time of <Text>{name}</Text>, {error === null ? "of which no recorder says that NTP kept it" : `which NTP kept within ${duration(error)}`}.
+                Everywhere on this page, times are corrected by these: they are the Unix time of <Text>{name}</Text>, {error === null ? "of which no recorder says that NTP kept it" : `which NTP kept within ${duration(error)}`}.
               </p>
             ))}
           </>
         )}
       </Panel>
-      <Panel title="Lost, unused or doubtful" about="What the recording did not hold, what could not be read, and what stayed ambiguous, by cause.">
+      <Panel title="Lost, unused or doubtful" about="What the recording did not hold, what could not be read, and what stayed ambiguous, by cause. Where so much is missing that a verdict may be wrong for it, the verdict's page has a finding “events-lost”, or names it under “not known”.">
         {lost.length === 0 ? (
           <p>Nothing was lost, nothing stayed ambiguous.</p>
         ) : (

@@ -20,6 +20,8 @@ export interface Finding {
   sentence: string;
   evidence: string[];
   cost: string[];
+  /** Findings about the same traces: their numbers, and that in words. */
+  related: [number, string][];
   worst: number | null;
 }
 
@@ -92,6 +94,10 @@ export interface StretchLine {
   part: string;
   from: string;
   to: string;
+  /** How many points are behind each of the two names. */
+  n_points: [number, number];
+  /** Between two interfaces of one place. */
+  through: boolean;
   n_calls: number;
   n_observed: number;
   not_observed_share: number | null;
@@ -168,8 +174,8 @@ export interface Head {
 }
 
 /** Point, the request's first byte since the trace's begin, then how much later the request's last, the response's first and last byte
- * passed; segments sent again. */
-export type Span = [number, number | null, number | null, number | null, number | null, number];
+ * passed; segments sent again; bytes not captured here. */
+export type Span = [number, number | null, number | null, number | null, number | null, number, number];
 
 /** Part, from which span to which, with the request, with the response, both, within how much, whether it leads through one place. */
 export type Hop = [number, number, number, number | null, number | null, number, number | null, boolean];

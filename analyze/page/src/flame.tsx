@@ -20,6 +20,42 @@ function hue(service: string): number {
   return hash;
 }
 
+/** As much of a frame's name as there is room for: where the request has none, the service alone. */
+function label(frame: Frame, room: number): string {
+  const whole = visible(nameOf(frame));
+  if (whole.length <= room || room >= 28) return fit(whole, room);
+  return fit(frame.service || whole, room);
+}
+
+/** Services are named beside the graph whose own work is this share of all, and so many at most. */
+const SHOWN = 0.001;
+const NAMED = 12;
+
+/** Whose own work it is, by colour, the most first. */
+function Services({ frame }: { frame: Frame }) {
+  const own = new Map<string, number>();
+  const add = ({ service, own_ns, children }: Frame) => {
+    if (service) own.set(service, (own.get(service) ?? 0) + own_ns);
+    children.forEach(add);
+  };
+  add(frame);
+  const sorted = [...own].filter(([, ns]) => ns >= SHOWN * frame.ns).sort((a, b) => b[1] - a[1]);
+  return (
+    <p class="legend">
+      <b>Own work:</b>
+      {sorted.slice(0, NAMED).map(([service, ns]) => (
+        <span>
+          <svg width="12" height="12" aria-hidden="true">
+            <rect width="12" height="12" rx="2" style={{ fill: `hsl(${hue(service)} var(--flame))` }} />
+          </svg>{" "}
+          {visible(service)} {share(ns, frame.ns)}
+        </span>
+      ))}
+      {sorted.length > NAMED && <span>{plural(sorted.length - NAMED, "more service")}</span>}
+    </p>
+  );
+}
+
 export function Flame({ head }: { head: Head }) {
   const root = useMemo(() => {
     const tree = hierarchy(head.flame, (frame) => frame.children);
@@ -37,6 +73,7 @@ export function Flame({ head }: { head: Head }) {
         <p>No trace's time is known.</p>
       ) : (
         <>
+          <Services frame={head.flame} />
           <p role="status">
             <b>{visible(nameOf(zoomed.data))}</b> · {duration(zoomed.data.ns)} = {share(zoomed.data.ns, whole)} of all traces' time · {plural(zoomed.data.n, zoomed === root ? "trace" : "call")}
             {zoomed !== root && ` · own work ${share(zoomed.data.own_ns, zoomed.data.ns)} · on the way ${share(zoomed.data.way_ns, zoomed.data.ns)}`}
@@ -61,7 +98,7 @@ export function Flame({ head }: { head: Head }) {
                     <rect x={x} y={node.depth * ROW} width={Math.max(0.5, width - 1)} height={ROW - 2} rx="2" style={{ fill: node === root ? "var(--soft)" : `hsl(${hue(node.data.service)} var(--flame))` }} />
                     {width > 40 && (
                       <text x={x + 5} y={node.depth * ROW + 15}>
-                        {fit(nameOf(node.data), Math.floor((width - 8) / 7.2))}
+                        {label(node.data, Math.floor((width - 8) / 7.6))}
                       </text>
                     )}
                   </g>

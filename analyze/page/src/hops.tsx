@@ -13,14 +13,17 @@ export function nameOf(head: Head, part: string): string {
 }
 
 /** Whose time it is: what leads through one place is that place's. */
-function kindOf(head: Head, { part, from, to }: Stretch["line"]): string {
-  const placeOf = (label: string) => label.slice(0, label.lastIndexOf("/"));
+function kindOf(head: Head, { part, through }: Stretch["line"]): string {
   if (part === "waiting_for_calls") return "waiting";
-  if (part === "wire" && placeOf(from) !== "" && placeOf(from) === placeOf(to)) return "forwarding";
+  if (through) return "forwarding";
   return head.parts.find((known) => known.name === part)?.kind ?? "network";
 }
 
-const place = ({ line }: Stretch): string => (line.from === line.to ? line.from : `${line.from} → ${line.to}`);
+function place({ line }: Stretch): string {
+  const several = (name: string, n: number | undefined) => (n !== undefined && n > 1 ? `${name} (${count(n)} processes)` : name);
+  const [from, to] = [several(line.from, line.n_points[0]), several(line.to, line.n_points[1])];
+  return from === to ? from : `${from} → ${to}`;
+}
 
 type Order = "path" | "p99" | "way";
 
@@ -85,7 +88,7 @@ export function Hops({ head, zone }: { head: Head; zone: Zone }) {
                     <svg width="10" height="10" aria-hidden="true">
                       <rect class={`kind-${kindOf(head, line)}`} width="10" height="10" rx="2" />
                     </svg>{" "}
-                    {nameOf(head, line.part)}
+                    {line.through ? "through" : nameOf(head, line.part)}
                   </td>
                   <td><Text>{place(stretch)}</Text></td>
                   <td class="number">{count(line.n_observed)}</td>

@@ -42,7 +42,7 @@ export function MapLines(props: { layout: Layout; marked: Set<string>; chosen?: 
         const isBad = line.n_failed > 0;
         const words = `${line.from} to ${line.to}: ${plural(line.n, "call")}, ${count(line.n_failed)} failed, p99 ${duration(line.main.duration?.p99_ns ?? 0)}`;
         const path = smooth(line.points);
-        const [x, y] = along(line.points, 0.5);
+        const [x, y] = line.label;
         const choose = () => props.onChoose?.(line);
         return (
           <g
@@ -57,7 +57,7 @@ export function MapLines(props: { layout: Layout; marked: Set<string>; chosen?: 
             <title>{words}</title>
             <path class="wide" d={path} />
             <path class="thin" d={path} stroke-width={width} marker-end="url(#arrow)" />
-            {!props.plain && <Between way={line.main.way} points={line.points} marked={props.marked} />}
+            <Between way={line.main.way} points={line.points} marked={props.marked} />
             {!props.plain && (
               <text class="label" x={x} y={y + 14}>
                 {line.main.duration && line.main.duration.p50_ns > 0 ? duration(line.main.duration.p50_ns) : ""}
@@ -98,7 +98,7 @@ export function MapNodes(props: { layout: Layout; marked: Set<string>; chosen?: 
             <title>{words}</title>
             <rect width={NODE.width} height={NODE.height} rx={service.role === "store" ? 18 : service.role === "proxy" ? 2 : 8} />
             <text class="name" x="10" y="19">
-              {fit(service.name, 17)}
+              {fit(service.name, 16)}
             </text>
             <text class="role" x={NODE.width - 10} y={NODE.height - 8}>
               {ROLES[service.role]}
@@ -132,7 +132,7 @@ export function Frame({ layout, children, label }: { layout: Layout; children: C
   if (layout.nodes.size === 0) return <p>No call was seen.</p>;
   return (
     <div class="scroll">
-      <svg class="map" viewBox={`0 0 ${layout.width} ${layout.height}`} style={{ minWidth: `${Math.min(layout.width, Math.max(900, layout.width * 0.72))}px`, maxHeight: `${Math.max(260, layout.height * 1.1)}px` }} role="group" aria-label={label}>
+      <svg class="map" viewBox={`0 0 ${layout.width} ${layout.height}`} style={{ minWidth: `${Math.min(layout.width, Math.max(900, layout.width * 0.8))}px`, maxHeight: `${Math.max(260, layout.height * 1.1)}px` }} role="group" aria-label={label}>
         <defs>
           <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">
             <path d="M0,0 L8,4 L0,8 Z" />

@@ -7,6 +7,7 @@ import { along, laidOut, type Layout } from "./layout";
 import { Frame, MapLines, MapNodes } from "./map";
 import { isForPage, Panel, Text } from "./pieces";
 import { address, go, usePlace } from "./place";
+import { slowest } from "./waterfall";
 import { duration, fit, plural, seen, visible, Zone } from "./words";
 
 /** A call with when it began on the page's time. */
@@ -27,6 +28,7 @@ export function Replay({ head, zone }: { head: Head; zone: Zone }) {
   const row = head.traces[place];
   const from = Number(search.get("from") ?? 0);
   const [moving, setMoving] = useState<Moving[] | string>("");
+  const [start, setStart] = useState(0);
   const window = row ? { begin: row.at_ns, ns: row.ns } : { begin: from, ns: SECOND };
   const places = useMemo(() => {
     if (row) return [place];
@@ -36,9 +38,14 @@ export function Replay({ head, zone }: { head: Head; zone: Zone }) {
   useEffect(() => {
     let isWanted = true;
     setMoving("");
-    const read = places.map((i) => readTrace(head, i).then((detail) => moves(head, i, detail)));
+    const read = places.map((i) => readTrace(head, i));
     Promise.all(read).then(
-      (all) => isWanted && setMoving(all.flat()),
+      (all) => {
+        if (!isWanted) return;
+        const [only] = all;
+        setStart(row && only ? whenSlowest(head, only) : 0);
+        setMoving(all.flatMap((detail, i) => moves(head, places[i] ?? 0, detail)));
+      },
       (error: unknown) => isWanted && setMoving(String(error)),
     );
     return () => {
@@ -63,9 +70,19 @@ export function Replay({ head, zone }: { head: Head; zone: Zone }) {
           </>
         )}
       </p>
-      {typeof moving === "string" ? <p role="status">{moving || "Reading …"}</p> : <Player head={head} moving={moving} begin={window.begin} ns={Math.max(1, window.ns)} />}
+      {typeof moving === "string" ? <p role="status">{moving || "Reading …"}</p> : <Player head={head} moving={moving} begin={window.begin} ns={Math.max(1, window.ns)} start={start} />}
     </Panel>
   );
+}
+
+/** When a trace's slowest part begins, since the trace did. */
+function whenSlowest(head: Head, detail: Detail): number {
+  const [number, at] = slowest(head, detail);
+  const call = detail.calls[number];
+  const hop = call?.hops[at];
+  if (!call || !hop || call.at_ns === null) return 0;
+  const span = call.spans[hop[1]];
+  return Math.max(0, span?.[1] ?? call.at_ns);
 }
 
 function moves(head: Head, place: number, detail: Detail): Moving[] {
@@ -90,12 +107,17 @@ function progress({ call, begin }: Moving, at: number): { part: number; isInside
   return { part: 1 - (since - back) / Math.max(1, call.ns - back), isInside: false };
 }
 
-function Player({ head, moving, begin, ns }: { head: Head; moving: Moving[]; begin: number; ns: number }) {
+/** Stands at `start` until it is played or moved. */
+function Player({ head, moving, begin, ns, start }: { head: Head; moving: Moving[]; begin: number; ns: number; start: number }) {
   const layout = useMemo(() => laidOut(head.map), [head]);
-  const [at, setAt] = useState(0);
+  const [at, setAt] = useState(start);
   const [isPlaying, setPlaying] = useState(false);
   const last = useRef(0);
-  useEffect(() => setAt(0), [begin, ns]);
+  useEffect(() => setAt(start), [begin, ns, start]);
+  // What is deepest under way where it begins is looked at, on a map that is wider than the window.
+  useEffect(() => {
+    document.querySelector(".map .dot:last-of-type")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [moving, start]);
   useEffect(() => {
     if (!isPlaying) return;
     let frame = 0;
@@ -139,6 +161,12 @@ function Player({ head, moving, begin, ns }: { head: Head; moving: Moving[]; beg
     <>
       <p class="controls">
         <button onClick={play}>{isPlaying ? "Stop" : "Play"}</button>
+        {start > 0 && (
+          <>
+            <button onClick={() => setAt(0)}>To its begin</button>
+            <button onClick={() => setAt(start)}>To its slowest part</button>
+          </>
+        )}
         <input class="time" type="range" min="0" max={ns} step={ns / 1000} value={at} aria-label="Time" aria-valuetext={duration(at)} onInput={(event) => setAt(Number(event.currentTarget.value))} />
         <output>
           {duration(at)} of {duration(ns)}

@@ -99,6 +99,7 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
               <th scope="col"></th>
               <th scope="col" class="number">calls</th>
               <th scope="col">largest part</th>
+              <th scope="col">main cause</th>
             </tr>
           </thead>
           <tbody>
@@ -130,6 +131,9 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
                     </>
                   )}
                 </td>
+                <td class="wide">
+                  <Cause head={head} row={row} />
+                </td>
               </tr>
             ))}
           </tbody>
@@ -142,6 +146,13 @@ export function Traces({ head, zone }: { head: Head; zone: Zone }) {
       )}
     </Panel>
   );
+}
+
+/** What a slow or failed trace is mainly blamed on. */
+function Cause({ head, row }: { head: Head; row: Row }) {
+  const finding = row.finding === null ? undefined : head.told.findings[row.finding];
+  if (finding) return <Text>{`${finding.class}: ${finding.culprit}`}</Text>;
+  return <>{row.slow || row.n_failed > 0 ? "none found" : ""}</>;
 }
 
 function chosen(head: Head, asked: Record<string, string>, order: Order): Row[] {

@@ -24,7 +24,7 @@ export function Verdict({ head }: { head: Head }) {
         {bad[0] && <Told finding={bad[0]} head={head} number={told.findings.indexOf(bad[0])} />}
       </section>
       {bad.length > 1 && (
-        <Panel title="Also found">
+        <Panel title="Also found" about="Failures first, then warnings; of each, first what more slow and failed traces are mainly blamed on.">
           {bad.slice(1).map((finding) => (
             <Told finding={finding} head={head} number={told.findings.indexOf(finding)} titled />
           ))}
@@ -93,6 +93,9 @@ function Told({ finding, head, number, titled }: { finding: Finding; head: Head;
         </ul>
       )}
       {finding.cost.length > 0 && <p class="cost">{finding.cost.join(" · ")}</p>}
+      {finding.related.map(([, words]) => (
+        <p class="related">↔ {visible(words)}</p>
+      ))}
       <p>
         {trace && (
           <a class="button" href={address("trace", trace.id, { finding: String(number) })}>

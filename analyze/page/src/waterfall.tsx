@@ -54,7 +54,7 @@ function placed(detail: Detail): Placed[] {
 }
 
 /** The slowest part of a trace: the call's number, the hop's place in it. */
-function slowest(head: Head, detail: Detail): [number, number] {
+export function slowest(head: Head, detail: Detail): [number, number] {
   let most = 0;
   let found: [number, number] = [-1, -1];
   detail.calls.forEach((call, number) =>
@@ -261,6 +261,7 @@ function Line(props: { head: Head; placed: Placed; detail: Detail; end: number; 
   const x = (ns: number) => (WIDTH * ns) / end;
   const isCritical = (call.critical_ns?.[0] ?? 0) > 0;
   const again = call.spans.reduce((sum, span) => sum + span[5], 0);
+  const missing = Math.max(0, ...call.spans.map((span) => span[6]));
   const before = waitedBefore(call);
   const words = `${call.service} ${call.request}, ${call.status}, ${seen(call.ns, call.at_least)}${isCritical ? ", on the critical path" : ""}`;
   return (
@@ -294,6 +295,7 @@ function Line(props: { head: Head; placed: Placed; detail: Detail; end: number; 
           {props.cost !== undefined && <span class="failed" title={`What the finding cost here: ${duration(props.cost)}`}>⚑ {props.cost > 0 ? duration(props.cost) : ""}</span>}
           {props.slow[0] === number && <span class="slowest">◀ slowest part</span>}
           {again > 0 && <span class="failed" title={plural(again, "segment") + " sent again"}>↻{again}</span>}
+          {missing > 0 && <span title={`${bytes(missing)} of it were not captured at some point: its times there are of what was`}>gap</span>}
           {call.missing.length > 0 && <span class="failed" title={call.missing.map(visible).join("; ")}>lost</span>}
           {call.confidence !== null && call.confidence < 0.9 && <span title={visible(call.link)}>?</span>}
         </span>
@@ -306,6 +308,7 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
   const label = (span: number) => head.points[call.spans[span]?.[0] ?? -1] ?? "?";
   const most = Math.max(1, ...call.hops.map((hop) => ownOf(head, call, hop)));
   const isAnyAgain = call.spans.some((span) => span[5] > 0);
+  const isAnyMissing = call.spans.some((span) => span[6] > 0);
   const isNothing = (hop: Hop) => hop[5] === 0 && (head.parts[hop[0]]?.name ?? "").endsWith("_transfer");
   return (
     <aside class="details" aria-live="polite">
@@ -339,6 +342,11 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
           ))}
         </ul>
       )}
+      {(call.spans[0]?.[6] ?? 0) > 0 && (
+        <p>
+          {visible(label(0))} did not capture {bytes(call.spans[0]?.[6] ?? 0)} of it.
+        </p>
+      )}
       {call.issues.length > 0 && <p>Doubts: {call.issues.join(", ")}</p>}
       {call.hops.length === 0 ? (
         <p>Points: {call.spans.map((_, i) => visible(label(i))).join(" → ")}. No hop could be measured.</p>
@@ -355,7 +363,8 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
                 <th scope="col" class="number">±</th>
                 <th scope="col" class="number">both</th>
                 <th scope="col"></th>
-                {isAnyAgain && <th scope="col" class="number">sent again</th>}
+                {isAnyAgain && <th scope="col" class="number" title="Segments that were sent again, seen at its second point">sent again</th>}
+                {isAnyMissing && <th scope="col" class="number" title="Bytes that its second point did not capture">not captured</th>}
               </tr>
             </thead>
             <tbody>
@@ -364,6 +373,7 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
                 const [part, from, to, forward, back, total, bound, through] = hop;
                 const own = ownOf(head, call, hop);
                 const again = from === to ? 0 : (call.spans[to]?.[5] ?? 0);
+                const missing = from === to ? 0 : (call.spans[to]?.[6] ?? 0);
                 const isBlamed = from !== to && concerns.includes(label(from)) && concerns.includes(label(to));
                 return (
                   <tr class={i === slowHop || isBlamed ? "slowest" : ""}>
@@ -386,6 +396,7 @@ function CallDetails({ head, call, slowHop, concerns }: { head: Head; call: Call
                       </svg>
                     </td>
                     {isAnyAgain && <td class={again > 0 ? "number failed" : "number"}>{again > 0 ? again : ""}</td>}
+                    {isAnyMissing && <td class={missing > 0 ? "number failed" : "number"}>{missing > 0 ? bytes(missing) : ""}</td>}
                   </tr>
                 );
               })}

@@ -112,6 +112,7 @@ impl Bursts {
         let direction = &mut ends.directions[index];
         let sequence = direction.sequence_of(arrival.offset);
         let retransmissions = direction.retransmissions_in(arrival.offset, arrival.end);
+        let missing_bytes = direction.missing_in(arrival.offset, arrival.end);
         let pieces = direction.pieces();
         let known = known(&pieces, &arrival);
         let [head_hash, body_hash] = hashes_of(known, arrival.end - arrival.offset);
@@ -128,6 +129,7 @@ impl Bursts {
             head_hash,
             body_hash,
             retransmissions,
+            missing_bytes,
         });
     }
 

@@ -357,6 +357,15 @@ impl Direction {
         below(end.max(begin)).saturating_sub(below(begin)) as u32
     }
 
+    /// Bytes of `begin..end` that were on the wire and never captured here: those of holes, and acknowledged ones behind the last seen.
+    pub(crate) fn missing_in(&self, begin: u64, end: u64) -> u64 {
+        let first = self.holes.partition_point(|&(_, high)| high <= begin);
+        let holes = self.holes[first..].iter().take_while(|&&(low, _)| low < end);
+        let tail = [(self.next, self.acked)];
+        let overlap = |&(low, high): &(u64, u64)| high.min(end).saturating_sub(low.max(begin));
+        holes.chain(&tail).map(overlap).sum()
+    }
+
     /// Bytes that were on the wire and never captured here.
     pub(crate) fn missing_bytes(&self) -> u64 {
         let in_holes: u64 = self.holes.iter().map(|(low, high)| high - low).sum();
@@ -410,6 +419,24 @@ mod tests {
     #[test]
     fn repeated_bytes_are_retransmissions_and_the_first_win() {
         check(&[(0, "abcd"), (0, "abXd"), (2, "cdef")], &[(0, "abcdef")], (2, 0));
+    }
+
+    #[test]
+    fn what_a_message_lacks_lies_inside_it() {
+        let mut direction = Direction::default();
+        direction.begin_at(1000);
+        for sequence in [1000, 1020, 1040] {
+            direction.receive(sequence, &[7; 10], 10, 0, 0);
+        }
+        direction.acked = 60;
+        let missing = |begin, end| direction.missing_in(begin, end);
+        assert_eq!(
+            [missing(0, 10), missing(0, 15), missing(12, 18), missing(5, 45)],
+            [0, 5, 6, 20]
+        );
+        // Behind what was seen, what was acknowledged was sent.
+        assert_eq!([missing(45, 55), missing(45, 90), missing(20, 20)], [5, 10, 0]);
+        assert_eq!(missing(0, 90), direction.missing_bytes());
     }
 
     #[test]

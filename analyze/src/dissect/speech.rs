@@ -264,6 +264,7 @@ pub(super) fn timed(
         head_hash: hashes[0],
         body_hash: hashes[1],
         retransmissions: direction.retransmissions_in(message.begin, message.end),
+        missing_bytes: direction.missing_in(message.begin, message.end),
         message,
     }
 }
@@ -325,6 +326,7 @@ impl Datagrams<'_> {
             head_hash,
             body_hash,
             retransmissions: 0,
+            missing_bytes: 0,
         }
     }
 }

@@ -8,6 +8,7 @@ mod case;
 pub mod counters;
 mod judges;
 mod missing;
+mod related;
 mod stretches;
 pub mod verdict;
 
@@ -15,6 +16,7 @@ pub use crate::finding::{Concerned, Culprit, Finding, Severity, WhatIf};
 pub use case::Case;
 pub use judges::JUDGES;
 pub use missing::missing;
+pub use related::{Related, related};
 
 /// A judge.
 pub struct Judge {
@@ -45,7 +47,7 @@ pub fn ranked(case: &Case<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
     };
     found.sort_by_cached_key(order);
     let mut n_blamed = vec![0_u32; found.len()];
-    for verdict in verdict::blamed(case.analysis, &case.slow, &found) {
+    for verdict in verdict::blamed(case.analysis, &case.slow, &found, |ns, _| ns > 0) {
         verdict.finding.into_iter().for_each(|finding| n_blamed[finding] += 1);
     }
     let mut found: Vec<(u32, Finding)> = n_blamed.into_iter().zip(found).collect();

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SLOW: i64 = 3;
 /// … among at least so many.
 const LEAST: usize = 10;
+/// What made a trace slow took at least this part of its time.
+const CAUSE: i64 = 10;
 
 /// Why a trace was slow, or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +30,19 @@ pub struct TraceVerdict {
     pub cost_ns: i64,
 }
 
-/// Verdicts of all slow and failed traces, in order. What made a trace fail goes before what made it slow, and that before what is only told.
+/// Verdicts of all slow and failed traces, in order. What made a trace fail goes before what made it slow, and that before what is only told;
+/// what took less than a tenth of its time is not why it was slow.
 pub fn of_traces(analysis: &Analysis) -> Vec<TraceVerdict> {
-    blamed(analysis, &slow(analysis), &analysis.findings)
+    let is_cause = |cost_ns: i64, trace_ns: i64| cost_ns > 0 && cost_ns >= trace_ns / CAUSE;
+    blamed(analysis, &slow(analysis), &analysis.findings, is_cause)
 }
 
-/// The same by these findings, and these traces slow.
+/// The same by these findings, these traces slow, and what a cause must have cost of how long a trace took.
 pub(super) fn blamed(
     analysis: &Analysis,
     slow: &BTreeMap<u32, i64>,
     findings: &[Finding],
+    is_cause: impl Fn(i64, i64) -> bool,
 ) -> Vec<TraceVerdict> {
     let mut blamed: BTreeMap<u32, Vec<(usize, i64, bool)>> = BTreeMap::new();
     for (i, finding) in findings.iter().enumerate() {
@@ -52,13 +57,19 @@ pub(super) fn blamed(
     }
     let each = (0..).zip(&analysis.traces);
     each.filter_map(|(number, trace)| {
-        let failed = measure::root(analysis, trace)?.failed();
+        let root = measure::root(analysis, trace)?;
+        let failed = root.failed();
+        let trace_ns = measure::duration(analysis, root).ns;
         let slow = slow.contains_key(&number);
-        let worst = blamed.get(&number).into_iter().flatten().max_by_key(|(i, cost_ns, broke)| {
+        let may_be = blamed
+            .get(&number)
+            .into_iter()
+            .flatten()
+            .filter(|(_, cost_ns, broke)| (failed && *broke) || is_cause(*cost_ns, trace_ns));
+        let worst = may_be.max_by_key(|(i, cost_ns, broke)| {
             let is_told_only = findings[*i].severity == Severity::Pass;
             (failed && *broke, !is_told_only && *cost_ns > 0, *cost_ns, std::cmp::Reverse(*i))
         });
-        let worst = worst.filter(|(_, cost_ns, broke)| *cost_ns > 0 || (failed && *broke));
         (failed || slow).then(|| TraceVerdict {
             trace: number,
             failed,

@@ -287,6 +287,7 @@ fn spans_at(connection: &Connection, spans: &[u32], seen: &Seen<'_>) -> Vec<Span
             times: span.times,
             order_basis: if spans.len() == 1 { OrderBasis::Single } else { basis(span.flow) },
             retransmissions: span.retransmissions,
+            missing_bytes: span.missing_bytes,
         }
     };
     spans.iter().map(at).collect()

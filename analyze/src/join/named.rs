@@ -67,6 +67,7 @@ mod tests {
             correlation: None,
             bytes: [0; 2],
             retransmissions: 0,
+            missing_bytes: 0,
             facts: Box::new(Facts {
                 resource: resource.to_string(),
                 authority: if is_unnamed { String::new() } else { "shop".to_string() },

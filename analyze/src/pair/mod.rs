@@ -37,6 +37,8 @@ pub struct TimedMessage {
     pub body_hash: u64,
     /// Retransmitted segments inside it.
     pub retransmissions: u32,
+    /// Bytes of it that were not captured here.
+    pub missing_bytes: u64,
 }
 
 /// Pairs the messages of one conversation; feed it stretch by stretch.
@@ -242,6 +244,7 @@ mod tests {
             head_hash: 1,
             body_hash: 1,
             retransmissions: 0,
+            missing_bytes: 0,
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Span {
     pub bytes: [u64; 2],
     /// Retransmissions inside request and response.
     pub retransmissions: u32,
+    /// Bytes of request and response that were not captured here.
+    pub missing_bytes: u64,
     /// What request and response say; boxed because most spans of a call hold the same and are dropped by `join`.
     pub facts: Box<Facts>,
 }
@@ -78,8 +80,9 @@ pub(super) fn answered(
     if let Some(inner) = response.message.inner {
         span.protocol = inner;
     }
-    let TimedMessage { message, first_ns, last_ns, sequence, retransmissions, body_hash, .. } =
-        response;
+    span.retransmissions += response.retransmissions;
+    span.missing_bytes = span.missing_bytes.saturating_add(response.missing_bytes);
+    let TimedMessage { message, first_ns, last_ns, sequence, body_hash, .. } = response;
     span.times.response_first = first_ns;
     span.times.response_last = last_ns;
     if span.times.latency_ns().is_some_and(|l| l < 0) && span.times.duration_ns() < Some(0) {
@@ -88,7 +91,6 @@ pub(super) fn answered(
     span.response_sequence = sequence;
     span.body_hash[1] = body_hash;
     span.bytes[1] = message.end.saturating_sub(message.begin);
-    span.retransmissions += retransmissions;
     let facts = &mut span.facts;
     facts.status = message.status;
     facts.outcome = message.outcome;
@@ -156,6 +158,7 @@ pub(super) fn half(
         correlation: message.correlation,
         bytes: [message.end.saturating_sub(message.begin), 0],
         retransmissions: timed.retransmissions,
+        missing_bytes: timed.missing_bytes,
         facts: Box::new(Facts {
             request_type: message.request_type,
             resource: message.resource,

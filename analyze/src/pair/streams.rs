@@ -172,6 +172,7 @@ impl Side {
             whole.last_ns = whole.last_ns.max(timed.last_ns);
         }
         whole.retransmissions += timed.retransmissions;
+        whole.missing_bytes = whole.missing_bytes.saturating_add(timed.missing_bytes);
         whole.message.end = whole.message.end.max(timed.message.end);
         let more = timed.message;
         let is_end_unknown = matches!(part, Part::End { .. })

@@ -203,6 +203,7 @@ struct PointLine<'a> {
     times: TimesLine,
     order_basis: &'static str,
     retransmissions: u32,
+    missing_bytes: u64,
     flow: Option<FlowLine>,
 }
 
@@ -335,6 +336,7 @@ fn point<'a>(analysis: &'a Analysis, span: &SpanAt) -> PointLine<'a> {
         times: times(span.times),
         order_basis: order_basis(span.order_basis),
         retransmissions: span.retransmissions,
+        missing_bytes: span.missing_bytes,
         flow: analysis.flows.get(span.flow as usize).map(|f| FlowLine {
             index: span.flow,
             client: f.client,

@@ -124,6 +124,7 @@ pub(super) const FIELDS: &[Field] = fields! {
     "points.label" Text s => points(s, |p| Value::Owned(p.label()));
     "points.order_basis" Text s => s.call.spans.iter().map(|p| Value::Text(calls::order_basis(p.order_basis))).collect();
     "points.retransmissions" Number s => s.call.spans.iter().map(|p| Value::Integer(p.retransmissions.into())).collect();
+    "points.missing_bytes" Number s => s.call.spans.iter().map(|p| Value::Integer(i64::try_from(p.missing_bytes).unwrap_or(i64::MAX))).collect();
     "hops.part" Text s => s.call.hops.iter().map(|h| Value::Text(h.part.name())).collect();
     "hops.from" Text s => hops(s, |h| h.from);
     "hops.to" Text s => hops(s, |h| h.to);

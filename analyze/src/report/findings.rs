@@ -5,7 +5,7 @@ use super::ink::Ink;
 use super::{Ask, Options, Report, json};
 use crate::analysis::Analysis;
 use crate::findings::verdict::{self, Side, TraceVerdict};
-use crate::findings::{Finding, JUDGES, Severity};
+use crate::findings::{self, Finding, JUDGES, Related, Severity};
 use crate::names::Names;
 use crate::quantity;
 use serde::Serialize;
@@ -30,6 +30,7 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
         names: Names::of(analysis),
         options,
         traces: verdict::of_traces(analysis),
+        related: findings::related(analysis, &analysis.findings),
     };
     if options.json { view.write_json(out) } else { view.write(&mut Ink::new(out, options)) }
 }
@@ -39,14 +40,15 @@ struct View<'a> {
     names: Names,
     options: &'a Options,
     traces: Vec<TraceVerdict>,
+    related: Vec<Vec<Related>>,
 }
 
 impl View<'_> {
     fn write(&self, ink: &mut Ink<'_>) -> io::Result<()> {
         self.write_verdict(ink)?;
-        for finding in &self.analysis.findings {
+        for (finding, related) in self.analysis.findings.iter().zip(&self.related) {
             ink.line("")?;
-            self.write_finding(ink, finding)?;
+            self.write_finding(ink, finding, related)?;
         }
         ink.line("")?;
         self.write_rest(ink)
@@ -80,7 +82,12 @@ impl View<'_> {
         Some(verdict::side(self.analysis, &self.names, service, finding))
     }
 
-    fn write_finding(&self, ink: &mut Ink<'_>, finding: &Finding) -> io::Result<()> {
+    fn write_finding(
+        &self,
+        ink: &mut Ink<'_>,
+        finding: &Finding,
+        related: &[Related],
+    ) -> io::Result<()> {
         let mut terms = vec![finding.class.clone(), finding.culprit.words()];
         terms.extend(self.side(finding).map(|side| side.name().to_string()));
         ink.wrapped(&painted(ink, finding.severity), "  ", &terms.join(" · "))?;
@@ -91,6 +98,9 @@ impl View<'_> {
         let cost = cost(finding);
         if !cost.is_empty() {
             ink.wrapped("  = ", "    ", &cost.join(" · "))?;
+        }
+        for related in related {
+            ink.wrapped("  & ", "    ", &goes_with(self.analysis, related))?;
         }
         match self.worst(finding) {
             Some(id) if finding.severity > Severity::Pass => {
@@ -130,14 +140,23 @@ impl View<'_> {
                 not_known: &self.analysis.missing,
             },
         )?;
-        for finding in &self.analysis.findings {
-            json::line(out, &self.line(finding))?;
+        for (finding, related) in self.analysis.findings.iter().zip(&self.related) {
+            json::line(out, &self.line(finding, related))?;
         }
         self.traces.iter().try_for_each(|trace| json::line(out, &self.trace_line(trace)))
     }
 
-    fn line<'a>(&self, finding: &'a Finding) -> Line<'a> {
+    fn line<'a>(&'a self, finding: &'a Finding, related: &[Related]) -> Line<'a> {
+        let related = related.iter().map(|related| {
+            let other = &self.analysis.findings[related.finding];
+            RelatedLine {
+                class: &other.class,
+                culprit: &other.culprit,
+                n_shared_traces: related.n_both,
+            }
+        });
         Line {
+            related: related.collect(),
             schema: SCHEMA,
             judge: &finding.judge,
             severity: finding.severity,
@@ -215,6 +234,19 @@ pub(super) fn cost(finding: &Finding) -> Vec<String> {
     terms
 }
 
+/// `62 of these 81 traces are also those of slow-work · postgres in ap-stores`.
+pub(super) fn goes_with(analysis: &Analysis, related: &Related) -> String {
+    let other = &analysis.findings[related.finding];
+    let n = |n: usize| quantity::count(n as u64);
+    format!(
+        "{} of its {} traces are also those of {} · {}",
+        n(related.n_both),
+        n(related.n_own),
+        other.class,
+        other.culprit.words()
+    )
+}
+
 #[derive(Serialize)]
 struct VerdictLine<'a> {
     schema: &'static str,
@@ -247,6 +279,15 @@ struct Line<'a> {
     p99_ns: Option<i64>,
     p99_without_ns: Option<i64>,
     worst_trace: Option<String>,
+    /// Others that are about the same traces.
+    related: Vec<RelatedLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct RelatedLine<'a> {
+    class: &'a str,
+    culprit: &'a crate::findings::Culprit,
+    n_shared_traces: usize,
 }
 
 #[derive(Serialize)]

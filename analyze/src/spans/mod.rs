@@ -205,6 +205,7 @@ impl Making<'_> {
                 },
                 order_basis: if n == 1 { OrderBasis::Single } else { OrderBasis::Process },
                 retransmissions: 0,
+                missing_bytes: 0,
             });
         }
         spans

@@ -78,6 +78,7 @@ impl Conversation {
             correlation: None,
             bytes: [0; 2],
             retransmissions: self.directions[client].counters.syn_retransmissions as u32,
+            missing_bytes: 0,
             facts: Box::new(Facts {
                 request_type: "CONNECT".into(),
                 status: status.into(),

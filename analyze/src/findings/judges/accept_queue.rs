@@ -100,7 +100,7 @@ fn one(case: &Case<'_>, culprit: Culprit, queue: &Queue) -> Option<Finding> {
     if !queue.waited.is_empty() {
         let n = quantity::plural(queue.waited.len() as u64, "connection");
         finding.evidence.push(format!(
-            "{n} lay {} or more between handshake and accept",
+            "{n} waited {} or more between handshake and accept",
             quantity::duration(LONG_NS)
         ));
     }

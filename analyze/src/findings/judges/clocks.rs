@@ -42,7 +42,7 @@ fn one(case: &Case<'_>, pair: &ClockPair) -> Option<Finding> {
         ));
     }
     let sentence =
-        format!("{} {}: logs by it stand at wrong places", culprit.words(), said.join(", and "));
+        format!("{} {}: its log lines bear wrong times", culprit.words(), said.join(", and "));
     let class = if pair.steps > 0 { "clock-step" } else { "wrong-clock" };
     let mut finding = case.finding(Severity::Warn, class, culprit, sentence, Vec::new());
     let [forth, back] = pair.matches.map(quantity::count);

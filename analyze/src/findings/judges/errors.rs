@@ -70,8 +70,9 @@ fn one(case: &Case<'_>, culprit: Culprit, status: &str, calls: &[CallIndex]) -> 
     let sentence = format!(
         "{what}{}",
         match n_told {
-            0 => "; whoever asked for it all was told of none".to_string(),
-            n => format!("; {} failed for whoever asked for it all", quantity::count(n as u64)),
+            0 => "; their traces succeeded all the same".to_string(),
+            1 => "; 1 made its whole trace fail".to_string(),
+            n => format!("; {} made their whole traces fail", quantity::count(n as u64)),
         }
     );
     let class = if status == "no answer" { "no-answer" } else { "errors" };

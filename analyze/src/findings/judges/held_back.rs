@@ -72,7 +72,7 @@ fn one(case: &Case<'_>, culprit: Culprit, held: &Held) -> Option<Finding> {
     let is_most = n as f64 >= MOST * held.n_of as f64;
     let severity = Severity::of(n >= LEAST && (is_most || case.share(&concerned) >= MUCH));
     let sentence = format!(
-        "{} writes in small pieces that wait for acknowledgments: {} took up to {} longer (Nagle's algorithm; set TCP_NODELAY or write once)",
+        "{} writes in small pieces, and each waits until the one before is acknowledged: {} took up to {} longer (Nagle's algorithm: set TCP_NODELAY, or write once)",
         culprit.words(),
         quantity::plural(n as u64, "message"),
         quantity::duration(longest_ns)
@@ -80,7 +80,7 @@ fn one(case: &Case<'_>, culprit: Culprit, held: &Held) -> Option<Finding> {
     let mut finding =
         case.finding(severity, "delayed-acknowledgment", culprit, sentence, concerned);
     finding.evidence.push(format!(
-        "a small segment, {} or more until its acknowledgment, and the next one at once behind that: {} of {}",
+        "a small segment, its acknowledgment {} or more later, and at once the next segment: {} of {}",
         quantity::duration(LONG_NS),
         quantity::count(n as u64),
         quantity::plural(held.n_of as u64, "message")

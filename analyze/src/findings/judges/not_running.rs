@@ -171,7 +171,8 @@ fn one(case: &Case<'_>, culprit: Culprit, process: &Process) -> Option<Finding> 
     let is_pace = waited.len() as f64 >= ALWAYS * process.n_reached as f64;
     let is_much = (is_pace && is_failure(case, waited)) || is_failure(case, &still);
     let n = quantity::plural(waited.len() as u64, "message");
-    let n_reached = quantity::count(process.n_reached as u64);
+    let n_reached = quantity::plural(process.n_reached as u64, "message");
+    let of = format!("{} of {n_reached}", quantity::count(waited.len() as u64));
     let longest = quantity::duration(longest_ns);
     let name = culprit.words();
     let (class, sentence) = match () {
@@ -182,20 +183,19 @@ fn one(case: &Case<'_>, culprit: Culprit, process: &Process) -> Option<Finding> 
                 quantity::duration(throttled_ns)
             ),
         ),
-        () if is_pace => (
-            "overloaded",
-            format!("{name} could not keep up: {n} of {n_reached} lay unread, up to {longest}"),
-        ),
+        () if is_pace => {
+            ("overloaded", format!("{name} could not keep up: {of} lay unread, up to {longest}"))
+        }
         () if still.is_empty() => (
             "busy",
-            format!("{name} was busy with others: {n} of {n_reached} lay unread, up to {longest}"),
+            format!("{name} was busy with other requests: {of} lay unread, up to {longest}"),
         ),
         () => (
             "stood-still",
             format!(
-                "{name} did not run when it should have: {} lay unread until it went on, {}, up to {longest}",
-                quantity::plural(still.len() as u64, "message"),
-                times(n_times(&still))
+                "{name} stood still {}, up to {longest}: {} lay unread until it went on",
+                times(n_times(&still)),
+                quantity::plural(still.len() as u64, "message")
             ),
         ),
     };
@@ -203,18 +203,18 @@ fn one(case: &Case<'_>, culprit: Culprit, process: &Process) -> Option<Finding> 
     let concerned = each.map(|waited| Concerned::slowed(waited.call, waited.ns)).collect();
     let mut finding = case.finding(Severity::of(is_much), class, culprit, sentence, concerned);
     finding.evidence.push(format!(
-        "arrived at its interface and read {} later or more, {n} of {n_reached}",
+        "{of} were read {} or more after they had arrived at its interface",
         quantity::duration(LONG_NS),
     ));
     let silent_ns = waited.iter().map(|waited| waited.silent_ns).max().unwrap_or(0);
     finding.evidence.push(match silent_ns {
         0 => {
             let quiet = quantity::duration(QUIET_NS);
-            format!("it read or wrote something else meanwhile every {quiet} at least")
+            format!("meanwhile it read or wrote something else at least every {quiet}")
         }
         ns => {
             let ns = quantity::duration(ns);
-            format!("it neither read nor wrote anything meanwhile for up to {ns} at a stretch")
+            format!("meanwhile it neither read nor wrote anything for up to {ns} at a time")
         }
     });
     if throttled_ns > 0 {

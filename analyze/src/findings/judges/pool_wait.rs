@@ -74,8 +74,8 @@ fn one(case: &Case<'_>, culprit: Culprit, server: u32, pool: &Pool) -> Option<Fi
     );
     let mut finding = case.finding(severity, "pool-wait", culprit, sentence, concerned);
     finding.evidence.push(format!(
-        "{} in use; they went out the moment one was given back, while all others were taken",
-        quantity::plural(pool.connections.len() as u64, "connection")
+        "each was sent the moment a connection became free, while all others of {} were in use",
+        quantity::count(pool.connections.len() as u64)
     ));
     if held > 0.0 {
         finding.evidence.push(format!(

@@ -87,7 +87,7 @@ fn one(case: &Case<'_>, culprit: Culprit, mut all: Vec<Kept>) -> Option<Finding>
         return None;
     }
     let sentence = format!(
-        "{} kept {} of {} before it passed them on, up to {}: they queued in it, {} at once",
+        "{} queued {} of {} before it passed them on, up to {}, {} at a time",
         culprit.words(),
         quantity::count(long.len() as u64),
         quantity::plural(all.len() as u64, "request"),

@@ -47,7 +47,7 @@ fn one(case: &Case<'_>, service: u32, tries: &[Vec<CallIndex>]) -> Finding {
     let n: usize = tries.iter().map(Vec::len).sum();
     let culprit = case.service(service);
     let sentence = format!(
-        "{} was asked {} times for what {} wanted, since it kept failing",
+        "{} was asked {} times for {}, again and again as it failed",
         culprit.words(),
         quantity::count(n as u64),
         quantity::plural(tries.len() as u64, "request")

@@ -107,15 +107,15 @@ fn unusual(case: &Case<'_>, service: u32, calls: &[(CallIndex, i64)]) -> Option<
     }
     let culprit = case.service(service);
     let sentence = format!(
-        "{} took up to {} for {} that usually take less than a fifth of it, and so made slow traces slow",
+        "{} was {UNUSUAL} times as slow as usual, or more, in {}, up to {}; slow traces waited for them",
         culprit.words(),
-        quantity::duration(longest_ns),
-        quantity::plural(found.len() as u64, "call")
+        quantity::plural(found.len() as u64, "call"),
+        quantity::duration(longest_ns)
     );
     let concerned = found.iter().map(|&(call, ns)| Concerned::slowed(call, ns));
     let mut finding =
         case.finding(Severity::Warn, "slow-work", culprit, sentence, concerned.collect());
     let (longest, usual) = (quantity::duration(longest_ns), quantity::duration(usual_ns));
-    finding.evidence.push(format!("{kind}: {longest}, usually {usual}"));
+    finding.evidence.push(format!("{kind}: up to {longest}, usually {usual}"));
     Some(finding)
 }

@@ -84,17 +84,17 @@ fn one_way(
         () if worst_ns >= ONCE_NS && worst_ns / RARE > sound_ns => Severity::Warn,
         () => return None,
     };
-    let direction = match way {
-        Way::Forth => "requests' way",
-        Way::Back => "responses' way",
-        Way::Both => "both ways together",
+    let (what, direction) = match way {
+        Way::Forth => ("request", "requests' way"),
+        Way::Back => ("response", "responses' way"),
+        Way::Both => ("call", "both ways together"),
     };
     let sentence = format!(
-        "{} took {} longer than it need have, {direction}, for {} of {}",
+        "{} delayed {} of {}, typically by {}",
         stretch.culprit().words(),
-        quantity::duration(typical_ns),
         quantity::count(excess.len() as u64),
-        quantity::plural(passed.len() as u64, "call"),
+        quantity::plural(passed.len() as u64, what),
+        quantity::duration(typical_ns),
     );
     let mut finding = case.finding(severity, "slow-hop", stretch.culprit(), sentence, concerned);
     let mut evidence = format!(

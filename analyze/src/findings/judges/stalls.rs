@@ -45,7 +45,7 @@ fn one(case: &Case<'_>, culprit: Culprit, packets: &[&LostPacket]) -> Finding {
         culprit => format!("around {}", culprit.words()),
     };
     let sentence = format!(
-        "{} had to be sent again that went missing {place}, or whose acknowledgment did: {} waited, up to {}",
+        "{} had to be sent again, since they or their acknowledgments were lost {place}: {} waited, up to {}",
         quantity::plural(packets.len() as u64, "packet"),
         quantity::plural(slowed.len() as u64, "call"),
         quantity::duration(longest_ns)

@@ -111,14 +111,20 @@ fn one(case: &Case<'_>, service: u32, own: &[Own<'_>]) -> Option<Finding> {
     let culprit = case.service(service);
     let name = culprit.words();
     let (class, what) = match n_active * 2 > moments.len() {
-        true => ("waited-for-one-thing", "others were served meanwhile: a lock, or a pool"),
-        false => ("stood-still", "nothing else was served meanwhile"),
+        true => (
+            "waited-for-one-thing",
+            "it served others meanwhile, so these waited for a lock or a pool",
+        ),
+        false => ("stood-still", "it served nothing else meanwhile"),
     };
     let sentence = format!(
-        "{name} answered {} at {}, however long before they had come, up to {}: {what}",
+        "{name} let {} wait, up to {}, and answered them together, {}, though they had come one after another; {what}",
         quantity::plural(n as u64, "request"),
-        quantity::plural(moments.len() as u64, "single moment"),
         quantity::duration(longest_ns),
+        match moments.len() {
+            1 => "at one moment".to_string(),
+            n => format!("at {} moments", quantity::count(n as u64)),
+        },
     );
     let each = moments.iter().flatten();
     let concerned = each.map(|own| Concerned::slowed(own.call, own.lasted_ns()));
@@ -126,7 +132,7 @@ fn one(case: &Case<'_>, service: u32, own: &[Own<'_>]) -> Option<Finding> {
     let kinds: BTreeSet<&str> = moments.iter().flatten().map(|own| own.route).collect();
     let kinds: Vec<&str> = kinds.into_iter().take(SHOWN).collect();
     finding.evidence.push(format!(
-        "each time no request of the kind that had come later was answered before: {}",
+        "each time, no later request of the same kind was answered earlier: {}",
         kinds.join("; ")
     ));
     Some(finding)

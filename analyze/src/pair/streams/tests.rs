@@ -27,6 +27,7 @@ fn part(role: Role, part: Part, at: i64) -> TimedMessage {
         head_hash: 1,
         body_hash: 1,
         retransmissions: 0,
+        missing_bytes: 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hops as JSON Lines, a line per edge and stretch. Never rounds, never leaves out what is unknown.
 
-use super::{Edge, EdgeKey, Stretch, sum};
+use super::gathered::{Edge, EdgeKey, Stretch, sum};
 use crate::quantity::Distribution;
 use crate::report::json;
 use serde::Serialize;
@@ -15,8 +15,12 @@ pub(in crate::report) struct StretchLine<'a> {
     server_service: &'a str,
     protocol: &'a str,
     part: &'a str,
+    /// Processes of one program in one place are one: so many points are behind each of the two names.
     from: &'a str,
     to: &'a str,
+    n_points: [usize; 2],
+    /// Between two interfaces of one namespace.
+    through: bool,
     n_calls: usize,
     n_open: usize,
     n_without_hops: usize,
@@ -88,6 +92,8 @@ pub(in crate::report) fn lines<'a>(
             part,
             from,
             to,
+            n_points: [0, 1].map(|end: usize| stretch.ends[end].points.len()),
+            through: stretch.through,
             n_calls: edge.n_calls,
             n_open: edge.n_open,
             n_without_hops: edge.n_without_hops,

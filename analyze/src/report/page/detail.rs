@@ -64,8 +64,8 @@ struct Row<'a> {
 }
 
 /// Point, first byte of the request since the trace's begin, then how much later the request's last, the response's first and the
-/// response's last byte passed; segments sent again.
-type Span = (u32, Option<i64>, Option<i64>, Option<i64>, Option<i64>, u32);
+/// response's last byte passed; segments sent again; bytes not captured here.
+type Span = (u32, Option<i64>, Option<i64>, Option<i64>, Option<i64>, u32, u64);
 
 /// Part, from which span to which, with the request's direction, with the response's, both, within how much; whether it leads through
 /// one place.
@@ -131,9 +131,10 @@ fn row<'a>(
 ) -> Row<'a> {
     let analysis = view.analysis;
     let duration = measure::duration(analysis, call);
-    let begin = measure::root(analysis, trace).map_or(0, measure::start);
+    let root = measure::root(analysis, trace);
+    let begin = root.map(|root| (super::domain(analysis, root), measure::start(root)));
     let (at_ns, bound_ns) = match timeline.place(analysis, call) {
-        Place::At(at, bound) => (Some(at.saturating_sub(begin)), bound),
+        Place::At(at, bound) => (Some(at.saturating_sub(begin.map_or(0, |(_, at)| at))), bound),
         Place::Unknown => (None, 0),
     };
     let parent = call.link.as_ref().and_then(|link| numbers.get(&link.parent).copied());
@@ -158,7 +159,7 @@ fn row<'a>(
         confidence: call.link.as_ref().map(|link| link.confidence),
         candidates: call.link.as_ref().map_or(0, |link| link.candidates),
         before: call.before.iter().map(|b| (number(b.part), b.ns, b.known.name())).collect(),
-        spans: call.spans.iter().map(|s| span(view, trace, s)).collect(),
+        spans: call.spans.iter().map(|s| span(view, begin, s)).collect(),
         hops: call.hops.iter().map(|h| hop(view, call, h)).collect(),
         missing: missing
             .map(|(packet, ns)| missing_text(analysis, &analysis.lost_packets[*packet], *ns))
@@ -170,18 +171,17 @@ fn row<'a>(
     }
 }
 
-fn span(view: &View<'_>, trace: &Trace, span: &SpanAt) -> Span {
+/// `begin`: the clock and the begin of the trace.
+fn span(view: &View<'_>, begin: Option<(u32, i64)>, span: &SpanAt) -> Span {
     let analysis = view.analysis;
     let of_point = |point: u32| analysis.points.get(point as usize).map_or(0, |p| p.domain);
-    let root = measure::root(analysis, trace);
-    let begin = root.map(|root| (super::domain(analysis, root), measure::start(root)));
     let t = span.times;
     let at = begin.zip(t.request_first).and_then(|(begin, at)| {
         Some(analysis.clocks.between(begin, (of_point(span.point), at))?.value_ns)
     });
     let later = |time: Option<i64>| Some(time?.saturating_sub(t.request_first?));
     let rest = (later(t.request_last), later(t.response_first), later(t.response_last));
-    (span.point, at, rest.0, rest.1, rest.2, span.retransmissions)
+    (span.point, at, rest.0, rest.1, rest.2, span.retransmissions, span.missing_bytes)
 }
 
 fn hop(view: &View<'_>, call: &Call, hop: &Hop) -> HopRow {

@@ -2,9 +2,9 @@
 //! doubtful. The same words as in a terminal.
 
 use super::View;
-use crate::findings::{Culprit, Finding, Severity, verdict};
+use crate::findings::{Culprit, Finding, Related, Severity, related, verdict};
 use crate::report::clocks;
-use crate::report::findings::{cost, not_found, worst};
+use crate::report::findings::{cost, goes_with, not_found, worst};
 use crate::report::summary::{Doubts, counts, lost_or_doubtful};
 use serde::Serialize;
 
@@ -37,6 +37,8 @@ struct ToldFinding<'a> {
     sentence: &'a str,
     evidence: &'a [String],
     cost: Vec<String>,
+    /// Findings about the same traces: their numbers, and that in words.
+    related: Vec<(usize, String)>,
     /// The trace that shows it best: its place in the list, where the page holds it.
     worst: Option<usize>,
 }
@@ -55,7 +57,12 @@ pub(super) fn of<'a>(view: &View<'a>) -> Told<'a> {
         n_failed: count(|verdict| verdict.failed),
         n_slow: count(|verdict| verdict.slow),
         n_unexplained: count(|verdict| verdict.finding.is_none()),
-        findings: analysis.findings.iter().map(|finding| told(view, finding)).collect(),
+        findings: analysis
+            .findings
+            .iter()
+            .zip(related(analysis, &analysis.findings))
+            .map(|(finding, related)| told(view, finding, &related))
+            .collect(),
         not_found: not_found(analysis),
         not_known: &analysis.missing,
         clocks: analysis.clocks.pairs.iter().map(|pair| clocks::line(analysis, pair)).collect(),
@@ -63,7 +70,7 @@ pub(super) fn of<'a>(view: &View<'a>) -> Told<'a> {
     }
 }
 
-fn told<'a>(view: &View<'a>, finding: &'a Finding) -> ToldFinding<'a> {
+fn told<'a>(view: &View<'a>, finding: &'a Finding, related: &[Related]) -> ToldFinding<'a> {
     let number = worst(view.analysis, finding);
     ToldFinding {
         severity: finding.severity,
@@ -77,6 +84,7 @@ fn told<'a>(view: &View<'a>, finding: &'a Finding) -> ToldFinding<'a> {
         sentence: &finding.sentence,
         evidence: &finding.evidence,
         cost: cost(finding),
+        related: related.iter().map(|r| (r.finding, goes_with(view.analysis, r))).collect(),
         worst: number.and_then(|number| view.held.binary_search(&number).ok()),
     }
 }

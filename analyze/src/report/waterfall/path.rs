@@ -2,7 +2,7 @@
 //! sum of all parts. Runs of trivial hops share a line that names their points.
 
 use super::{Used, View};
-use crate::call::{Call, CallIndex, CallState, Hop, OrderBasis, Part};
+use crate::call::{Call, CallIndex, CallState, Hop, OrderBasis, Part, SpanAt};
 use crate::flow::Flow;
 use crate::measure;
 use crate::quantity;
@@ -51,8 +51,8 @@ impl View<'_> {
             // A tracer's are made up.
             .filter(|_| call.tracer.is_none())
             .map_or_else(String::new, |f| format!("  {} → {}", f.client, f.server));
-        let again = call.spans.first().map_or(0, |s| s.retransmissions);
-        format!("{}{ends}{}", harmless(&label), retransmissions(again))
+        let packets = call.spans.first().map_or_else(String::new, packets);
+        format!("{}{ends}{packets}", harmless(&label))
     }
 
     fn flow(&self, call: &Call, index: usize) -> Option<&Flow> {
@@ -133,14 +133,13 @@ impl View<'_> {
             if unsure { "? " } else { "↳ " },
             harmless(&self.hop_name(call, hop))
         );
-        let again = if is_leg { span.map_or(0, |s| s.retransmissions) } else { 0 };
         let mut text = if is_leg {
             used.across_clocks |= hop.bound_ns.is_none();
             leg_times(hop)
         } else {
             self.part_times(call, hop)
         };
-        text.push_str(&retransmissions(again));
+        text.push_str(&span.filter(|_| is_leg).map_or_else(String::new, packets));
         let columns = self.name_columns(ink, indent);
         let line = format!("{}{text}", column(&name, columns));
         if !slowest {
@@ -195,11 +194,7 @@ impl View<'_> {
     fn write_bare_points(&self, ink: &mut Ink<'_>, call: &Call, indent: &str) -> io::Result<()> {
         for i in 1..call.spans.len() {
             let label = measure::point_label(self.analysis, call, i);
-            ink.line(&format!(
-                "{indent}  ↳ {}{}",
-                harmless(&label),
-                retransmissions(call.spans[i].retransmissions)
-            ))?;
+            ink.line(&format!("{indent}  ↳ {}{}", harmless(&label), packets(&call.spans[i])))?;
         }
         Ok(())
     }
@@ -292,10 +287,14 @@ fn unbroken(text: &str) -> String {
     text.replace(' ', "\u{a0}")
 }
 
-fn retransmissions(n: u32) -> String {
-    if n == 0 {
-        String::new()
-    } else {
-        format!("  {}", quantity::plural(n.into(), "retransmission"))
+/// What of the request and the response was sent again, or not captured, at a point.
+fn packets(span: &SpanAt) -> String {
+    let mut text = String::new();
+    if span.retransmissions > 0 {
+        text += &format!("  {}", quantity::plural(span.retransmissions.into(), "retransmission"));
     }
+    if span.missing_bytes > 0 {
+        text += &format!("  {} not captured here", quantity::bytes(span.missing_bytes));
+    }
+    text
 }
