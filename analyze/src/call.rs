@@ -91,6 +91,18 @@ pub struct SpanAt {
     pub missing_bytes: u64,
 }
 
+impl SpanAt {
+    /// With nothing sent again and nothing missing.
+    pub(crate) fn sound(
+        point: PointIndex,
+        flow: FlowIndex,
+        times: Times,
+        order_basis: OrderBasis,
+    ) -> SpanAt {
+        SpanAt { point, flow, times, order_basis, retransmissions: 0, missing_bytes: 0 }
+    }
+}
+
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

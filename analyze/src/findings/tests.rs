@@ -84,14 +84,7 @@ fn call(analysis: &mut Analysis, plan: &Plan) -> CallIndex {
         let flow = analysis.flows.len() as u32;
         analysis.flows.push(flow_of(point, (&client, &server), plan.protocol, [first, last]));
         let order_basis = OrderBasis::Address;
-        spans.push(SpanAt {
-            point,
-            flow,
-            times,
-            order_basis,
-            retransmissions: 0,
-            missing_bytes: 0,
-        });
+        spans.push(SpanAt::sound(point, flow, times, order_basis));
     }
     let hop = |part: Part, from: u16, to: u16, total_ns: i64| Hop {
         part,

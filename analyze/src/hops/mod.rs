@@ -218,7 +218,8 @@ fn transfer(part: Part, total_ns: i64) -> Hop {
     Hop { part, from: 0, to: 0, forward_ns: None, return_ns: None, total_ns, bound_ns: Some(0) }
 }
 
-/// The server part less the time that child calls cover (each seen at its own client side, on the same clock).
+/// The server part less the time that child calls cover (each seen at its own client side, on the same clock); one that got no answer, to
+/// the end.
 pub fn self_ns(
     call: &Call,
     children: &[CallIndex],
@@ -230,12 +231,14 @@ pub fn self_ns(
     let (from, to) = (asked(call)?, last.times.response_first?);
     let mut covered: Vec<(i64, i64)> = Vec::new();
     for &child in children {
-        let first = &calls[child as usize].spans[0];
+        let child = &calls[child as usize];
+        let first = &child.spans[0];
         if domain(first.point) != domain(last.point) {
             return None;
         }
-        let (begin, end) = (first.times.first()?, first.times.last()?);
-        covered.push((begin.max(from), end.min(to)));
+        // Who got no answer waited for one until it gave up, as far as anybody can tell.
+        let end = if child.is_open() { to } else { first.times.last()? };
+        covered.push((first.times.first()?.max(from), end.min(to)));
     }
     covered.retain(|(begin, end)| begin < end);
     covered.sort_unstable();
@@ -250,6 +253,7 @@ pub fn self_ns(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::CallState;
 
     fn check(times: [i64; 4], overlaps: bool, expected: Option<(i64, i64, i64)>) {
         let [a, b, c, d] = times.map(Some);
@@ -269,5 +273,28 @@ mod tests {
     #[test]
     fn a_response_before_the_request_ended_is_measured_from_its_beginning() {
         check([10, 30, 20, 35], true, Some((0, 10, 15)));
+    }
+
+    #[test]
+    fn who_gets_no_answer_is_waited_for_until_its_caller_answers() {
+        let mut analysis = crate::report::sample::shop();
+        let children = children(&analysis.calls);
+        let parent = children.iter().position(|of| of.len() == 1).expect("one calls one");
+        let own = |calls: &[Call], points: &[Point]| {
+            self_ns(&calls[parent], &children[parent], calls, points)
+        };
+        let before = own(&analysis.calls, &analysis.points).expect("one clock");
+        let child = children[parent][0] as usize;
+        let answered = analysis.calls[child].times().last().expect("it was answered");
+        let child = &mut analysis.calls[child];
+        (child.state, child.outcome) = (CallState::Open, None);
+        child.issues.clear();
+        for span in &mut child.spans {
+            (span.times.response_first, span.times.response_last) = (None, None);
+        }
+        let until = analysis.calls[parent].spans.last().and_then(|s| s.times.response_first);
+        let after_it = until.expect("it was answered") - answered;
+        assert!(after_it > 0);
+        assert_eq!(own(&analysis.calls, &analysis.points), Some(before - after_it));
     }
 }

@@ -20,9 +20,7 @@ pub(super) enum Tone {
 pub(super) struct Grid {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<(String, Tone)>>,
-    left_out: &'static [&'static str],
-    /// So many columns of flexible text tell what it is: others are left out before it is cut to fewer.
-    tells: usize,
+    left_out: Vec<(&'static str, usize)>,
 }
 
 /// How a column stands.
@@ -41,12 +39,14 @@ pub(super) enum Align {
 impl Grid {
     /// With these columns.
     pub(super) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Grid { columns: columns.to_vec(), rows: Vec::new(), left_out: &[], tells: 0 }
+        Grid { columns: columns.to_vec(), rows: Vec::new(), left_out: Vec::new() }
     }
 
-    /// Columns that are left out, the first first, before flexible text is cut to fewer than so many columns; the JSON has them.
-    pub(super) fn leaving_out(self, left_out: &'static [&'static str], tells: usize) -> Self {
-        Grid { left_out, tells, ..self }
+    /// Columns that are left out, the first first, before flexible text is cut to fewer than so many columns; the JSON has them. What may
+    /// be said of more before comes first.
+    pub(super) fn leaving_out(mut self, left_out: &[&'static str], tells: usize) -> Self {
+        self.left_out.extend(left_out.iter().map(|name| (*name, tells)));
+        self
     }
 
     /// Adds a row of as many cells as columns.
@@ -88,26 +88,30 @@ impl Grid {
         Ok(())
     }
 
+    /// Which columns are left out of lines this wide after this indent, in the order in which they go.
+    pub(super) fn left_out(&self, line: usize, indent: &str) -> Vec<&'static str> {
+        let (shown, ..) = self.fitted(line.saturating_sub(width(indent)));
+        let is_shown = |name: &str| shown.iter().any(|&i| self.columns[i].0 == name);
+        self.left_out.iter().map(|(name, _)| *name).filter(|name| !is_shown(name)).collect()
+    }
+
     /// Which columns are shown, how wide, and how far apart.
     fn fitted(&self, line: usize) -> (Vec<usize>, Vec<usize>, usize) {
         let cell = |i: usize| self.rows.iter().filter_map(move |r| r.get(i)).map(|(c, _)| width(c));
         let cells: Vec<usize> =
             (0..self.columns.len()).map(|i| cell(i).max().unwrap_or(0)).collect();
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
-        let mut may_go = self.left_out.iter();
-        loop {
-            let (widths, gap) = self.widths(&shown, &cells, line);
+        for (name, tells) in &self.left_out {
+            let (widths, _) = self.widths(&shown, &cells, line);
             let is_cut = |(&i, &columns): (&usize, &usize)| {
-                self.columns[i].1 == Align::Flexible && columns < cells[i].min(self.tells)
+                self.columns[i].1 == Align::Flexible && columns < cells[i].min(*tells)
             };
-            if !shown.iter().zip(&widths).any(is_cut) {
-                return (shown, widths, gap);
-            }
-            match may_go.next() {
-                Some(name) => shown.retain(|&i| self.columns[i].0 != *name),
-                None => return (shown, widths, gap),
+            if shown.iter().zip(&widths).any(is_cut) {
+                shown.retain(|&i| self.columns[i].0 != *name);
             }
         }
+        let (widths, gap) = self.widths(&shown, &cells, line);
+        (shown, widths, gap)
     }
 
     /// Columns of each column that is shown, and between two. What is too wide gives way in this order: flexible text, the gaps, heads

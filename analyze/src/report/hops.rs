@@ -10,6 +10,7 @@ use super::{Ask, Options, Report};
 use crate::analysis::Analysis;
 use crate::quantity::{self, Distribution};
 use gathered::{StretchKey, WAITING, sum};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 pub(super) use gathered::{Edge, EdgeKey, Stretch, edges};
@@ -32,20 +33,30 @@ fn write(analysis: &Analysis, options: &Options, out: &mut dyn Write) -> io::Res
     if edges.is_empty() {
         return ink.line("no calls match");
     }
+    let mut left_out_anywhere: BTreeSet<&str> = BTreeSet::new();
     for (i, (key, edge)) in edges.iter().enumerate() {
         if i > 0 {
             ink.line("")?;
         }
-        write_edge(&mut ink, key, edge)?;
+        let left_out = write_edge(&mut ink, key, edge)?;
+        left_out_anywhere.extend(left_out);
     }
     ink.line("")?;
+    if !left_out_anywhere.is_empty() {
+        let names = left_out_anywhere.into_iter().collect::<Vec<_>>().join(", ");
+        let text = format!("left out where the line is too short for it: {names} (--json has all)");
+        ink.wrapped("", "  ", &text)?;
+    }
     ink.wrapped("", "  ", "→ request's way, ← response's way, ⇄ both together; through: between two interfaces of one namespace; waiting: the server for further calls (n: calls that waited); before: what these calls waited for before their first byte, in no share; share: of all time of this edge's calls; path: of all time of their traces, while these waited for it; lost: packets; unseen: share of its calls in which this stretch was not observed. Percentiles are nearest-rank and exact.")
 }
 
-/// Left to the JSON where the line is short.
+/// Left to the JSON where the line is short, the first first.
 const LEFT_OUT: &[&str] = &["p90", "max", "share", "path"];
 /// Columns that the two ends of a stretch need to be told by.
 const TELLS: usize = 34;
+/// Where even those do not suffice, these go, so that at least so many columns are left.
+const LEFT_OUT_LAST: &[&str] = &["n", "unseen"];
+const TELLS_LEAST: usize = 16;
 
 const COLUMNS: [(&str, Align); 12] = [
     ("part", Align::Left),
@@ -66,7 +77,7 @@ fn write_edge(
     ink: &mut Ink<'_>,
     (client, server, protocol): &EdgeKey,
     edge: &Edge,
-) -> io::Result<()> {
+) -> io::Result<Vec<&'static str>> {
     let durations = Distribution::of(edge.durations.clone());
     let p = |permille| quantity::percentile(durations.percentile(permille));
     let open = match edge.n_open {
@@ -81,11 +92,14 @@ fn write_edge(
     );
     ink.wrapped("", "  ", &head)?;
     if edge.stretches.is_empty() {
-        return ink.line("  no hop could be measured");
+        ink.line("  no hop could be measured")?;
+        return Ok(Vec::new());
     }
     let any_lost = edge.stretches.values().any(|stretch| stretch.n_lost > 0);
     let columns = COLUMNS.into_iter().filter(|(name, _)| any_lost || *name != "lost");
-    let mut grid = Grid::new(&columns.collect::<Vec<_>>()).leaving_out(LEFT_OUT, TELLS);
+    let mut grid = Grid::new(&columns.collect::<Vec<_>>())
+        .leaving_out(LEFT_OUT, TELLS)
+        .leaving_out(LEFT_OUT_LAST, TELLS_LEAST);
     let rows = edge.rows();
     let largest =
         rows.iter().filter(|(_, s)| !s.is_before).map(|(_, s)| sum(&s.total)).fold(0.0, f64::max);
@@ -94,7 +108,8 @@ fn write_edge(
         let tone = if slow { Tone::Slow } else { Tone::Plain };
         write_stretch(&mut grid, key, stretch, edge, (tone, any_lost));
     }
-    grid.write(ink, "  ")
+    grid.write(ink, "  ")?;
+    Ok(grid.left_out(ink.width, "  "))
 }
 
 fn write_stretch(

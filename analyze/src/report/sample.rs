@@ -312,14 +312,7 @@ impl Builder {
             };
             let flow = self.flow(point, plan, &times);
             let order_basis = if i == 0 { OrderBasis::Single } else { OrderBasis::Time };
-            spans.push(SpanAt {
-                point,
-                flow,
-                times,
-                order_basis,
-                retransmissions: 0,
-                missing_bytes: 0,
-            });
+            spans.push(SpanAt::sound(point, flow, times, order_basis));
             if i > 0 {
                 let before = self.analysis.points[spans[i - 1].point as usize].domain;
                 let one_way =

@@ -194,19 +194,14 @@ impl Making<'_> {
             };
             before = Some(flow);
             let answered = (!is_message).then_some(end);
-            spans.push(SpanAt {
-                point,
-                flow,
-                times: Times {
-                    request_first: Some(start),
-                    request_last: Some(start),
-                    response_first: answered,
-                    response_last: answered,
-                },
-                order_basis: if n == 1 { OrderBasis::Single } else { OrderBasis::Process },
-                retransmissions: 0,
-                missing_bytes: 0,
-            });
+            let times = Times {
+                request_first: Some(start),
+                request_last: Some(start),
+                response_first: answered,
+                response_last: answered,
+            };
+            let order_basis = if n == 1 { OrderBasis::Single } else { OrderBasis::Process };
+            spans.push(SpanAt::sound(point, flow, times, order_basis));
         }
         spans
     }

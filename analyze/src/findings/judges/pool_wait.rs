@@ -73,10 +73,13 @@ fn one(case: &Case<'_>, culprit: Culprit, server: u32, pool: &Pool) -> Option<Fi
         quantity::duration(longest_ns)
     );
     let mut finding = case.finding(severity, "pool-wait", culprit, sentence, concerned);
-    finding.evidence.push(format!(
-        "each was sent the moment a connection became free, while all others of {} were in use",
-        quantity::count(pool.connections.len() as u64)
-    ));
+    finding.evidence.push(match pool.connections.len() {
+        1 => "each was sent the moment the only connection became free".to_string(),
+        n => format!(
+            "each was sent the moment one of {} connections became free, while all others were in use",
+            quantity::count(n as u64)
+        ),
+    });
     if held > 0.0 {
         finding.evidence.push(format!(
             "{} of the time waited, a call that took {UNUSUAL} times what is usual, or more, held one of them",

@@ -90,10 +90,11 @@ fn one_way(
         Way::Both => ("call", "both ways together"),
     };
     let sentence = format!(
-        "{} delayed {} of {}, typically by {}",
+        "{} delayed {} of {}{} by {}",
         stretch.culprit().words(),
         quantity::count(excess.len() as u64),
         quantity::plural(passed.len() as u64, what),
+        if excess.len() > 1 { ", typically" } else { "" },
         quantity::duration(typical_ns),
     );
     let mut finding = case.finding(severity, "slow-hop", stretch.culprit(), sentence, concerned);
