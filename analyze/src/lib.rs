@@ -6,6 +6,7 @@ pub mod analysis;
 pub mod assemble;
 pub mod call;
 pub mod critical;
+pub mod diff;
 pub mod dissect;
 pub mod finding;
 pub mod findings;

@@ -11,7 +11,7 @@ export function Clocks({ head }: { head: Head }) {
     <>
       <Panel title="Clocks" about={clocks.length === 0 ? undefined : "Ahead: by how much the second clock says more than the first, in the middle of the recording, and within how much (±) the truth lies. Worst: the widest ± of any time. A wide ± makes only one-way times between two clocks unsure; how long a call took, and the time there and back, are of one clock each."}>
         {clocks.length === 0 ? (
-          <p>All on one clock, or nothing was seen to pass between two: nothing was aligned.</p>
+          <p>No two machines were aligned: there is one, whose own clocks its recorder related, or nothing was seen to pass between two.</p>
         ) : (
           <>
             <div class="scroll">

@@ -136,7 +136,7 @@ export interface Row {
   least_sure: number | null;
 }
 
-export type Kind = "network" | "forwarding" | "server" | "before";
+export type Kind = "network" | "forwarding" | "server" | "before" | "queue";
 
 export interface PartName {
   name: string;

@@ -13,11 +13,10 @@ type Node = HierarchyRectangularNode<Frame>;
 
 const nameOf = ({ service, request }: Frame) => (service ? `${service} ${request}` : request || "all traces");
 
-/** The same service, the same colour. */
-function hue(service: string): number {
-  let hash = 7;
-  for (const character of service) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 360;
-  return hash;
+/** The same service, the same colour; as far apart as so many can be (the golden angle between each and the next). */
+function hues(head: Head): (service: string) => number {
+  const numbers = new Map(head.map.services.map(({ name }, number) => [name, number]));
+  return (service) => ((numbers.get(service) ?? 0) * 137.5) % 360;
 }
 
 /** As much of a frame's name as there is room for: where the request has none, the service alone. */
@@ -32,7 +31,7 @@ const SHOWN = 0.001;
 const NAMED = 12;
 
 /** Whose own work it is, by colour, the most first. */
-function Services({ frame }: { frame: Frame }) {
+function Services({ frame, hue }: { frame: Frame; hue: (service: string) => number }) {
   const own = new Map<string, number>();
   const add = ({ service, own_ns, children }: Frame) => {
     if (service) own.set(service, (own.get(service) ?? 0) + own_ns);
@@ -63,6 +62,7 @@ export function Flame({ head }: { head: Head }) {
     tree.sum(() => 0).each((node) => Object.assign(node, { value: node.data.ns }));
     return partition<Frame>().size([1, tree.height + 1])(tree);
   }, [head]);
+  const hue = useMemo(() => hues(head), [head]);
   const [zoomed, setZoomed] = useState<Node>(root);
   const scale = WIDTH / Math.max(1e-9, zoomed.x1 - zoomed.x0);
   const shown = root.descendants().filter((node) => node.x1 > zoomed.x0 && node.x0 < zoomed.x1 && (node.x1 - node.x0) * scale > 0.5);
@@ -73,7 +73,7 @@ export function Flame({ head }: { head: Head }) {
         <p>No trace's time is known.</p>
       ) : (
         <>
-          <Services frame={head.flame} />
+          <Services frame={head.flame} hue={hue} />
           <p role="status">
             <b>{visible(nameOf(zoomed.data))}</b> · {duration(zoomed.data.ns)} = {share(zoomed.data.ns, whole)} of all traces' time · {plural(zoomed.data.n, zoomed === root ? "trace" : "call")}
             {zoomed !== root && ` · own work ${share(zoomed.data.own_ns, zoomed.data.ns)} · on the way ${share(zoomed.data.way_ns, zoomed.data.ns)}`}

@@ -3,7 +3,7 @@
 import { scaleLinear } from "d3-scale";
 import { useMemo, useState } from "preact/hooks";
 import type { Head, Stretch } from "./data";
-import { Panel, Percentile, Text } from "./pieces";
+import { Legend, Panel, Percentile, Text } from "./pieces";
 import { address, replace, usePlace } from "./place";
 import { count, duration, plural, share, visible, Zone } from "./words";
 
@@ -57,6 +57,7 @@ export function Hops({ head, zone }: { head: Head; zone: Zone }) {
         )}
       </p>
       {chosen && <Heat head={head} stretch={chosen} zone={zone} />}
+      <Legend kinds={["network", "forwarding", "queue", "server", "waiting", "before"]} />
       <div class="scroll">
         <table class="hops">
           <caption class="hidden">Hops</caption>
@@ -102,6 +103,7 @@ export function Hops({ head, zone }: { head: Head; zone: Zone }) {
                       <title>{duration(line.on_path_ns)}</title>
                       <rect class={`kind-${kindOf(head, line)}`} width={(100 * line.on_path_ns) / most} height="6" />
                     </svg>
+                    {line.on_path_ns > 0 && duration(line.on_path_ns)}
                   </td>
                 </tr>
               );

@@ -159,7 +159,7 @@ export function ServiceMap({ head }: { head: Head }) {
   const chosen = layout.lines.find((line) => line.from === search.get("from") && line.to === search.get("to"));
   const onChoose = (line: Line) => replace(address("map", "", line === chosen ? {} : { from: line.from, to: line.to }));
   return (
-    <Panel title="Who calls whom" about="Boxes are services: requests a second, 99th percentile, share that failed. Lines are calls, with their median; ⬡ is a gateway that passes bytes on, ▭ a bridge or host on the way. Red is what failed; a thick red edge, or a red gateway, what the verdict blames. Choose a line for its parts, a box for its traces.">
+    <Panel title="Who calls whom" about="Boxes are services: requests a second, 99th percentile as they answer, share that failed. Lines are calls, with their median as whoever asks sees it; ⬡ is a gateway that passes bytes on, ▭ a bridge or host on the way. A thin red edge: some of it failed. Filled red, or a red gateway: what the verdict blames. Choose a line for its parts, a box for its traces.">
       <Frame layout={layout} label="Map of services">
         <MapLines layout={layout} marked={marked(head)} chosen={chosen} onChoose={onChoose} />
         <MapNodes layout={layout} marked={marked(head)} onChoose={(name) => go(address("traces", "", { q: name }))} />

@@ -37,6 +37,7 @@ export const KINDS: Record<Part["kind"], string> = {
   server: "own work",
   waiting: "waiting for further calls",
   before: "before it began",
+  queue: "in sockets, unread or unsent",
 };
 
 /** A bar whose parts are as long as what they stand for, with words for who can't see it. */

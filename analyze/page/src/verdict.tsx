@@ -4,7 +4,7 @@
 import type { Finding, Head } from "./data";
 import { Badge, Panel, Text } from "./pieces";
 import { address } from "./place";
-import { plural, visible } from "./words";
+import { count, plural, visible } from "./words";
 
 const HEADS = { fail: "Something is wrong", warn: "Something is unusual", pass: "Nothing wrong was found" };
 
@@ -18,11 +18,11 @@ export function Verdict({ head }: { head: Head }) {
         <p class="kicker">{HEADS[told.severity]}</p>
         <h2 class="culprit">{told.culprit === null ? "No finding blames anything" : visible(told.culprit)}</h2>
         <p>
-          {plural(head.n_traces, "trace")} · {told.n_failed} failed for who asked · {told.n_slow} slow
-          {told.n_unexplained > 0 && ` · ${told.n_unexplained} of these for no reason that was found`}
+          {plural(head.n_traces, "trace")} · {count(told.n_failed)} failed · <span title="More than three times the median of the traces that begin at the same place">{count(told.n_slow)} slow</span>
         </p>
         {bad[0] && <Told finding={bad[0]} head={head} number={told.findings.indexOf(bad[0])} />}
       </section>
+      <Causes head={head} />
       {bad.length > 1 && (
         <Panel title="Also found" about="Failures first, then warnings; of each, first what more slow and failed traces are mainly blamed on.">
           {bad.slice(1).map((finding) => (
@@ -59,6 +59,44 @@ export function Verdict({ head }: { head: Head }) {
         </p>
       </Panel>
     </>
+  );
+}
+
+/** What slow and failed traces are mainly blamed on, the most first. */
+function Causes({ head }: { head: Head }) {
+  const bad = head.traces.filter((row) => row.slow || row.n_failed > 0 || row.finding !== null);
+  const counts = new Map<number | null, number>();
+  for (const row of bad) if (row.slow || row.finding !== null) counts.set(row.finding, (counts.get(row.finding) ?? 0) + 1);
+  const n = [...counts.values()].reduce((sum, each) => sum + each, 0);
+  if (n === 0) return null;
+  const most = Math.max(...counts.values());
+  return (
+    <Panel title={`What ${plural(n, "slow or failed trace")} are mainly blamed on`} about="Each is counted once, under what took most of its time or made it fail. A failure is what should not be there at all, however few it slows; usual work is what a service takes every time, and may be meant.">
+      <table class="causes">
+        <caption class="hidden">Causes</caption>
+        <tbody>
+          {[...counts]
+            .sort((a, b) => b[1] - a[1])
+            .map(([number, of]) => {
+              const finding = number === null ? undefined : head.told.findings[number];
+              return (
+                <tr>
+                  <td class="number">
+                    {number === null ? count(of) : <a href={address("traces", "", { blamed: String(number) })}>{`${count(of)} of ${count(n)}`}</a>}
+                  </td>
+                  <td class="bar">
+                    <svg class="split" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                      <rect class={finding?.severity === "fail" ? "slow" : "plain"} width={(100 * of) / most} height="6" />
+                    </svg>
+                  </td>
+                  <td>{finding && <Badge severity={finding.severity} />}</td>
+                  <td class="wide">{finding ? <Text>{`${finding.culprit}: ${finding.severity === "pass" ? "its usual work" : finding.class}`}</Text> : "no cause was found"}</td>
+                </tr>
+              );
+            })}
+        </tbody>
+      </table>
+    </Panel>
   );
 }
 

@@ -138,10 +138,10 @@ function Shown({ head, zone, place, row }: { head: Head; zone: Zone; place: numb
         <p role="status">{detail || "Reading …"}</p>
       ) : (
         <>
-          <Breakdown parts={breakdown(detail)} whole={row.ns} />
-          <Legend kinds={["network", "forwarding", "server", "waiting", "before"]} />
+          <Breakdown parts={breakdown(head, detail)} whole={row.ns} />
+          <Legend kinds={["network", "forwarding", "queue", "server", "waiting", "before"]} />
           <p class="about">
-            A dark line under a bar: on the path that made the trace as long as it was. A red line over it: the slowest part. Brackets at its begin: within how much that is known, across clocks. Choose a call for its hops.{" "}
+            A dark line under a bar: on the path that made the trace as long as it was. A red line over it: the slowest part. Brackets: how exactly its begin is known, between the clocks of two machines. Choose a call for its hops.{" "}
             <a href={address("replay", row.id)}>Replay it on the map →</a>
           </p>
           <Scale end={end} />
@@ -196,23 +196,50 @@ const WIDTH = 1000;
 /** What a call waited for before its first byte: a connection, a name. */
 const waitedBefore = (call: Call): number => call.before.reduce((sum, [, ns]) => sum + ns, 0);
 
+/** Parts that a process's sockets kept: at which end of the hop it stands, and what that is called. */
+const QUEUES: Record<string, [at: "from" | "to", words: string]> = {
+  client_send_queue: ["from", "not sent yet"],
+  client_recv_queue: ["from", "answers lay unread"],
+  server_accept_queue: ["to", "not accepted yet"],
+  server_sched: ["to", "waking up"],
+  server_busy: ["to", "requests lay unread"],
+  server_kernel_rx: ["to", "reading"],
+  server_send_queue: ["to", "not sent yet"],
+};
+
+const placeOf = (label: string): string => label.slice(0, label.lastIndexOf("/")) || label;
+
 /** Where a trace's time went: the parts of all calls on the path that made it as long as it was, the largest first. They sum to it, but for
  * what was not observed. */
-function breakdown(detail: Detail): { words: string; kind: Part["kind"]; ns: number }[] {
+function breakdown(head: Head, detail: Detail): { words: string; kind: Part["kind"]; ns: number }[] {
   const found = new Map<string, { words: string; kind: Part["kind"]; ns: number }>();
   const add = (words: string, kind: Part["kind"], ns: number) => {
     const known = found.get(words) ?? { words, kind, ns: 0 };
     known.ns += ns;
     found.set(words, known);
   };
+  const adds = (words: string, kind: Part["kind"], ns: number): number => {
+    if (ns > 0) add(words, kind, ns);
+    return Math.max(0, ns);
+  };
   detail.calls.forEach((call, number) => {
     if (!call.critical_ns) return;
+    const labelOf = (span: number) => head.points[call.spans[span]?.[0] ?? -1] ?? "?";
     const [path, own] = call.critical_ns;
     const waits = detail.calls.filter((child) => child.parent === number && (child.critical_ns?.[0] ?? 0) > 0).reduce((sum, child) => sum + waitedBefore(child), 0);
     const waited = Math.min(own, waits);
     add(`${call.service}: own work`, "server", own - waited);
     add(`${call.service}: waiting for a connection or a name`, "before", waited);
-    add("on the way: network, queues, gateways, bridges", "network", path - own);
+    // What of its way was spent where; what its hops do not account for stands with the network.
+    let way = path - own;
+    for (const hop of call.hops) {
+      const part = head.parts[hop[0]];
+      const [at, words] = QUEUES[part?.name ?? ""] ?? [];
+      if (hop[7]) way -= adds(`through ${placeOf(labelOf(hop[2]))}`, "forwarding", Math.min(hop[5], way));
+      else if (words !== undefined) way -= adds(`${labelOf(at === "from" ? hop[1] : hop[2])}: ${words}`, "queue", Math.min(hop[5], way));
+      else if (part?.kind === "forwarding") way -= adds(`through ${labelOf(hop[2])}`, "forwarding", Math.min(hop[5], way));
+    }
+    add("network", "network", way);
   });
   return [...found.values()].filter(({ ns }) => ns > 0).sort((a, b) => b.ns - a.ns);
 }

@@ -6,7 +6,7 @@ use afterpath_formats::table::counters::{self, CounterRow};
 use afterpath_formats::table::processes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Counters that judges ask for; others stay on the disk.
+/// Counters that judges, and comparisons of recordings, ask for; others stay on the disk.
 const OF_INTEREST: &[&str] = &[
     LISTEN_OVERFLOWS,
     LISTEN_DROPS,
@@ -16,6 +16,7 @@ const OF_INTEREST: &[&str] = &[
     SOFTNET_DROPPED,
     RECEIVED_DROPPED,
     SENT_DROPPED,
+    STOLEN_TICKS,
 ];
 
 /// All counters are read within this time of the first.
@@ -37,6 +38,9 @@ pub const SOFTNET_DROPPED: &str = "softnet.dropped";
 pub const RECEIVED_DROPPED: &str = "interface.rx_dropped";
 /// Packets that an interface was to send and dropped.
 pub const SENT_DROPPED: &str = "interface.tx_dropped";
+
+/// Ticks of a processor that the hypervisor gave to others.
+pub const STOLEN_TICKS: &str = "cpu.steal_ticks";
 
 /// What was counted, by host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

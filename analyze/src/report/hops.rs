@@ -158,7 +158,7 @@ fn on_path(stretch: &Stretch, edge: &Edge) -> String {
     }
 }
 
-fn short(part: &str) -> &str {
+pub(super) fn short(part: &str) -> &str {
     match part {
         WAITING => "waiting",
         "gateway" => "forwarding",

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 pub mod calls;
 mod clocks;
+pub mod diff;
 mod explain;
 mod fields;
 pub mod filter;

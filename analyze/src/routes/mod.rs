@@ -1,5 +1,6 @@
 //! Resources → routes: what calls are grouped by. Paths lose their query and their ids, learnt from all paths of a service together
-//! (`/user/8123/cart` → `/user/{id}/cart`); other resources are routes already, SQL without its literals. Never changes a resource.
+//! (`/user/8123/cart` → `/user/{id}/cart`); keys of stores lose theirs (`item:166` → `item:{id}`); other resources are routes already, SQL
+//! without its literals. Never changes a resource.
 //!
 //! A service has 2,000 routes at most: the most frequent ones; calls of others have the route `other`, and are counted.
 
@@ -11,6 +12,27 @@ mod shape;
 mod tree;
 
 use tree::Tree;
+
+/// Routes of a service, learnt from its paths or from routes that were learnt before.
+#[derive(Debug, Default)]
+pub struct Routes(Tree);
+
+impl Routes {
+    /// Notes a path.
+    pub fn add(&mut self, path: &str) {
+        self.0.add(path);
+    }
+
+    /// Makes one of what are too many to have been chosen by anybody.
+    pub fn learn(&mut self) {
+        self.0.learn();
+    }
+
+    /// The route of a path that was added.
+    pub fn route(&self, path: &str) -> String {
+        self.0.route(path)
+    }
+}
 
 /// Routes of one service.
 const MAX_ROUTES: usize = 2_000;
@@ -36,9 +58,11 @@ pub fn learn(calls: &mut [Call]) -> Vec<Loss> {
         }
         tree.learn();
         for &index in &indices {
-            let route = match path(&calls[index]) {
+            let call = &calls[index];
+            let route = match path(call) {
                 Some(path) => tree.route(path),
-                None => calls[index].resource.clone(),
+                None if call.protocol == "redis" => key(&call.resource),
+                None => call.resource.clone(),
             };
             calls[index].route = route;
         }
@@ -79,6 +103,12 @@ fn service(call: &Call) -> Service {
     (call.protocol.clone(), name)
 }
 
+/// A key of a store without its ids: `item:166` → `item:{id}`.
+fn key(key: &str) -> String {
+    let parts = key.split(':').map(|part| shape::of(part).unwrap_or(part));
+    parts.collect::<Vec<_>>().join(":")
+}
+
 /// The path of a request that has one.
 fn path(call: &Call) -> Option<&str> {
     let has_path = ["http1", "http2", "http", "websocket"].contains(&call.protocol.as_str());
@@ -116,10 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_stores_lose_their_ids() {
+        let keys = ["item:166", "user:8:cart", "session", "550e8400-e29b-41d4-a716-446655440000"];
+        let mut calls = asked(keys.into_iter().map(str::to_string), "redis");
+        assert_eq!(learn(&mut calls), []);
+        let expected = ["item:{id}", "user:{id}:cart", "session", "{id}"];
+        assert!(calls.iter().map(|call| call.route.as_str()).eq(expected));
+    }
+
+    #[test]
     fn the_most_frequent_routes_are_kept_and_the_others_counted() {
         let names = (0..MAX_ROUTES + 30).map(|n| format!("key {n}"));
         let twice = (0..10).map(|n| format!("key {}", MAX_ROUTES + n));
-        let mut calls = asked(names.chain(twice), "redis");
+        let mut calls = asked(names.chain(twice), "postgres");
         let losses = learn(&mut calls);
         assert_eq!((losses.len(), losses[0].count), (1, 30));
         let routes = routes(&calls);

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     /// All of it as one page for a browser, which needs nothing beside it: verdict, map, hops, traces, replay
     #[command(name = "report")]
     Page(Page),
+    /// The gate: did a candidate's requests become slower than a base's, on which hop, and is it more than chance? Exits with 3 if so
+    Diff(Diff),
     /// To other programs: packets as pcapng, calls as JSON Lines, tables as Parquet
     Export(Export),
     /// Compares every file of a bundle with its manifest; exits with 1 when something is wrong
@@ -278,6 +280,38 @@ pub(crate) struct Page {
 }
 
 #[derive(Args)]
+pub(crate) struct Diff {
+    /// BASE and CANDIDATE: each a bundle, a folder of results, or a folder of several of either
+    #[arg(value_name = "BASE CANDIDATE", num_args = 0..=2)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// A recording of the base, or a folder of several; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) base: Vec<PathBuf>,
+    /// A recording of the candidate, or a folder of several; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) candidate: Vec<PathBuf>,
+    /// With what probability anything at all may be called a change where there is none
+    #[arg(long, value_name = "P", default_value_t = 0.01, value_parser = probability)]
+    pub(crate) alpha: f64,
+    /// A duration must change by more than this many percent …
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = positive)]
+    pub(crate) floor_share: f64,
+    /// … and by more than this many microseconds
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 200.0, value_parser = positive)]
+    pub(crate) floor_us: f64,
+    /// Compare although machine or load differ
+    #[arg(long)]
+    pub(crate) allow_different: bool,
+    /// Every row, not only those that changed
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+    #[command(flatten)]
+    pub(crate) analyzed: Analyzed,
+}
+
+#[derive(Args)]
 pub(crate) struct Verify {
     /// Bundles
     #[arg(required = true, value_name = "BUNDLE")]
@@ -326,6 +360,17 @@ impl Selection {
         Filter::parse(text, zone)
             .map_err(|e| crate::Failure::usage("bad-condition", e.to_string()).into())
     }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let p: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if p > 0.0 && p < 1.0 { Ok(p) } else { Err("give a number between 0 and 1".to_owned()) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    let is_usable = number.is_finite() && number >= 0.0;
+    if is_usable { Ok(number) } else { Err("give a number, 0 or more".to_owned()) }
 }
 
 fn zone(text: &str) -> Result<Zone, String> {

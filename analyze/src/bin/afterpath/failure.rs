@@ -22,6 +22,16 @@ impl Failure {
         Failure { name, text: text.into(), code: 2 }
     }
 
+    /// What was asked to hold does not: exit code 3.
+    pub(crate) fn gate(name: &'static str, text: impl Into<String>) -> Self {
+        Failure { name, text: text.into(), code: 3 }
+    }
+
+    /// Not enough is known to say: exit code 4.
+    pub(crate) fn not_enough(name: &'static str, text: impl Into<String>) -> Self {
+        Failure { name, text: text.into(), code: 4 }
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         self.code

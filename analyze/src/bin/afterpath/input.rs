@@ -31,8 +31,7 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
     }
     let bundles = open(paths)?;
     let damage = damage(&bundles, paths);
-    // A bundle whole again has other results than it had damaged, though its manifest is the same.
-    let key = Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"));
+    let key = key_of(&bundles, &damage, &config);
     let stored = if analyzed.again { Stored::Missing } else { results::load(&paths[0], &key) };
     let analysis = match stored {
         Stored::Found(analysis) => *analysis,
@@ -46,6 +45,17 @@ pub(crate) fn read(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Input> {
     let n_warnings = bundles.warnings.len() + found_reading.clone().count();
     found_reading.for_each(warn_of_loss);
     Ok(Input { analysis, n_warnings })
+}
+
+/// What results of these bundles are found by.
+pub(crate) fn key(paths: &[PathBuf], analyzed: &Analyzed) -> Result<Key> {
+    let bundles = Bundles::open(paths)?;
+    Ok(key_of(&bundles, &damage(&bundles, paths), &analyzed.config()?))
+}
+
+/// A bundle whole again has other results than it had damaged, though its manifest is the same.
+fn key_of(bundles: &Bundles, damage: &[Loss], config: &Config) -> Key {
+    Key::of(&format!("{} {damage:?}", bundles.hash), &format!("{config:?}"))
 }
 
 /// Damage that only reading the packets showed.

@@ -15,6 +15,7 @@ mod input;
 mod interrupt;
 mod replaceable;
 mod results;
+mod runs;
 mod staging;
 mod terminal;
 mod written;

@@ -25,7 +25,7 @@ const LEVEL: i32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     hash: [u8; 32],
-    file: String,
+    options: String,
 }
 
 /// What became of looking for results.
@@ -41,10 +41,17 @@ impl Key {
         let program = concat!(env!("CARGO_PKG_VERSION"), " ", env!("AFTERPATH_STAGES"));
         let text = format!("{bundles}\n{options}\n{program}");
         let short = |s: &str| blake3::hash(s.as_bytes()).to_hex()[..8].to_owned();
-        Key {
-            hash: *blake3::hash(text.as_bytes()).as_bytes(),
-            file: format!("{}{SUFFIX}", short(options)),
-        }
+        Key { hash: *blake3::hash(text.as_bytes()).as_bytes(), options: short(options) }
+    }
+
+    /// Names input, options and program.
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// A file's name for these options.
+    pub(crate) fn file_with(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.options)
     }
 }
 
@@ -56,8 +63,8 @@ pub(crate) fn is_folder(path: &Path) -> bool {
 /// Results for `key` of bundles whose first is `first`.
 pub(crate) fn load(first: &Path, key: &Key) -> Stored {
     let mut why = None;
-    for folder in [Some(beside(first)), cached(first)].into_iter().flatten() {
-        match read_file(&folder.join(&key.file), Some(key)) {
+    for folder in folders(first) {
+        match read_file(&folder.join(key.file_with(SUFFIX)), Some(key)) {
             Stored::Unusable(reason) => why = Some(reason),
             Stored::Missing => {}
             found => return found,
@@ -82,6 +89,11 @@ pub(crate) fn store(first: &Path, key: &Key, analysis: &Analysis) -> Result<()> 
         Some(folder) => write_into(&folder, key, analysis).context(error),
         None => Err(error),
     }
+}
+
+/// Where results of a bundle may be: beside it, and in the cache.
+pub(crate) fn folders(bundle: &Path) -> Vec<PathBuf> {
+    [Some(beside(bundle)), cached(bundle)].into_iter().flatten().collect()
 }
 
 fn beside(bundle: &Path) -> PathBuf {
@@ -109,7 +121,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn write_into(folder: &Path, key: &Key, analysis: &Analysis) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let staging = Staging::of(Output::File, &folder.join(&key.file), true, &[])?;
+    let staging = Staging::of(Output::File, &folder.join(key.file_with(SUFFIX)), true, &[])?;
     let path = staging.path();
     let mut out = std::io::BufWriter::new(
         std::fs::File::create(&path).with_context(|| path.display().to_string())?,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub(super) struct PartName {
     name: &'static str,
     words: &'static str,
-    /// `network`, `forwarding`, `server`, `waiting` for something before it began.
+    /// `network`, `forwarding`, `server`, `before` it began, `queue`: in a process's sockets, unread or unsent.
     kind: &'static str,
 }
 
@@ -101,9 +101,16 @@ pub(super) fn parts() -> Vec<PartName> {
     let named = |part: &Part| PartName {
         name: part.name(),
         words: measure::words(*part),
-        kind: super::map::kind(*part).name(),
+        kind: if is_queue(*part) { "queue" } else { super::map::kind(*part).name() },
     };
     PARTS.iter().map(named).collect()
+}
+
+/// Whether it is time in which something lay in a process's sockets.
+fn is_queue(part: Part) -> bool {
+    use Part::{ClientRecvQueue, ClientSendQueue, ServerAcceptQueue, ServerBusy, ServerKernelRx};
+    matches!(part, ClientSendQueue | ClientRecvQueue | ServerAcceptQueue | ServerBusy)
+        || matches!(part, Part::ServerSched | ServerKernelRx | Part::ServerSendQueue)
 }
 
 fn number(part: Part) -> u8 {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::{ArgMatches, CommandFactory};
 
 mod demo;
+mod diff;
 mod export;
 mod import;
 mod man;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<()> {
         }
         Command::Report(asked) => report::run(asked, strict),
         Command::Page(a) => page::run(a, strict),
+        Command::Diff(a) => diff::run(a),
         Command::Export(a) => export::run(a, strict),
         Command::Verify(a) => verify::run(a, strict),
         Command::Pack(a) => pack::run(a),

@@ -1,0 +1,82 @@
+//! Under what conditions a recording was made: on which machines, and whether something spoilt it as a measurement. Never a judgement of the
+//! services.
+
+use crate::analysis::Analysis;
+use crate::findings::counters::{Counters, STOLEN_TICKS, THROTTLED_NS, THROTTLED_US};
+use crate::quantity;
+use afterpath_formats::bundle::Bundles;
+use afterpath_formats::table::hosts;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// More of a recording's time spoils it: stopped by a quota, or taken by other machines on the same hardware.
+const SHARE: f64 = 0.01;
+/// What `/proc/stat` counts in (USER_HZ, 100 a second on Linux).
+const TICK_NS: f64 = 1e7;
+
+/// A machine, as far as it may make a difference; never its name, which is another in every job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Machine {
+    /// Processors; `None`: not recorded.
+    pub cpus: Option<u32>,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+}
+
+/// Conditions of a recording.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Its machines, sorted; none where nothing is known of them.
+    pub machines: Vec<Machine>,
+    /// What spoilt it, in words.
+    pub spoilt: Vec<String>,
+}
+
+impl Conditions {
+    /// As the recorders wrote them down. Bundles of captures know no machine.
+    pub fn read(bundles: &Bundles, analysis: &Analysis) -> Conditions {
+        let mut machines = Vec::new();
+        for host in 0..bundles.hosts.len() as u32 {
+            let batches = bundles.batches(host, &hosts::TABLE).flatten();
+            machines.extend(batches.flat_map(|batch| hosts::rows(&batch)).filter_map(machine));
+        }
+        machines.sort();
+        let spoilt = spoilt(&Counters::read(bundles), analysis, &machines);
+        Conditions { machines, spoilt }
+    }
+}
+
+fn machine(row: hosts::HostRow) -> Option<Machine> {
+    let kernel = row.kernel.as_deref().and_then(|kernel| kernel.split_whitespace().next());
+    let machine = Machine { cpus: row.cpus, kernel: kernel.map(str::to_string) };
+    (row.cpus.is_some() || row.kernel.is_some()).then_some(machine)
+}
+
+fn spoilt(counters: &Counters, analysis: &Analysis, machines: &[Machine]) -> Vec<String> {
+    let recorded_ns = crate::measure::recorded_ns(analysis).max(1) as f64;
+    let hosts: std::collections::BTreeSet<&str> =
+        analysis.points.iter().map(|point| point.host.as_str()).collect();
+    let mut found = Vec::new();
+    for host in hosts {
+        let mut stopped: BTreeMap<&str, i64> = counters.subjects(host, THROTTLED_NS).collect();
+        let us = counters.subjects(host, THROTTLED_US);
+        stopped.extend(us.map(|(cgroup, us)| (cgroup, us.saturating_mul(1_000))));
+        let most =
+            stopped.into_iter().filter(|(cgroup, _)| *cgroup != "/").max_by_key(|(_, ns)| *ns);
+        if let Some((cgroup, ns)) = most.filter(|(_, ns)| *ns as f64 > SHARE * recorded_ns) {
+            let ns = quantity::duration(ns);
+            found.push(format!("its CPU quota stopped {cgroup} of {host} for {ns}"));
+        }
+        let stolen: i64 = counters.subjects(host, STOLEN_TICKS).map(|(_, ticks)| ticks).sum();
+        let cpus = machines.iter().filter_map(|machine| machine.cpus).max().unwrap_or(1);
+        let share = stolen as f64 * TICK_NS / (recorded_ns * f64::from(cpus.max(1)));
+        if share > SHARE {
+            let share = quantity::share(share, 1.0);
+            found
+                .push(format!("{share} of {host}'s processor time went to other machines (steal)"));
+        }
+    }
+    let lost = analysis.findings.iter().filter(|finding| finding.judge == "recording");
+    found.extend(lost.map(|finding| finding.sentence.clone()));
+    found
+}
