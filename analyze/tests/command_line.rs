@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 mod capture;
 mod damage;
+mod gate;
 mod id_fields;
 #[cfg(unix)]
 mod interrupt;

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--delay-request", type=int, default=0, metavar="K", help="the measured request to hold, from 1")
     record.add_argument("--fault", action="append", default=[], dest="faults", metavar="FAULT",
                         help="what goes wrong while the load runs, such as stall:C:500ms (mesh only; may be repeated; see README.md)")
+    record.add_argument("--burn", type=float, default=0, metavar="MS", help="processor time that C takes more for each request (mesh only)")
     record.add_argument("--snaplen", type=int, default=0, help="bytes kept of each packet; 0: all")
     record.add_argument("--capture", choices=("interfaces", "any", "recorder"), default="interfaces")
     record.add_argument("--recorder", metavar="PROGRAM", help="afterpath-record, for --capture recorder")

@@ -58,7 +58,7 @@ def testbed_network(shape: Topology):
 def start_servers(given: argparse.Namespace, folder: str) -> None:
     """All servers of a topology; `folder` is for their logs."""
     told = frozenset(text.split(":")[0] for text in getattr(given, "faults", ()))
-    settings = Settings(folder, given.concurrency, given.seed, given.profile, told)
+    settings = Settings(folder, given.concurrency, given.seed, given.profile, told, getattr(given, "burn", 0))
     importlib.import_module(f"{given.topology}.servers").start_all(settings)
 
 

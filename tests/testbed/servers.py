@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     seed: int
     profile: str = "causal"
     faults: frozenset = frozenset()  # names of what is to go wrong by how servers are started
+    burn_ms: float = 0  # processor time that service C of the mesh takes more for each request
 
     def log(self, name: str) -> str:
         """Where a server logs what it did."""

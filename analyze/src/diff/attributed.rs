@@ -41,7 +41,7 @@ pub(super) fn attributed(sides: [&[Run]; 2]) -> Vec<Attributed> {
         Some(one(entry, &sides))
     });
     let mut found: Vec<Attributed> = both.collect();
-    found.sort_by(|a, b| b.n.iter().sum::<u64>().cmp(&a.n.iter().sum()));
+    found.sort_by_key(|entry| std::cmp::Reverse(entry.n.iter().sum::<u64>()));
     found
 }
 

@@ -8,6 +8,8 @@ mod conditions;
 mod matched;
 mod run;
 mod statistics;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 pub use attributed::{Attributed, Contribution};

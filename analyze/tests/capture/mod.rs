@@ -13,6 +13,23 @@ pub(crate) fn requests(n: u32, ttl: u8, delay_ns: u32) -> Vec<u8> {
     file
 }
 
+/// The same, answered after `service_us` and, as chance has it, up to a fifth of a millisecond more.
+pub(crate) fn paced(n: u32, ttl: u8, delay_ns: u32, service_us: u32, chance: u32) -> Vec<u8> {
+    let mut file = head();
+    for i in 0..n {
+        let jitter_us = (i * 37 + chance * 101) % 200;
+        let request = format!("GET /item/{i} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        exchange(
+            &mut file,
+            &Wire::nth(i, ttl),
+            &request,
+            (service_us + jitter_us) * 1_000,
+            delay_ns,
+        );
+    }
+    file
+}
+
 fn head() -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(NANOSECOND_MAGIC.to_le_bytes());

@@ -8,6 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use nix::time::ClockId;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
@@ -45,6 +46,9 @@ struct Arguments {
     /// The mean of a wait before half of the calls, in seconds; 0: none.
     #[arg(long, default_value_t = 0.0)]
     timer: f64,
+    /// Processor time that each request takes beside all else, in seconds.
+    #[arg(long, default_value_t = 0.0)]
+    burn: f64,
 }
 
 /// A connection to postgres and its socket's own address.
@@ -60,6 +64,7 @@ struct Service {
     chance: Mutex<u64>,
     stretch: f64,
     timer_s: f64,
+    burn_s: f64,
     truth: Mutex<File>,
 }
 
@@ -109,6 +114,13 @@ impl Service {
     fn spin(&self, most_ms: f64) {
         let end = Instant::now() + Duration::from_micros((self.draw() * most_ms * 1000.0) as u64);
         while Instant::now() < end {}
+    }
+
+    /// Takes so much of the processor, however long that takes.
+    fn burn(&self) {
+        let now = || nix::time::clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+        let Ok(begin) = now() else { return };
+        while now().is_ok_and(|at| at.saturating_sub(begin).as_secs_f64() < self.burn_s) {}
     }
 
     fn slowness_s(&self) -> f64 {
@@ -202,6 +214,9 @@ impl Service {
         let (read, thread_read) = (now_ns(), nix::unistd::gettid().as_raw());
         let calls = Mutex::new(Vec::new());
         self.spin(0.5);
+        if self.burn_s > 0.0 {
+            self.burn();
+        }
         let answered = match head.uri.path().strip_prefix("/price/").map(str::parse) {
             Some(Ok(item)) => self.price(&calls, item).await,
             _ => {
@@ -257,6 +272,7 @@ fn main() -> Result<()> {
         chance: Mutex::new(given.seed ^ 0xC),
         stretch: given.stretch,
         timer_s: given.timer,
+        burn_s: given.burn,
         truth: Mutex::new(truth),
     });
     let runtime =

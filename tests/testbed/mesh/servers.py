@@ -94,7 +94,7 @@ def start_prices(settings: Settings) -> None:
     """Service C, in Rust."""
     process = processes.start("service_c", "podC", [
         wheels.built("service-c"), "--truth", settings.log("service_c"), "--listen", dotted(topology.SERVICE_C),
-        "--postgres", dotted(topology.POSTGRES), *paced(settings)])
+        "--postgres", dotted(topology.POSTGRES), "--burn", f"{settings.burn_ms / 1000:.6f}", *paced(settings)])
     processes.await_listener(process, "service_c", "podC", topology.SERVICE_C[1])
 
 

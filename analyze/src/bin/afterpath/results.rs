@@ -320,6 +320,6 @@ mod tests {
     #[test]
     fn another_bundle_or_option_is_another_key() {
         assert_ne!(Key::of("a", "x").hash, Key::of("b", "x").hash);
-        assert_ne!(Key::of("a", "x").file, Key::of("a", "y").file);
+        assert_ne!(Key::of("a", "x").file_with(SUFFIX), Key::of("a", "y").file_with(SUFFIX));
     }
 }
