@@ -71,7 +71,7 @@ function Causes({ head }: { head: Head }) {
   if (n === 0) return null;
   const most = Math.max(...counts.values());
   return (
-    <Panel title={`What ${plural(n, "slow or failed trace")} are mainly blamed on`} about="Each is counted once, under what took most of its time or made it fail. A failure is what should not be there at all, however few it slows; usual work is what a service takes every time, and may be meant.">
+    <Panel title={`What ${plural(n, "slow or failed trace")} are mainly blamed on`} about="Each is counted once: under what made it fail, else under what is unusual and took a tenth of its time or more, else under usual work. A failure is what should not be there at all, however few it slows; usual work may be meant, and may have taken more.">
       <table class="causes">
         <caption class="hidden">Causes</caption>
         <tbody>

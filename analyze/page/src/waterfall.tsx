@@ -253,15 +253,16 @@ function kindOf(head: Head, hop: Hop): Part["kind"] {
 function pieces(head: Head, call: Call, children: Call[], slowHop: number): { kind: Part["kind"]; from: number; ns: number; isSlow?: boolean }[] {
   const begin = call.at_ns ?? 0;
   const found: { kind: Part["kind"]; from: number; ns: number; isSlow?: boolean }[] = [];
-  let [there, back] = [0, 0];
+  const ways: { kind: Part["kind"]; ns: number; isSlow: boolean }[] = [];
+  let there = 0;
   for (const [i, hop] of call.hops.entries()) {
     const kind = kindOf(head, hop);
     const isBack = hop[3] === null && hop[4] !== null;
     if (isWork(head, hop)) continue;
     const forward = hop[3] ?? (isBack ? 0 : hop[4] === null ? hop[5] : hop[5] - (hop[4] ?? 0));
-    found.push({ kind, from: begin + there, ns: forward, isSlow: i === slowHop });
+    found.push({ kind, from: begin + there, ns: forward, isSlow: i === slowHop && forward > 0 });
     there += forward;
-    back += hop[5] - forward;
+    ways.push({ kind, ns: hop[5] - forward, isSlow: i === slowHop && forward === 0 });
   }
   const work = call.hops.filter((hop) => isWork(head, hop)).reduce((sum, hop) => sum + hop[5], 0);
   if (call.hops.length === 0) return [{ kind: "server", from: begin, ns: call.ns }];
@@ -277,7 +278,12 @@ function pieces(head: Head, call: Call, children: Call[], slowHop: number): { ki
     over("before", child.at_ns - waitedBefore(child), child.at_ns);
     over("waiting", child.at_ns, child.at_ns + child.ns);
   }
-  found.push({ kind: "network", from: begin + there + work, ns: back });
+  // Back the same way, the last hop first.
+  let at = begin + there + work;
+  for (const { kind, ns, isSlow } of ways.reverse()) {
+    found.push({ kind, from: at, ns, isSlow });
+    at += ns;
+  }
   return found;
 }
 

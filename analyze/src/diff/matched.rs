@@ -23,10 +23,28 @@ pub(super) fn matched(runs: &mut [&mut Run]) {
         }
         _ => key,
     };
+    // What was asked of a service of that name, whoever asked.
+    let learnt = |server: &str, protocol: &str, asked: &str| {
+        let key = Key::Endpoint {
+            service: server.to_string(),
+            protocol: protocol.to_string(),
+            route: asked.to_string(),
+        };
+        match rename(key) {
+            Key::Endpoint { route, .. } => route,
+            _ => asked.to_string(),
+        }
+    };
     for run in runs {
         let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
-        for (key, row) in std::mem::take(&mut run.rows) {
-            rows.entry(rename(key)).or_default().merge(row);
+        for (key, mut row) in std::mem::take(&mut run.rows) {
+            let values = std::mem::take(&mut row.values);
+            let whole = rows.entry(rename(key.clone())).or_default();
+            whole.merge(row);
+            for (asked, values) in values {
+                let asked = learnt(key.server(), key.protocol(), &asked);
+                whole.merge(Row { values: [(asked, values)].into(), ..Row::default() });
+            }
         }
         let mut all: BTreeMap<Key, Made> = BTreeMap::new();
         for (key, made) in std::mem::take(&mut run.made) {
@@ -53,8 +71,12 @@ mod tests {
             protocol: "http1".to_string(),
             route: format!("GET /people/{name}/photos"),
         };
-        let row = || Row { n: 1, values: vec![(0, 7)], ..Row::default() };
-        Run { rows: names.map(|name| (endpoint(name), row())).collect(), ..Run::default() }
+        let row = |name: &str| {
+            let values = [(format!("GET /people/{name}/photos"), vec![(0, 7)])].into();
+            Row { n: 1, values, ..Row::default() }
+        };
+        let rows = names.map(|name| (endpoint(name.clone()), row(&name))).collect();
+        Run { rows, ..Run::default() }
     }
 
     #[test]
@@ -65,7 +87,7 @@ mod tests {
         matched(&mut [&mut few, &mut others]);
         assert_eq!((few.rows.len(), others.rows.len()), (1, 1));
         assert_eq!(few.rows.keys().next(), others.rows.keys().next());
-        assert_eq!(few.rows.values().next().map(|row| (row.n, row.values.len())), Some((30, 30)));
+        assert_eq!(few.rows.values().next().map(|row| (row.n, row.values.len())), Some((30, 1)));
         let mut alone = run((0..30).map(name));
         matched(&mut [&mut alone]);
         assert_eq!(alone.rows.len(), 30);

@@ -6,16 +6,19 @@ mod attributed;
 mod compared;
 mod conditions;
 mod matched;
+mod rows;
 mod run;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod value;
 
 pub use attributed::{Attributed, Contribution};
-pub use compared::{Change, Compared, Estimate, PERMILLES, RowCompared, Tested, Wanted, compare};
+pub use compared::compare;
 pub use conditions::{Conditions, Machine};
-pub use run::{Key, Made, Row, Run};
+pub use run::{Key, Made, Row, Run, Value};
+pub use told::{Change, Compared, Estimate, PERMILLES, RowCompared, Tested, Wanted};
 
 use crate::analysis::Analysis;
 use crate::call::Call;

@@ -53,6 +53,26 @@ pub enum Key {
     },
 }
 
+impl Key {
+    /// The service that answers.
+    pub fn server(&self) -> &str {
+        match self {
+            Key::Endpoint { service: server, .. }
+            | Key::Edge { server, .. }
+            | Key::Hop { server, .. } => server,
+        }
+    }
+
+    /// In which protocol.
+    pub fn protocol(&self) -> &str {
+        match self {
+            Key::Endpoint { protocol, .. }
+            | Key::Edge { protocol, .. }
+            | Key::Hop { protocol, .. } => protocol,
+        }
+    }
+}
+
 /// What was measured of one of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -66,9 +86,12 @@ pub struct Row {
     pub n_entry: u64,
     /// Bytes asked and answered.
     pub bytes: u64,
-    /// The second of the recording, counted from its first call, and how long one took ([`value::of`]): sorted.
-    pub values: Vec<(u32, u16)>,
+    /// How long its calls took, by what was asked: a mixture is compared part by part.
+    pub values: BTreeMap<String, Vec<Value>>,
 }
+
+/// The second of the recording, counted from its first call, and how long a call took ([`value::of`]).
+pub type Value = (u32, u16);
 
 /// What the traces of one entry were made of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -114,7 +137,8 @@ impl Run {
         for trace in &analysis.traces {
             run.add_trace(analysis, &names, trace);
         }
-        run.rows.values_mut().for_each(|row| row.values.sort_unstable());
+        let values = run.rows.values_mut().flat_map(|row| row.values.values_mut());
+        values.for_each(|values| values.sort_unstable());
         run
     }
 
@@ -125,14 +149,14 @@ impl Run {
             let row = self.rows.entry(key).or_default();
             row.count(call);
             if !duration.at_least {
-                row.values.push((second, value::of(duration.ns)));
+                row.add(call, second, duration.ns);
             }
         }
         for hop in call.hops.iter().filter(|hop| hop.part != Part::Unattributed) {
             let own_ns = measure::own_time(call, hop.part, hop.total_ns);
             let row = self.rows.entry(ends.hop(analysis, call, hop)).or_default();
             row.count(call);
-            row.values.push((second, value::of(own_ns)));
+            row.add(call, second, own_ns);
         }
     }
 
@@ -176,6 +200,15 @@ impl Row {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
+    fn add(&mut self, call: &Call, second: u32, ns: i64) {
+        let asked = asked(call);
+        let value = (second, value::of(ns));
+        match self.values.get_mut(&asked) {
+            Some(values) => values.push(value),
+            None => drop(self.values.insert(asked, vec![value])),
+        }
+    }
+
     /// The same of another row under the same name.
     pub(super) fn merge(&mut self, other: Row) {
         self.n += other.n;
@@ -183,8 +216,11 @@ impl Row {
         self.n_open += other.n_open;
         self.n_entry += other.n_entry;
         self.bytes = self.bytes.saturating_add(other.bytes);
-        self.values.extend(other.values);
-        self.values.sort_unstable();
+        for (asked, values) in other.values {
+            let known = self.values.entry(asked).or_default();
+            known.extend(values);
+            known.sort_unstable();
+        }
     }
 }
 
@@ -206,10 +242,7 @@ impl Ends {
         Key::Endpoint {
             service: self.server.clone(),
             protocol: call.protocol.clone(),
-            route: match call.route.is_empty() {
-                true => call.request_type.clone(),
-                false => format!("{} {}", call.request_type, call.route).trim().to_string(),
-            },
+            route: asked(call),
         }
     }
 
@@ -235,6 +268,14 @@ impl Ends {
             from: role(hop.from),
             to: role(hop.to),
         }
+    }
+}
+
+/// `GET /page/{id}`.
+fn asked(call: &Call) -> String {
+    match call.route.is_empty() {
+        true => call.request_type.clone(),
+        false => format!("{} {}", call.request_type, call.route).trim().to_string(),
     }
 }
 

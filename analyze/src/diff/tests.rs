@@ -50,7 +50,10 @@ fn run(plan: Plan, seed: u64) -> Run {
                 let row = run.rows.entry(key(kind)).or_default();
                 row.n += 1;
                 row.n_failed += u64::from(is_failed);
-                row.values.push((second, value::of(ns)));
+                row.values
+                    .entry("GET /stock/{id}".into())
+                    .or_default()
+                    .push((second, value::of(ns)));
             }
         }
         let made = run.made.entry(key("endpoint")).or_default();

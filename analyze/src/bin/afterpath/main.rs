@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     interrupt::listen();
+    panics_without_memory();
     let done =
         terminal::set_threads(arguments.threads).and_then(|()| commands::run(&arguments, &matches));
     match done {
@@ -43,6 +44,21 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Memory that a backtrace may take: the program's own line tables are read for it.
+const ROOM_FOR_A_BACKTRACE: usize = 256 << 20;
+
+/// A panic where memory is short is said in a line. A backtrace (RUST_BACKTRACE) that runs out of memory would wait for itself for ever: the
+/// standard library's message of that takes the lock which printing the backtrace holds.
+fn panics_without_memory() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        match Vec::<u8>::new().try_reserve_exact(ROOM_FOR_A_BACKTRACE) {
+            Ok(()) => usual(info),
+            Err(_) => terminal::note(&info.to_string()),
+        }
+    }));
 }
 
 fn shown(error: &Error) -> (String, u8) {
