@@ -72,30 +72,32 @@ function Causes({ head }: { head: Head }) {
   const most = Math.max(...counts.values());
   return (
     <Panel title={`What ${plural(n, "slow or failed trace")} are mainly blamed on`} about="Each is counted once: under what made it fail, else under what is unusual and took a tenth of its time or more, else under usual work. A failure is what should not be there at all, however few it slows; usual work may be meant, and may have taken more.">
-      <table class="causes">
-        <caption class="hidden">Causes</caption>
-        <tbody>
-          {[...counts]
-            .sort((a, b) => b[1] - a[1])
-            .map(([number, of]) => {
-              const finding = number === null ? undefined : head.told.findings[number];
-              return (
-                <tr>
-                  <td class="number">
-                    {number === null ? count(of) : <a href={address("traces", "", { blamed: String(number) })}>{`${count(of)} of ${count(n)}`}</a>}
-                  </td>
-                  <td class="bar">
-                    <svg class="split" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-                      <rect class={finding?.severity === "fail" ? "slow" : "plain"} width={(100 * of) / most} height="6" />
-                    </svg>
-                  </td>
-                  <td>{finding && <Badge severity={finding.severity} />}</td>
-                  <td class="wide">{finding ? <Text>{`${finding.culprit}: ${finding.severity === "pass" ? "its usual work" : finding.class}`}</Text> : "no cause was found"}</td>
-                </tr>
-              );
-            })}
-        </tbody>
-      </table>
+      <div class="scroll">
+        <table class="causes">
+          <caption class="hidden">Causes</caption>
+          <tbody>
+            {[...counts]
+              .sort((a, b) => b[1] - a[1])
+              .map(([number, of]) => {
+                const finding = number === null ? undefined : head.told.findings[number];
+                return (
+                  <tr>
+                    <td class="number">
+                      {number === null ? count(of) : <a href={address("traces", "", { blamed: String(number) })}>{`${count(of)} of ${count(n)}`}</a>}
+                    </td>
+                    <td class="bar">
+                      <svg class="split" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                        <rect class={finding?.severity === "fail" ? "slow" : "plain"} width={(100 * of) / most} height="6" />
+                      </svg>
+                    </td>
+                    <td>{finding && <Badge severity={finding.severity} />}</td>
+                    <td class="wide">{finding ? <Text>{`${finding.culprit}: ${finding.severity === "pass" ? "its usual work" : finding.class}`}</Text> : "no cause was found"}</td>
+                  </tr>
+                );
+              })}
+          </tbody>
+        </table>
+      </div>
     </Panel>
   );
 }
