@@ -1,7 +1,7 @@
 //! For a terminal: the verdict, the change of users' requests hop by hop, the rows that changed.
 
 use super::{Shown, kind, words};
-use crate::diff::{Attributed, Change, Estimate, Key, RowCompared};
+use crate::diff::{Attributed, Change, Estimate, RowCompared};
 use crate::quantity;
 use crate::report::grid::{Align, Grid, Tone};
 use crate::report::ink::Ink;
@@ -79,6 +79,10 @@ fn verdict(shown: &Shown<'_>, ink: &mut Ink<'_>) -> io::Result<()> {
     Ok(())
 }
 
+fn probability(p: f64) -> String {
+    if p < 0.000_5 { "<0.001".to_string() } else { format!("{p:.3}") }
+}
+
 /// `+5.16 ms`, `-1.20 ms`.
 fn change(ns: f64) -> String {
     let text = quantity::duration(ns as i64);
@@ -98,7 +102,7 @@ fn attributed(entry: &Attributed, ink: &mut Ink<'_>) -> io::Result<()> {
         change(by)
     );
     ink.wrapped("  ", "    ", &text)?;
-    let is_shown = |ns: f64| ns.abs() >= SHOWN_PART * base;
+    let is_shown = |ns: f64| ns.abs() > 0.0 && ns.abs() >= SHOWN_PART * base;
     let shown = entry.parts.iter().take(PARTS).filter(|part| is_shown(part.change_ns()));
     let mut rest = by;
     for part in shown {
@@ -165,11 +169,10 @@ fn write_row(grid: &mut Grid, row: &RowCompared) {
             _ => format!("{:.2} → {:.2} calls a request", test.values[0], test.values[1]),
         })
         .collect();
-    let what = match &row.key {
-        key @ Key::Hop { .. } => words(key),
-        key => words(key),
+    let what = match counted.is_empty() {
+        true => words(&row.key),
+        false => format!("{}: {}", words(&row.key), counted.join(", ")),
     };
-    let what = if counted.is_empty() { what } else { format!("{what}: {}", counted.join(", ")) };
     let cells = [
         row.change.name().to_string(),
         what,
@@ -177,7 +180,7 @@ fn write_row(grid: &mut Grid, row: &RowCompared) {
         both(0),
         both(2),
         row.shift_ns.map_or_else(|| "-".to_string(), change),
-        p.map_or_else(|| "-".to_string(), |p| format!("{p:.3}")),
+        p.map_or_else(|| "-".to_string(), probability),
     ];
     grid.row(cells.map(|cell| (cell, tone)));
 }
