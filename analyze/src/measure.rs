@@ -52,6 +52,12 @@ pub fn start(call: &Call) -> i64 {
     call.spans.iter().find_map(|s| s.times.first()).unwrap_or(0)
 }
 
+/// When a call began at the point nearest to its client: that point's clock, and its time there.
+pub fn began(analysis: &Analysis, call: &Call) -> (u32, i64) {
+    let point = call.spans.first().and_then(|span| analysis.points.get(span.point as usize));
+    (point.map_or(0, |point| point.domain), start(call))
+}
+
 /// First and last packet of the recording, each over all clocks as they are; `None` without flows or calls.
 pub fn recording(analysis: &Analysis) -> Option<(i64, i64)> {
     let flows = analysis.flows.iter().map(|f| (f.first_ns, f.last_ns));

@@ -19,12 +19,3 @@ pub use compared::compare;
 pub use conditions::{Conditions, Machine};
 pub use run::{Key, Made, Row, Run, Value};
 pub use told::{Change, Compared, Estimate, PERMILLES, RowCompared, Tested, Wanted};
-
-use crate::analysis::Analysis;
-use crate::call::Call;
-
-/// The clock of a call's first point.
-fn domain(analysis: &Analysis, call: &Call) -> u32 {
-    let point = call.spans.first().and_then(|span| analysis.points.get(span.point as usize));
-    point.map_or(0, |point| point.domain)
-}

@@ -56,7 +56,7 @@ pub(super) fn rows(sides: [&[Run]; 2], wanted: &Wanted, is_enough: bool) -> Vec<
     prepared.into_iter().map(|prepared| prepared.row).collect()
 }
 
-/// Longer recordings are resampled by pieces of this many of their seconds' first.
+/// Of longer recordings (a day) the seconds behind are in no replicate: that costs a little of the spread within, none of the percentiles.
 const MOST_SECONDS: usize = 100_000;
 
 fn judged(test: &Tested, floor: f64, wanted: &Wanted) -> Change {

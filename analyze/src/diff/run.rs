@@ -121,7 +121,7 @@ impl Run {
     /// Of a finished reconstruction.
     pub fn of(analysis: &Analysis, conditions: Conditions) -> Run {
         let names = Names::of(analysis);
-        let first = |call: &Call| (super::domain(analysis, call), measure::start(call));
+        let first = |call: &Call| measure::began(analysis, call);
         let begin = analysis.calls.iter().map(first).min_by_key(|(_, at)| *at);
         let at_ns = |call: &Call| {
             let (Some(begin), own) = (begin, first(call)) else { return 0 };

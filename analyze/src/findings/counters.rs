@@ -135,11 +135,15 @@ impl Counters {
         us.max(most(THROTTLED_NS).unwrap_or(0))
     }
 
+    /// Cgroups of a host that a quota stopped, with for how many nanoseconds.
+    pub fn stopped<'a>(&'a self, host: &'a str) -> BTreeMap<&'a str, i64> {
+        let us = self.subjects(host, THROTTLED_US).map(|(s, us)| (s, us.saturating_mul(1_000)));
+        self.subjects(host, THROTTLED_NS).chain(us).collect()
+    }
+
     /// Cgroups of a host that a quota stopped and that no process is known to be in, with for how many nanoseconds.
     pub fn other_quotas(&self, host: &str) -> Vec<(String, i64)> {
-        let us = self.subjects(host, THROTTLED_US).map(|(s, us)| (s, us.saturating_mul(1_000)));
-        let mut stopped: BTreeMap<&str, i64> = self.subjects(host, THROTTLED_NS).collect();
-        stopped.extend(us);
+        let stopped = self.stopped(host);
         let all = self.cgroups.iter().filter(|((h, _), _)| h == host).flat_map(|(_, all)| all);
         let known: BTreeSet<&str> = all.map(String::as_str).collect();
         let others = stopped.into_iter().filter(|(cgroup, _)| {

@@ -10,6 +10,7 @@ use crate::results::{self, Key};
 use crate::staging::Staging;
 use crate::terminal::note;
 use afterpath::diff::{Conditions, Run};
+use afterpath_formats::bundle::Bundles;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Read;
@@ -86,7 +87,7 @@ fn one(path: &Path, analyzed: &Analyzed) -> Result<Run> {
         return Ok(run);
     }
     let input = input::read(&paths, analyzed)?;
-    let conditions = Conditions::read(&input::open(&paths)?, &input.analysis);
+    let conditions = Conditions::read(&Bundles::open(&paths)?, &input.analysis);
     let run = Run::of(&input.analysis, conditions);
     let stored = results::folders(path).iter().any(|folder| keep(folder, &key, &run).is_ok());
     if !stored {

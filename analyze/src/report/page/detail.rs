@@ -139,7 +139,7 @@ fn row<'a>(
     let analysis = view.analysis;
     let duration = measure::duration(analysis, call);
     let root = measure::root(analysis, trace);
-    let begin = root.map(|root| (super::domain(analysis, root), measure::start(root)));
+    let begin = root.map(|root| measure::began(analysis, root));
     let (at_ns, bound_ns) = match timeline.place(analysis, call) {
         Place::At(at, bound) => (Some(at.saturating_sub(begin.map_or(0, |(_, at)| at))), bound),
         Place::Unknown => (None, 0),

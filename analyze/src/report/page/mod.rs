@@ -90,7 +90,7 @@ struct Head<'a> {
 impl<'a> View<'a> {
     fn of(analysis: &'a Analysis, wanted: &Wanted) -> View<'a> {
         let roots = analysis.traces.iter().filter_map(|trace| measure::root(analysis, trace));
-        let begins = roots.map(|root| (domain(analysis, root), measure::start(root)));
+        let begins = roots.map(|root| measure::began(analysis, root));
         let verdicts = verdict::of_traces(analysis);
         let mut missing: BTreeMap<CallIndex, Vec<(usize, i64)>> = BTreeMap::new();
         let packets = analysis.lost_packets.iter().enumerate();
@@ -140,7 +140,7 @@ impl<'a> View<'a> {
     /// When a call begins, counted from the page's begin; on its own clock where the two can't be compared.
     fn at_ns(&self, call: &Call) -> i64 {
         let Some(begin) = self.begin else { return 0 };
-        let own = (domain(self.analysis, call), measure::start(call));
+        let own = measure::began(self.analysis, call);
         match self.analysis.clocks.between(begin, own) {
             Some(since) => since.value_ns,
             None => own.1.saturating_sub(begin.1),
@@ -150,10 +150,4 @@ impl<'a> View<'a> {
     fn trace(&self, number: u32) -> Option<&'a Trace> {
         self.analysis.traces.get(number as usize)
     }
-}
-
-/// The clock of a call's first point.
-fn domain(analysis: &Analysis, call: &Call) -> u32 {
-    let point = call.spans.first().and_then(|span| analysis.points.get(span.point as usize));
-    point.map_or(0, |point| point.domain)
 }
